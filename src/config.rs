@@ -1,0 +1,119 @@
+//! What `cowhand.toml` may say. Text in, value out: reading the file is the site's job.
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::plugin::spec::Spec;
+
+/// The whole file. Without it, everything works as upstream documents it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// `[merge]`
+    pub merge: Merge,
+    /// `[prune]`
+    pub prune: Prune,
+    /// `[[plugin]]`, in the order in which they are asked.
+    pub plugin: Vec<Spec>,
+}
+
+/// `[merge]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Merge {
+    /// Whose side wins where no plugin says otherwise.
+    pub favor: Favor,
+    /// What happens when the merge would drop what the site wrote.
+    pub on_loss: OnLoss,
+}
+
+/// Whose side wins in a conflicting hunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Favor {
+    /// Upstream's.
+    #[default]
+    Theirs,
+    /// The site's.
+    Ours,
+}
+
+/// What happens when the merge would drop what the site wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLoss {
+    /// It is listed and kept in the run.
+    #[default]
+    Report,
+    /// The run ends with [`Exit::Conflict`] before anything changed.
+    Stop,
+}
+
+/// `[prune]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Prune {
+    /// Whether unowned dangling volumes go too. Never the project's.
+    pub volumes: bool,
+}
+
+impl Config {
+    /// Reads the text of a `cowhand.toml`; `file` is its name, for messages.
+    pub fn parse(text: &str, file: &str) -> Result<Self> {
+        toml::from_str::<Self>(text).map_err(|error| explain(&error, text, file)).and_then(|config| config.checked(file))
+    }
+
+    fn checked(self, file: &str) -> Result<Self> {
+        let mut names = std::collections::BTreeSet::new();
+        match self.plugin.iter().find(|plugin| !names.insert(&plugin.name)) {
+            Some(twice) => Err(usage(format!("{file}: two plugins are named `{}`", twice.name))),
+            None => Ok(self),
+        }
+    }
+}
+
+/// The file, the line, what is wrong, and the nearest key that exists.
+fn explain(error: &toml::de::Error, text: &str, file: &str) -> Error {
+    let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+    let message = error.message();
+    let told = usage(format!("{file}, line {line}: {}", message.lines().next().unwrap_or("not valid")));
+    match nearest(message) {
+        Some(key) => told.hint(format!("Did you mean `{key}`?")),
+        None => told,
+    }
+}
+
+/// serde says "unknown field `fovor`, expected one of `favor`, `on-loss`": the nearest of those expected.
+fn nearest(message: &str) -> Option<&str> {
+    let mut quoted = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
+    let typed = quoted.next()?;
+    crate::nearest::nearest(typed, quoted)
+}
+
+fn usage(what: String) -> Error {
+    Error::new(what).exit(Exit::Usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_names_file_line_and_the_nearest_key() {
+        let error = Config::parse("\n[merge]\nfovor = \"ours\"\n", "cowhand.toml").unwrap_err();
+        assert!(error.headline().starts_with("cowhand.toml, line 3: unknown field `fovor`"), "{error}");
+        assert_eq!(error.hints(), ["Did you mean `favor`?"]);
+        assert_eq!(error.exit_code(), Some(Exit::Usage));
+    }
+
+    #[test]
+    fn the_design_page_s_example_is_understood() {
+        let config = Config::parse(include_str!("../tests/data/design-example.toml"), "cowhand.toml").unwrap();
+        let plugin = &config.plugin[0];
+        assert_eq!(plugin.name, "acme-certificates");
+        assert_eq!(plugin.grant.memory, bytesize::ByteSize::mib(64));
+        assert_eq!(plugin.grant.time, jiff::SignedDuration::from_secs(10));
+        assert_eq!(plugin.config["domain"], "mail.example.org");
+    }
+}

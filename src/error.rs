@@ -1,0 +1,122 @@
+//! The one error type: what failed, why, what was left as it was, and what to do next.
+//!
+//! It is written for the tired admin at 2 a.m.: a message that does not help is a bug.
+
+use std::fmt;
+
+use crate::exit::Exit;
+
+/// A failure, told in full. Build it with [`Error::new`] or [`Context::what`] and add what helps.
+#[derive(Clone, Debug)]
+pub struct Error(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
+    what: String,
+    because: Vec<String>,
+    left: Option<String>,
+    hints: Vec<String>,
+    exit: Option<Exit>,
+}
+
+/// The result of nearly everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// `what` failed, on what: one sentence without a full stop.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(Box::new(Parts { what: what.into(), because: Vec::new(), left: None, hints: Vec::new(), exit: None }))
+    }
+
+    /// Adds a cause, deepest last.
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.0.because.push(cause.to_string());
+        self
+    }
+
+    /// Says what was left as it was.
+    pub fn left(mut self, left: impl Into<String>) -> Self {
+        self.0.left = Some(left.into());
+        self
+    }
+
+    /// Adds something to do next: a sentence or a command.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hints.push(hint.into());
+        self
+    }
+
+    /// Decides the exit code; without it the stage's own code applies.
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.0.exit = Some(exit);
+        self
+    }
+
+    /// Sets the exit code where none was decided closer to the cause.
+    pub fn or_exit(mut self, exit: Exit) -> Self {
+        self.0.exit.get_or_insert(exit);
+        self
+    }
+
+    /// Says what was left as it was, where nobody closer to the cause did.
+    pub fn or_left(mut self, left: &str) -> Self {
+        self.0.left.get_or_insert_with(|| left.to_owned());
+        self
+    }
+
+    /// The exit code decided so far.
+    pub fn exit_code(&self) -> Option<Exit> {
+        self.0.exit
+    }
+
+    /// What failed, without causes.
+    pub fn headline(&self) -> &str {
+        &self.0.what
+    }
+
+    /// The causes, nearest first.
+    pub fn causes(&self) -> &[String] {
+        &self.0.because
+    }
+
+    /// What was left as it was, if said.
+    pub fn what_is_left(&self) -> Option<&str> {
+        self.0.left.as_deref()
+    }
+
+    /// What to do next.
+    pub fn hints(&self) -> &[String] {
+        &self.0.hints
+    }
+
+    /// What failed and why, in one line.
+    pub fn summary(&self) -> String {
+        std::iter::once(&self.0.what).chain(&self.0.because).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Turns any error into ours by saying what was being done.
+pub trait Context<T> {
+    /// `what` is the sentence of [`Error::new`]; the original error becomes its cause.
+    fn what(self, what: impl Into<String>) -> Result<T>;
+    /// As [`Context::what`], for sentences that cost something to build.
+    fn what_with<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T>;
+}
+
+impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
+    fn what(self, what: impl Into<String>) -> Result<T> {
+        self.map_err(|cause| Error::new(what).because(cause))
+    }
+
+    fn what_with<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
+        self.map_err(|cause| Error::new(what()).because(cause))
+    }
+}

@@ -1,0 +1,17 @@
+//! Cowhand updates a *mailcow: dockerized* installation: one fixed pipeline, WebAssembly hooks, old or new but never between.
+//!
+//! Read it in this order: [`pipeline`] is the product at a glance; then follow an update through the modules it calls.
+
+pub mod config;
+pub mod error;
+pub mod event;
+pub mod exit;
+pub mod files;
+pub mod git;
+pub mod nearest;
+pub mod path;
+pub mod plan;
+pub mod plugin;
+pub mod process;
+pub mod redact;
+pub mod stack;

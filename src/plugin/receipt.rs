@@ -1,0 +1,53 @@
+//! What is left of each call to a plugin, for the run's record and for `show`.
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::Hook;
+
+/// One call to a plugin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The plugin's name in `cowhand.toml`, or a stock plugin's.
+    pub plugin: String,
+    /// `sha256:…` of the component that was called.
+    pub digest: String,
+    /// The hook it was called for.
+    pub hook: Hook,
+    /// How long the call took, in microseconds.
+    pub micros: u64,
+    /// The peak of its linear memory, in bytes.
+    pub memory: u64,
+    /// What it answered, in a few words; none where it failed.
+    pub answer: Option<String>,
+    /// How it failed, if it did.
+    pub failure: Option<Failure>,
+    /// What it wanted and was not allowed.
+    pub refusals: Vec<String>,
+}
+
+/// A call that gave no usable answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The sort of failure.
+    pub class: Class,
+    /// What happened, for people.
+    pub message: String,
+}
+
+/// The sorts of failure worth telling apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// It returned an error.
+    Error,
+    /// It trapped.
+    Trap,
+    /// It took longer than its grant.
+    TimeOut,
+    /// It hit a limit: memory, output, host calls.
+    Limit,
+    /// It could not be loaded or instantiated.
+    Unavailable,
+    /// Its answer makes no sense.
+    BadOutput,
+}

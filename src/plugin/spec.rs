@@ -1,0 +1,97 @@
+//! What a site says about a plugin in `cowhand.toml`: where it comes from, what it may do, and what happens when it fails.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One `[[plugin]]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Spec {
+    /// The name used in messages and reports; unique in the file.
+    pub name: String,
+    /// A file (relative to the site), `stock:NAME`, or an OCI reference.
+    pub source: String,
+    /// What happens when it fails; the hook's own default where nothing is said.
+    #[serde(default)]
+    pub on_failure: Option<OnFailure>,
+    /// What it may do: nothing beyond the defaults where nothing is said.
+    #[serde(default)]
+    pub grant: Grant,
+    /// Handed to the plugin as it stands, as JSON.
+    #[serde(default = "no_config")]
+    pub config: serde_json::Value,
+}
+
+fn no_config() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+/// One answer for every hook, or a table with one for each.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum OnFailure {
+    /// For every hook.
+    All(Policy),
+    /// Per hook: `pre-merge = "warn"`.
+    PerHook(std::collections::BTreeMap<Hook, Policy>),
+}
+
+/// What happens when a plugin fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// The run ends before anything changed.
+    Stop,
+    /// As if the plugin were not there.
+    Skip,
+    /// As `skip`, and a warning.
+    Warn,
+}
+
+/// The points of the pipeline at which plugins are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// After the fetch, before the merge.
+    PreMerge,
+    /// For each conflict.
+    ConflictResolver,
+    /// After the images are there.
+    PostPull,
+    /// Before superseded images and volumes go.
+    PrePrune,
+    /// For each event.
+    Observer,
+}
+
+/// What a site allows one plugin. Everything that is not named is denied.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Grant {
+    /// Folders outside the site that it may read; it sees them under the same path.
+    pub read: Vec<PathBuf>,
+    /// Folders of the site into which it may hand over files for installation.
+    pub install: Vec<PathBuf>,
+    /// Hosts it may reach: `NAME`, `NAME:PORT`; `http://NAME` allows plain http too.
+    pub http: Vec<String>,
+    /// Environment variables it may see.
+    pub env: Vec<String>,
+    /// How much memory it may have.
+    pub memory: bytesize::ByteSize,
+    /// How long one call may take.
+    pub time: jiff::SignedDuration,
+}
+
+impl Default for Grant {
+    fn default() -> Self {
+        Self {
+            read: Vec::new(),
+            install: Vec::new(),
+            http: Vec::new(),
+            env: Vec::new(),
+            memory: bytesize::ByteSize::mib(64),
+            time: jiff::SignedDuration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Keeps secrets out of everything shown: values from `mailcow.conf` and private keys.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::event::Event;
+
+/// What stands in place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// Shorter values are left alone: replacing every `n` or `25` would make all text unreadable and hide nothing.
+const SHORTEST_SECRET: usize = 6;
+
+/// Replaces known secrets, and the inside of PEM private keys, by [`REDACTED`].
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first, so that a secret that contains another one goes whole.
+    secrets: Arc<[String]>,
+}
+
+impl Redactor {
+    /// A redactor for these secrets.
+    pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
+        let mut secrets: Vec<String> = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.dedup();
+        Self { secrets: secrets.into() }
+    }
+
+    /// The text without secrets.
+    pub fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in self.secrets.iter() {
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), REDACTED);
+            }
+        }
+        private_keys(text)
+    }
+
+    /// The event without secrets. Events carry text in many places, so it goes through its JSON form.
+    pub fn event(&self, event: Event) -> Event {
+        if matches!(event, Event::Progress { .. }) {
+            return event;
+        }
+        let Ok(mut value) = serde_json::to_value(&event) else { return event };
+        if self.value(&mut value) { serde_json::from_value(value).unwrap_or(event) } else { event }
+    }
+
+    /// Redacts every string in place; whether anything changed.
+    pub fn value(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let clean = self.text(text);
+                let changed = clean != *text;
+                *text = clean;
+                changed
+            }
+            Value::Array(items) => items.iter_mut().fold(false, |changed, item| self.value(item) | changed),
+            Value::Object(fields) => fields.values_mut().fold(false, |changed, item| self.value(item) | changed),
+            _ => false,
+        }
+    }
+}
+
+/// Replaces what stands between the BEGIN and END lines of private keys.
+fn private_keys(text: String) -> String {
+    const END: &str = "PRIVATE KEY-----";
+    if !text.contains(END) {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut inside = false;
+    for line in text.split_inclusive('\n') {
+        let begins = line.contains("-----BEGIN") && line.contains(END);
+        let ends = line.contains("-----END") && line.contains(END);
+        match (inside, begins, ends) {
+            (_, true, false) => {
+                inside = true;
+                clean.push_str(line);
+                // A diff's own marker stays, so that the redacted diff still reads as one.
+                clean.push_str(REDACTED);
+                clean.push('\n');
+            }
+            (_, _, true) => {
+                inside = false;
+                clean.push_str(line);
+            }
+            (true, ..) => {}
+            (false, ..) => clean.push_str(line),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_private_keys_go() {
+        let redactor = Redactor::new(["hunter22".to_owned(), "no".to_owned(), "hunter22-long".to_owned()]);
+        assert_eq!(redactor.text("DBPASS=hunter22-long no"), "DBPASS=[redacted] no");
+        let key = "+-----BEGIN PRIVATE KEY-----\n+MIIE\n+-----END PRIVATE KEY-----\n";
+        assert_eq!(redactor.text(key), "+-----BEGIN PRIVATE KEY-----\n[redacted]\n+-----END PRIVATE KEY-----\n");
+    }
+}
