@@ -61,7 +61,9 @@ pub struct Prune {
 impl Config {
     /// Reads the text of a `cowhand.toml`; `file` is its name, for messages.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
-        toml::from_str::<Self>(text).map_err(|error| explain(&error, text, file)).and_then(|config| config.checked(file))
+        toml::from_str::<Self>(text)
+            .map_err(|error| explain(&error, text, file))
+            .and_then(|config| config.checked(file))
     }
 
     fn checked(self, file: &str) -> Result<Self> {
@@ -75,7 +77,7 @@ impl Config {
 
 /// The file, the line, what is wrong, and the nearest key that exists.
 fn explain(error: &toml::de::Error, text: &str, file: &str) -> Error {
-    let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+    let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
     let message = error.message();
     let told = usage(format!("{file}, line {line}: {}", message.lines().next().unwrap_or("not valid")));
     match nearest(message) {

@@ -14,4 +14,5 @@ pub mod plan;
 pub mod plugin;
 pub mod process;
 pub mod redact;
+pub mod site;
 pub mod stack;

@@ -127,7 +127,8 @@ impl Command {
         if output.success() {
             return Ok(output);
         }
-        let ended = output.code.map_or_else(|| "was killed by a signal".to_owned(), |code| format!("ended with {code}"));
+        let ended =
+            output.code.map_or_else(|| "was killed by a signal".to_owned(), |code| format!("ended with {code}"));
         Err(Error::new(format!("`{}` {ended}", self.line())).because(output.tail()))
     }
 }

@@ -1,0 +1,272 @@
+//! A run's journal: what was begun and what was done, durable before the next thing happens, and readable by a person.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Context, Error, Result};
+use crate::exit::Exit;
+use crate::files;
+
+/// The format that this version writes. A newer one is read as far as it is understood, and never written.
+pub const FORMAT: u32 = 1;
+
+/// What is written: the whole account of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`] of who wrote it.
+    pub format: u32,
+    /// The run's id.
+    pub id: String,
+    /// The command that began it.
+    pub command: String,
+    /// The version of Cowhand that began it.
+    pub version: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// How it ended; none while it is under way or after it was killed.
+    pub ended: Option<Ended>,
+    /// What happened, in order.
+    pub steps: Vec<Step>,
+    /// What later stages, resume and rollback need to know, by name.
+    pub facts: BTreeMap<String, serde_json::Value>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// When.
+    pub at: Timestamp,
+    /// With which exit code.
+    pub exit: Exit,
+    /// In a sentence.
+    pub message: String,
+}
+
+/// A stage changed its state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// The stage.
+    pub stage: String,
+    /// Its new state.
+    pub state: State,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The states of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Begun: written before the stage does anything.
+    Started,
+    /// Complete.
+    Done,
+    /// It ended with an error.
+    Failed,
+    /// Its undoing has begun.
+    Undoing,
+    /// Undone: the site is as it was before the stage.
+    Undone,
+}
+
+impl State {
+    /// Whether a stage may go from `before` (none: nothing is recorded of it) to this state. Beginning and undoing may be
+    /// repeated, because a kill can come after any of them.
+    fn may_follow(self, before: Option<Self>) -> bool {
+        use State::{Done, Failed, Started, Undoing, Undone};
+        match self {
+            Started => matches!(before, None | Some(Started | Failed | Undone)),
+            Done | Failed => before == Some(Started),
+            Undoing => matches!(before, Some(Started | Done | Failed | Undoing)),
+            Undone => before == Some(Undoing),
+        }
+    }
+}
+
+/// The journal of one run and its only writer.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    record: Record,
+}
+
+impl Journal {
+    /// Begins a journal in the file at `path`.
+    pub fn begin(path: &Path, id: &str, command: &str) -> Result<Self> {
+        let record = Record {
+            format: FORMAT,
+            id: id.to_owned(),
+            command: command.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: Timestamp::now(),
+            ended: None,
+            steps: Vec::new(),
+            facts: BTreeMap::new(),
+        };
+        let journal = Self { path: path.to_owned(), record };
+        journal.save()?;
+        Ok(journal)
+    }
+
+    /// Opens a journal to go on with it. One of a newer format is refused.
+    pub fn open(path: &Path) -> Result<Self> {
+        let record = read(path)?;
+        if record.format > FORMAT {
+            return Err(Error::new(format!("run {} was written by a newer Cowhand ({})", record.id, record.version))
+                .exit(Exit::Unfinished)
+                .left("Nothing was changed.")
+                .hint("Use that version to resume it or roll it back."));
+        }
+        Ok(Self { path: path.to_owned(), record })
+    }
+
+    /// The account so far.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Records that a stage changed its state, durably.
+    pub fn step(&mut self, stage: &str, state: State) -> Result<()> {
+        let before = self.record.state(stage);
+        if !state.may_follow(before) {
+            return Err(Error::new(format!("stage {stage} cannot become {state:?} after {before:?}")));
+        }
+        self.record.steps.push(Step { stage: stage.to_owned(), state, at: Timestamp::now() });
+        self.save()
+    }
+
+    /// Records a fact, durably.
+    pub fn set<T: Serialize>(&mut self, name: &str, fact: &T) -> Result<()> {
+        let value = serde_json::to_value(fact).what_with(|| format!("could not record {name}"))?;
+        self.record.facts.insert(name.to_owned(), value);
+        self.save()
+    }
+
+    /// Records how the run ended, durably.
+    pub fn end(&mut self, exit: Exit, message: &str) -> Result<()> {
+        self.record.ended = Some(Ended { at: Timestamp::now(), exit, message: message.to_owned() });
+        self.save()
+    }
+
+    /// The run goes on after it had ended, or after a kill: a resume or a rollback.
+    pub fn reopen(&mut self) -> Result<()> {
+        self.record.ended = None;
+        self.save()
+    }
+
+    /// The previous account stays beside the new one, so that a damaged file can still be judged.
+    fn save(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.record).what("could not write the journal")?;
+        let sealed = format!("{text}\n{}\n", seal(&text));
+        if self.path.exists() {
+            let previous = previous(&self.path);
+            let _ = fs::remove_file(&previous);
+            fs::hard_link(&self.path, &previous).what("could not keep the previous journal")?;
+        }
+        files::write(&self.path, sealed.as_bytes(), 0o600)
+    }
+}
+
+impl Record {
+    /// A stage's last state.
+    pub fn state(&self, stage: &str) -> Option<State> {
+        self.steps.iter().rev().find(|step| step.stage == stage).map(|step| step.state)
+    }
+
+    /// A fact, if it was recorded.
+    pub fn fact<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let value = self.facts.get(name).cloned();
+        let fact = value.map(serde_json::from_value).transpose();
+        fact.what_with(|| {
+            format!("the journal of run {} has a `{name}` that this version does not understand", self.id)
+        })
+    }
+
+    /// A fact that must be there.
+    pub fn need<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        self.fact(name)?.ok_or_else(|| Error::new(format!("the journal of run {} lacks `{name}`", self.id)))
+    }
+}
+
+/// Reads the journal at `path`; where it is damaged, the account before it.
+pub fn read(path: &Path) -> Result<Record> {
+    parse(path).or_else(|damaged| parse(&previous(path)).map_err(|_| damaged))
+}
+
+fn parse(path: &Path) -> Result<Record> {
+    let doing = || format!("could not read the journal {}", path.display());
+    let content = fs::read_to_string(path).what_with(doing)?;
+    let damaged = || Error::new(doing()).because("it is damaged: its checksum does not fit");
+    let (text, checksum) = content.trim_end().rsplit_once('\n').ok_or_else(damaged)?;
+    if seal(text) != checksum {
+        return Err(damaged());
+    }
+    serde_json::from_str(text).what_with(doing)
+}
+
+fn previous(path: &Path) -> PathBuf {
+    path.with_extension("previous.json")
+}
+
+fn seal(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal() -> (tempfile::TempDir, Journal) {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::begin(&folder.path().join("journal.json"), "r1", "update").unwrap();
+        (folder, journal)
+    }
+
+    #[test]
+    fn illegal_transitions_are_refused() {
+        let (_folder, mut journal) = journal();
+        assert!(journal.step("switch", State::Done).is_err());
+        journal.step("switch", State::Started).unwrap();
+        journal.step("switch", State::Started).unwrap();
+        journal.step("switch", State::Done).unwrap();
+        assert!(journal.step("switch", State::Started).is_err());
+        assert!(journal.step("switch", State::Undone).is_err());
+        journal.step("switch", State::Undoing).unwrap();
+        journal.step("switch", State::Undone).unwrap();
+    }
+
+    #[test]
+    fn damage_is_noticed_and_the_account_before_it_is_used() {
+        let (folder, mut journal) = journal();
+        let path = folder.path().join("journal.json");
+        journal.step("switch", State::Started).unwrap();
+        journal.step("switch", State::Done).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for at in [0, whole.len() / 2, whole.len() - 3] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(read(&path).unwrap().state("switch"), Some(State::Started), "flipped at {at}");
+        }
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert_eq!(read(&path).unwrap().state("switch"), Some(State::Started));
+    }
+
+    #[test]
+    fn a_newer_format_is_read_but_not_written() {
+        let (folder, journal) = journal();
+        let path = folder.path().join("journal.json");
+        let mut newer = journal.record.clone();
+        newer.format = FORMAT + 1;
+        Journal { path: path.clone(), record: newer }.save().unwrap();
+        assert_eq!(read(&path).unwrap().id, "r1");
+        assert_eq!(Journal::open(&path).unwrap_err().exit_code(), Some(Exit::Unfinished));
+    }
+}

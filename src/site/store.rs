@@ -1,0 +1,136 @@
+//! What Cowhand keeps about a site, under `.git/cowhand/`: the lock and the runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::journal::{self, Journal, Record};
+use crate::error::{Context, Error, Result};
+use crate::exit::Exit;
+use crate::files;
+
+/// The folder `cowhand` inside the site's git folder, readable by its owner alone.
+#[derive(Clone, Debug)]
+pub struct Store(PathBuf);
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    id: String,
+    path: PathBuf,
+}
+
+impl Store {
+    /// The store inside this git folder. Creates nothing.
+    pub fn of(git_folder: &Path) -> Self {
+        Self(git_folder.join("cowhand"))
+    }
+
+    /// Where the lock is.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// Makes the store's folders where they are missing.
+    pub fn create(&self) -> Result<()> {
+        files::private_folder(&self.runs_folder())
+    }
+
+    /// Makes a folder for a new run. Its id is the time, so that ids sort by age.
+    pub fn new_run(&self) -> Result<RunFolder> {
+        self.create()?;
+        let time = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+        for attempt in 0.. {
+            let id = if attempt == 0 { time.clone() } else { format!("{time}-{attempt}") };
+            let run = self.run_folder(&id);
+            match fs::create_dir(&run.path) {
+                Ok(()) => return files::private_folder(&run.kept()).map(|()| run),
+                Err(taken) if taken.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).what_with(|| format!("could not create {}", run.path.display())),
+            }
+        }
+        Err(Error::new("there is no id left for a new run"))
+    }
+
+    /// Every run's record, oldest first. A run whose journal cannot be read at all is left out here and shown by its error
+    /// in [`Store::run`].
+    pub fn runs(&self) -> Result<Vec<Record>> {
+        Ok(self.ids()?.iter().filter_map(|id| journal::read(&self.run_folder(id).journal()).ok()).collect())
+    }
+
+    /// One run by its id, or by the beginning of it.
+    pub fn run(&self, id: &str) -> Result<RunFolder> {
+        let ids = self.ids()?;
+        let mut found = ids.iter().filter(|known| known.starts_with(id));
+        match (ids.iter().find(|known| *known == id).or_else(|| found.next()), found.next()) {
+            (Some(exact), _) if exact == id => Ok(self.run_folder(exact)),
+            (Some(one), None) => Ok(self.run_folder(one)),
+            (Some(_), Some(_)) => Err(Error::new(format!("more than one run begins with `{id}`")).exit(Exit::Usage)),
+            (None, _) => Err(Error::new(format!("there is no run `{id}`"))
+                .exit(Exit::Usage)
+                .hint("`cowhand history` lists the runs of this site.")),
+        }
+    }
+
+    /// The newest run that began an apply phase or was killed before its end, judged by `unfinished`.
+    pub fn newest(&self, wanted: impl Fn(&Record) -> bool) -> Result<Option<Record>> {
+        Ok(self.runs()?.into_iter().rev().find(wanted))
+    }
+
+    /// Takes a run's folder away.
+    pub fn forget(&self, run: &RunFolder) -> Result<()> {
+        fs::remove_dir_all(&run.path).what_with(|| format!("could not remove {}", run.path.display()))
+    }
+
+    fn runs_folder(&self) -> PathBuf {
+        self.0.join("runs")
+    }
+
+    fn run_folder(&self, id: &str) -> RunFolder {
+        RunFolder { id: id.to_owned(), path: self.runs_folder().join(id) }
+    }
+
+    fn ids(&self) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(self.runs_folder()) {
+            Ok(entries) => entries,
+            Err(none) if none.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).what("could not list the runs"),
+        };
+        let mut ids: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+impl RunFolder {
+    /// The run's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The run's folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The journal's file.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.json")
+    }
+
+    /// Every event of the run, as JSON Lines.
+    pub fn events(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
+    /// Copies of the site's files, under the paths that they have in the site.
+    pub fn kept(&self) -> PathBuf {
+        self.path.join("kept")
+    }
+
+    /// Begins the run's journal.
+    pub fn begin(&self, command: &str) -> Result<Journal> {
+        Journal::begin(&self.journal(), &self.id, command)
+    }
+}
