@@ -14,5 +14,6 @@ pub mod plan;
 pub mod plugin;
 pub mod process;
 pub mod redact;
+pub mod report;
 pub mod site;
 pub mod stack;

@@ -1,0 +1,26 @@
+//! The run's own record of its events, which `show` reads back.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::JsonLines;
+use crate::error::{Context, Result};
+use crate::event::{Event, Sink};
+
+/// Appends each event to a file of the run. The journal, not this file, is what resume and rollback go by; so it is not synced.
+pub struct RunLog(JsonLines<File>);
+
+impl RunLog {
+    /// Opens, or begins, the file at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        Ok(Self(JsonLines::new(file.what_with(|| format!("could not open {}", path.display()))?)))
+    }
+}
+
+impl Sink for RunLog {
+    fn event(&mut self, event: &Event) {
+        self.0.event(event);
+    }
+}

@@ -1,0 +1,197 @@
+//! Events as text for people: what the terminal shows, line by line.
+
+use console::{Style, style};
+
+use crate::event::{Event, Level, StageState};
+use crate::git::conflict::{Collision, Decision, Kind, Loss, Resolution, Was};
+use crate::plan::{MergePlan, Plan};
+use crate::stack::change::{Action, ImageChange, PruneAction, PruneItem, PruneKind, ServiceChange};
+
+/// So many lost lines of one file are shown; the rest is in the run.
+const LINES_SHOWN: usize = 12;
+/// So much of a digest tells images apart.
+const DIGEST_SHOWN: usize = "sha256:".len() + 12;
+
+/// The event's lines; empty where it is not for people.
+pub fn lines(event: &Event) -> Vec<String> {
+    match event {
+        Event::Start { command, site, run, .. } => {
+            let run = run.as_ref().map(|run| format!(", run {run}")).unwrap_or_default();
+            vec![style(format!("cowhand {command}: {site}{run}")).bold().to_string()]
+        }
+        Event::Stage { stage, state, detail } => stage_line(stage, *state, detail.as_deref()).into_iter().collect(),
+        Event::Note { level, text, hint } => note(*level, text, hint.as_deref()),
+        Event::Plugin(receipt) => receipt.failure.iter().map(|failure| warning(&format!("plugin {}: {}", receipt.plugin, failure.message))).collect(),
+        Event::Plan(plan) => plan_lines(plan),
+        Event::Prune(plan) => prune_lines(&plan.items),
+        Event::Check { update, upstream, branch, commits, .. } => check_lines(*update, upstream, branch, commits),
+        Event::Report { text, .. } => text.lines().map(str::to_owned).collect(),
+        Event::Outcome { code, message, because, left, hints, .. } => outcome(*code, message, because, left.as_deref(), hints),
+        Event::Progress { .. } | Event::Unknown => Vec::new(),
+    }
+}
+
+fn stage_line(stage: &str, state: StageState, detail: Option<&str>) -> Option<String> {
+    let mark = match state {
+        StageState::Started => return None,
+        StageState::Done => style("ok").green(),
+        StageState::Skipped => style("--").dim(),
+        StageState::Failed => style("failed").red(),
+        StageState::Undone => style("undone").yellow(),
+    };
+    Some(format!("  {stage:<10} {mark}  {}", detail.unwrap_or_default()).trim_end().to_owned())
+}
+
+fn note(level: Level, text: &str, hint: Option<&str>) -> Vec<String> {
+    let first = match level {
+        Level::Warning => warning(text),
+        Level::Info => format!("             {text}"),
+        Level::Debug => return Vec::new(),
+    };
+    std::iter::once(first).chain(hint.map(|hint| format!("             {hint}"))).collect()
+}
+
+fn warning(text: &str) -> String {
+    format!("  {} {text}", style("warning:").yellow().bold())
+}
+
+fn outcome(code: u8, message: &str, because: &[String], left: Option<&str>, hints: &[String]) -> Vec<String> {
+    let mark = if code == 0 || code == 3 { Style::new().green().bold() } else { Style::new().red().bold() };
+    let mut lines = vec![mark.apply_to(message).to_string()];
+    lines.extend(because.iter().flat_map(|cause| cause.lines()).map(|line| format!("  {line}")));
+    lines.extend(left.map(|left| format!("  {left}")));
+    lines.extend(hints.iter().map(|hint| format!("  → {hint}")));
+    lines
+}
+
+fn check_lines(update: bool, upstream: &str, branch: &str, commits: &[String]) -> Vec<String> {
+    let short = upstream.get(..10).unwrap_or(upstream);
+    let mut lines = vec![if update { format!("{branch} is at {short}: an update is available.") } else { format!("{branch} is at {short}: nothing new.") }];
+    lines.extend(commits.iter().map(|commit| format!("  {commit}")));
+    lines
+}
+
+fn plan_lines(plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(merge) = &plan.merge {
+        lines.extend(merge_lines(merge));
+    }
+    section(&mut lines, "Services", plan.services.iter().filter(|service| service.action != Action::Keep).map(service_line));
+    let kept = plan.services.iter().filter(|service| service.action == Action::Keep).count();
+    if kept > 0 {
+        lines.push(format!("  {kept} services are left running."));
+    }
+    section(&mut lines, "Networks that change, so that the whole stack stops first", plan.down.iter().cloned());
+    section(&mut lines, "Images", plan.images.iter().filter(|image| image.pull || image.from != image.to).map(image_line));
+    section(&mut lines, "Files from plugins", plan.files.iter().map(|file| format!("{}  ({})", file.path, file.plugin)));
+    lines.extend(prune_lines(&plan.prune));
+    lines
+}
+
+fn merge_lines(merge: &MergePlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    section(&mut lines, "Conflicts", merge.conflicts.iter().map(conflict_line));
+    if !merge.losses.is_empty() {
+        lines.push(heading("What the site had written and the result does not contain (kept in the run)"));
+        lines.extend(merge.losses.iter().flat_map(loss_lines));
+    }
+    lines.push(format!("  Result: tree {}", merge.tree));
+    lines
+}
+
+fn conflict_line(decision: &Decision) -> String {
+    let collision = match decision.collision {
+        Some(Collision::Untracked) => ", an untracked file in the way",
+        Some(Collision::Ignored) => ", an ignored file in the way",
+        None => "",
+    };
+    let kind = kind_text(decision.kind);
+    format!("{}: {kind}{collision} → {} ({})", decision.path, resolution_text(decision.resolution), decision.plugin)
+}
+
+fn kind_text(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Content => "both changed the same lines",
+        Kind::Binary => "both changed a binary file",
+        Kind::AddAdd => "both added it",
+        Kind::ModifyDelete => "the site changed it, upstream deleted it",
+        Kind::DeleteModify => "the site deleted it, upstream changed it",
+        Kind::RenameDelete => "renamed on one side, deleted on the other",
+        Kind::RenameRename => "renamed differently",
+        Kind::DirectoryFile => "a folder on one side, a file on the other",
+        Kind::Mode => "both changed its mode",
+        Kind::Type => "a file on one side, a link on the other",
+        Kind::Submodule => "a submodule",
+    }
+}
+
+fn resolution_text(resolution: Resolution) -> &'static str {
+    match resolution {
+        Resolution::Ours => "the site's",
+        Resolution::Theirs => "upstream's",
+        Resolution::FavorOurs => "merged, the site's lines where they conflict",
+        Resolution::FavorTheirs => "merged, upstream's lines where they conflict",
+        Resolution::FavorUnion => "merged, both where they conflict",
+        Resolution::Content => "as the plugin wrote it",
+        Resolution::Remove => "removed",
+    }
+}
+
+fn loss_lines(loss: &Loss) -> Vec<String> {
+    let mut lines = vec![format!("    {}", loss.path)];
+    lines.extend(loss.lines.iter().take(LINES_SHOWN).map(|line| match line.was {
+        Was::Added => format!("      {:>5}  {}", line.line, style(format!("+{}", line.text)).green()),
+        Was::Deleted => format!("      {:>5}  {}", line.line, style(format!("-{}", line.text)).red()),
+    }));
+    if loss.lines.len() > LINES_SHOWN {
+        lines.push(format!("             … and {} more", loss.lines.len() - LINES_SHOWN));
+    }
+    lines
+}
+
+fn service_line(change: &ServiceChange) -> String {
+    let action = match change.action {
+        Action::Keep => "keep",
+        Action::Restart => "restart",
+        Action::Recreate => "recreate",
+        Action::Create => "create",
+        Action::Remove => "remove",
+    };
+    let reasons: Vec<&str> = change.reasons.iter().map(|reason| reason.detail.as_str()).collect();
+    format!("{:<24} {action:<9} {}", change.service, reasons.join("; "))
+}
+
+fn image_line(image: &ImageChange) -> String {
+    let short = |digest: &Option<String>| digest.as_deref().map_or("?", |digest| digest.get(..DIGEST_SHOWN).unwrap_or(digest)).to_owned();
+    let pull = if image.pull { "" } else { "  (is here)" };
+    match &image.from {
+        Some(_) => format!("{}  {} → {}{pull}", image.reference, short(&image.from), short(&image.to)),
+        None => format!("{}  new, {}{pull}", image.reference, short(&image.to)),
+    }
+}
+
+fn prune_lines(items: &[PruneItem]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let line = |item: &PruneItem| {
+        let kind = match item.kind {
+            PruneKind::Image => "image",
+            PruneKind::Volume => "volume",
+        };
+        let name = if item.references.is_empty() { item.id.clone() } else { item.references.join(", ") };
+        format!("{kind} {name}: {}", item.reason)
+    };
+    section(&mut lines, "To remove in the end", items.iter().filter(|item| item.action == PruneAction::Remove).map(line));
+    lines
+}
+
+fn heading(title: &str) -> String {
+    format!("  {}:", style(title).bold())
+}
+
+fn section(lines: &mut Vec<String>, title: &str, items: impl Iterator<Item = String>) {
+    let mut items = items.map(|item| format!("    {item}")).peekable();
+    if items.peek().is_some() {
+        lines.push(heading(title));
+        lines.extend(items);
+    }
+}
