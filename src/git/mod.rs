@@ -1,3 +1,14 @@
 //! The site's git side: its state, fetching, the merge in memory, and moving the working tree. Knows nothing of stacks or plugins.
 
+pub mod blob;
 pub mod conflict;
+pub mod history;
+pub mod hold;
+mod oid_text;
+pub mod ready;
+pub mod remote;
+pub mod repo;
+
+pub use git2::Oid;
+pub use ready::{Branch, Upstream};
+pub use repo::Repo;

@@ -21,12 +21,18 @@ pub fn lines(event: &Event) -> Vec<String> {
         }
         Event::Stage { stage, state, detail } => stage_line(stage, *state, detail.as_deref()).into_iter().collect(),
         Event::Note { level, text, hint } => note(*level, text, hint.as_deref()),
-        Event::Plugin(receipt) => receipt.failure.iter().map(|failure| warning(&format!("plugin {}: {}", receipt.plugin, failure.message))).collect(),
+        Event::Plugin(receipt) => receipt
+            .failure
+            .iter()
+            .map(|failure| warning(&format!("plugin {}: {}", receipt.plugin, failure.message)))
+            .collect(),
         Event::Plan(plan) => plan_lines(plan),
         Event::Prune(plan) => prune_lines(&plan.items),
         Event::Check { update, upstream, branch, commits, .. } => check_lines(*update, upstream, branch, commits),
         Event::Report { text, .. } => text.lines().map(str::to_owned).collect(),
-        Event::Outcome { code, message, because, left, hints, .. } => outcome(*code, message, because, left.as_deref(), hints),
+        Event::Outcome { code, message, because, left, hints, .. } => {
+            outcome(*code, message, because, left.as_deref(), hints)
+        }
         Event::Progress { .. } | Event::Unknown => Vec::new(),
     }
 }
@@ -66,7 +72,11 @@ fn outcome(code: u8, message: &str, because: &[String], left: Option<&str>, hint
 
 fn check_lines(update: bool, upstream: &str, branch: &str, commits: &[String]) -> Vec<String> {
     let short = upstream.get(..10).unwrap_or(upstream);
-    let mut lines = vec![if update { format!("{branch} is at {short}: an update is available.") } else { format!("{branch} is at {short}: nothing new.") }];
+    let mut lines = vec![if update {
+        format!("{branch} is at {short}: an update is available.")
+    } else {
+        format!("{branch} is at {short}: nothing new.")
+    }];
     lines.extend(commits.iter().map(|commit| format!("  {commit}")));
     lines
 }
@@ -76,14 +86,26 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
     if let Some(merge) = &plan.merge {
         lines.extend(merge_lines(merge));
     }
-    section(&mut lines, "Services", plan.services.iter().filter(|service| service.action != Action::Keep).map(service_line));
+    section(
+        &mut lines,
+        "Services",
+        plan.services.iter().filter(|service| service.action != Action::Keep).map(service_line),
+    );
     let kept = plan.services.iter().filter(|service| service.action == Action::Keep).count();
     if kept > 0 {
         lines.push(format!("  {kept} services are left running."));
     }
     section(&mut lines, "Networks that change, so that the whole stack stops first", plan.down.iter().cloned());
-    section(&mut lines, "Images", plan.images.iter().filter(|image| image.pull || image.from != image.to).map(image_line));
-    section(&mut lines, "Files from plugins", plan.files.iter().map(|file| format!("{}  ({})", file.path, file.plugin)));
+    section(
+        &mut lines,
+        "Images",
+        plan.images.iter().filter(|image| image.pull || image.from != image.to).map(image_line),
+    );
+    section(
+        &mut lines,
+        "Files from plugins",
+        plan.files.iter().map(|file| format!("{}  ({})", file.path, file.plugin)),
+    );
     lines.extend(prune_lines(&plan.prune));
     lines
 }
@@ -162,7 +184,9 @@ fn service_line(change: &ServiceChange) -> String {
 }
 
 fn image_line(image: &ImageChange) -> String {
-    let short = |digest: &Option<String>| digest.as_deref().map_or("?", |digest| digest.get(..DIGEST_SHOWN).unwrap_or(digest)).to_owned();
+    let short = |digest: &Option<String>| {
+        digest.as_deref().map_or("?", |digest| digest.get(..DIGEST_SHOWN).unwrap_or(digest)).to_owned()
+    };
     let pull = if image.pull { "" } else { "  (is here)" };
     match &image.from {
         Some(_) => format!("{}  {} → {}{pull}", image.reference, short(&image.from), short(&image.to)),
@@ -180,7 +204,11 @@ fn prune_lines(items: &[PruneItem]) -> Vec<String> {
         let name = if item.references.is_empty() { item.id.clone() } else { item.references.join(", ") };
         format!("{kind} {name}: {}", item.reason)
     };
-    section(&mut lines, "To remove in the end", items.iter().filter(|item| item.action == PruneAction::Remove).map(line));
+    section(
+        &mut lines,
+        "To remove in the end",
+        items.iter().filter(|item| item.action == PruneAction::Remove).map(line),
+    );
     lines
 }
 

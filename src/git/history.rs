@@ -1,0 +1,115 @@
+//! What the history says: the commits between two ends, who contains whom, which paths differ.
+
+use std::collections::HashMap;
+
+use git2::{Delta, DiffOptions, ErrorCode, Oid, Sort};
+use serde::{Deserialize, Serialize};
+
+use super::{Repo, oid_text};
+use crate::error::{Context, Result};
+use crate::path::SitePath;
+
+/// A commit, as far as people and plugins care.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitInfo {
+    /// Its id.
+    #[serde(with = "oid_text")]
+    pub oid: Oid,
+    /// When it was committed: seconds since 1970, UTC.
+    pub time: i64,
+    /// The committer's offset from UTC, in minutes.
+    pub offset: i32,
+    /// The first line of its message; bytes that are not UTF-8 are replaced.
+    pub subject: String,
+    /// The tags on it, in order.
+    pub tags: Vec<String>,
+}
+
+/// What happened to a path between two trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Only the second tree has it.
+    Added,
+    /// Only the first tree has it.
+    Deleted,
+    /// Content, mode or type differ.
+    Modified,
+}
+
+impl Repo {
+    /// The commits that `to` has and `from` has not, newest first.
+    pub fn commits(&self, from: Oid, to: Oid) -> Result<Vec<CommitInfo>> {
+        let doing = || format!("could not list the commits between {from} and {to}");
+        let mut walk = self.git.revwalk().what_with(doing)?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME).what_with(doing)?;
+        walk.push(to).and_then(|()| walk.hide(from)).what_with(doing)?;
+        let mut tags = self.tags()?;
+        walk.map(|oid| self.commit_info(oid?, &mut tags)).collect::<Result<_, git2::Error>>().what_with(doing)
+    }
+
+    /// One commit.
+    pub fn commit(&self, oid: Oid) -> Result<CommitInfo> {
+        self.commit_info(oid, &mut self.tags()?).what_with(|| format!("could not read commit {oid}"))
+    }
+
+    fn commit_info(&self, oid: Oid, tags: &mut HashMap<Oid, Vec<String>>) -> Result<CommitInfo, git2::Error> {
+        let commit = self.git.find_commit(oid)?;
+        let subject = commit.message_bytes().split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let time = commit.time();
+        Ok(CommitInfo {
+            oid,
+            time: time.seconds(),
+            offset: time.offset_minutes(),
+            subject: String::from_utf8_lossy(subject).trim().to_owned(),
+            tags: tags.remove(&oid).unwrap_or_default(),
+        })
+    }
+
+    /// Every tag's name by the commit it is on.
+    fn tags(&self) -> Result<HashMap<Oid, Vec<String>>> {
+        let doing = "could not list the clone's tags";
+        let mut tags: HashMap<Oid, Vec<String>> = HashMap::new();
+        for tag in self.git.references_glob("refs/tags/*").what(doing)? {
+            let tag = tag.what(doing)?;
+            let (Ok(commit), Ok(name)) = (tag.peel_to_commit(), tag.shorthand()) else { continue };
+            tags.entry(commit.id()).or_default().push(name.to_owned());
+        }
+        tags.values_mut().for_each(|names| names.sort());
+        Ok(tags)
+    }
+
+    /// Whether `commit` is `head` or one of its ancestors.
+    pub fn contains(&self, head: Oid, commit: Oid) -> Result<bool> {
+        let found = if head == commit { Ok(true) } else { self.git.graph_descendant_of(head, commit) };
+        found.what_with(|| format!("could not compare commits {head} and {commit}"))
+    }
+
+    /// The best commits that both have: none where the histories are unrelated, several where they crossed.
+    pub fn merge_bases(&self, one: Oid, two: Oid) -> Result<Vec<Oid>> {
+        match self.git.merge_bases(one, two) {
+            Ok(bases) => Ok(bases.iter().copied().collect()),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error).what_with(|| format!("could not find what {one} and {two} have in common")),
+        }
+    }
+
+    /// The paths that differ between two trees, without renames, in order.
+    pub fn changed_paths(&self, from: Oid, to: Oid) -> Result<Vec<(SitePath, Change)>> {
+        let doing = || format!("could not compare trees {from} and {to}");
+        let old = self.git.find_tree(from).what_with(doing)?;
+        let new = self.git.find_tree(to).what_with(doing)?;
+        let mut options = DiffOptions::new();
+        options.include_typechange(true).skip_binary_check(true);
+        let diff = self.git.diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options)).what_with(doing)?;
+        let changes = diff.deltas().filter_map(|delta| {
+            let (file, change) = match delta.status() {
+                Delta::Added => (delta.new_file(), Change::Added),
+                Delta::Deleted => (delta.old_file(), Change::Deleted),
+                _ => (delta.new_file(), Change::Modified),
+            };
+            Some((SitePath::from(file.path_bytes()?), change))
+        });
+        Ok(changes.collect())
+    }
+}

@@ -1,0 +1,161 @@
+//! Talking to upstream: fetching its branch and tags, and asking where it is. https, ssh (agent or key) and local remotes.
+//!
+//! No hook, credential helper or ssh command that the clone configures is executed.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+
+use git2::{
+    AutotagOption, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, Remote,
+    RemoteCallbacks,
+};
+
+use super::{Branch, Repo};
+use crate::error::{Context, Error, Result};
+use crate::event::{Events, Unit};
+
+/// git's own number for "the whole history".
+const UNSHALLOW: i32 = i32::MAX;
+
+/// The keys that ssh itself tries, best first.
+const KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+impl Repo {
+    /// Fetches what `git fetch REMOTE` would, and upstream's branch in any case; gives the commit that branch is at now.
+    ///
+    /// Moves remote-tracking refs and adds tags, as git does. A shallow clone gets the rest of its history where the merge
+    /// base is missing.
+    pub fn fetch(&self, branch: &Branch, events: &Events) -> Result<Oid> {
+        let theirs = self.fetch_once(branch, events, None)?;
+        if self.git.is_shallow() && self.git.merge_base(branch.head, theirs).is_err() {
+            events.info(
+                "The clone is shallow and lacks the commit that both sides have: fetching the rest of its history.",
+            );
+            return self.fetch_once(branch, events, Some(UNSHALLOW));
+        }
+        Ok(theirs)
+    }
+
+    fn fetch_once(&self, branch: &Branch, events: &Events, depth: Option<i32>) -> Result<Oid> {
+        let upstream = &branch.upstream;
+        let mut remote = self.remote(branch)?;
+        let wanted = format!("+refs/heads/{}:refs/remotes/{}/{}", upstream.branch, upstream.remote, upstream.branch);
+        let mut specs: Vec<String> = remote
+            .fetch_refspecs()
+            .into_iter()
+            .flat_map(|specs| specs.iter().filter_map(|spec| Some(spec.ok()??.to_owned())).collect::<Vec<_>>())
+            .collect();
+        let source = format!("refs/heads/{}", upstream.branch);
+        if !remote.refspecs().any(|spec| spec.src_matches(&source)) {
+            specs.push(wanted);
+        }
+        let mut options = FetchOptions::new();
+        options.remote_callbacks(callbacks(&upstream.url, Some(events))).proxy_options(proxy());
+        options.download_tags(AutotagOption::Auto);
+        if let Some(depth) = depth {
+            options.depth(depth);
+        }
+        let message = format!("fetch {}: by cowhand", upstream.remote);
+        remote.fetch(&specs, Some(&mut options), Some(&message)).map_err(|error| unreachable(branch, &error))?;
+        self.fetched(branch, &remote, &source)
+    }
+
+    /// Where upstream's branch is after a fetch: what the remote itself said, for a tracking ref may be a stale one.
+    fn fetched(&self, branch: &Branch, remote: &Remote<'_>, source: &str) -> Result<Oid> {
+        let list = remote.list().map_err(|error| unreachable(branch, &error))?;
+        let found = list.iter().find(|head| head.name() == source).map(git2::RemoteHead::oid);
+        let oid = found.ok_or_else(|| gone(branch))?;
+        self.git.find_commit(oid).what_with(|| format!("{} did not arrive with the fetch", branch.upstream.label()))?;
+        Ok(oid)
+    }
+
+    /// Where upstream's branch is now, as `git ls-remote` tells it. Writes nothing.
+    pub fn remote_head(&self, branch: &Branch) -> Result<Oid> {
+        let mut remote = self.remote(branch)?;
+        let source = format!("refs/heads/{}", branch.upstream.branch);
+        let connection = remote
+            .connect_auth(Direction::Fetch, Some(callbacks(&branch.upstream.url, None)), Some(proxy()))
+            .map_err(|error| unreachable(branch, &error))?;
+        let list = connection.list().map_err(|error| unreachable(branch, &error))?;
+        list.iter().find(|head| head.name() == source).map(git2::RemoteHead::oid).ok_or_else(|| gone(branch))
+    }
+
+    /// Where the last fetch left upstream's branch; none where it never was fetched. For working without the network.
+    pub fn tracked(&self, branch: &Branch) -> Option<Oid> {
+        let name = format!("refs/remotes/{}/{}", branch.upstream.remote, branch.upstream.branch);
+        self.git.find_reference(&name).and_then(|found| found.peel_to_commit()).ok().map(|commit| commit.id())
+    }
+
+    fn remote(&self, branch: &Branch) -> Result<Remote<'_>> {
+        let name = &branch.upstream.remote;
+        self.git.find_remote(name).what_with(|| format!("could not read the remote `{name}`"))
+    }
+}
+
+fn proxy() -> ProxyOptions<'static> {
+    let mut options = ProxyOptions::new();
+    options.auto();
+    options
+}
+
+fn callbacks<'a>(url: &'a str, events: Option<&'a Events>) -> RemoteCallbacks<'a> {
+    let mut callbacks = RemoteCallbacks::new();
+    let tries = Cell::new(0);
+    callbacks.credentials(move |_, user, allowed| {
+        let attempt = tries.replace(tries.get() + 1);
+        credentials(url, user, allowed, attempt)
+    });
+    let Some(events) = events else { return callbacks };
+    let task = "Fetching upstream";
+    callbacks.transfer_progress(move |progress| {
+        let (done, total) = (progress.indexed_objects() as u64, progress.total_objects() as u64);
+        match done {
+            0 => {}
+            done if done == total => events.finished(task, done, Unit::Items),
+            done => events.progress(task, done, Some(total), Unit::Items),
+        }
+        true
+    });
+    callbacks
+}
+
+/// The `attempt`th answer to what the server asks for: the ssh agent, then the usual keys. libgit2 asks until there is none left.
+fn credentials(url: &str, user: Option<&str>, allowed: CredentialType, attempt: usize) -> Result<Cred, git2::Error> {
+    let user = user.unwrap_or("git");
+    if allowed.contains(CredentialType::USERNAME) {
+        return Cred::username(user);
+    }
+    if allowed.contains(CredentialType::SSH_KEY) {
+        if attempt == 0 && std::env::var_os("SSH_AUTH_SOCK").is_some() {
+            return Cred::ssh_key_from_agent(user);
+        }
+        let folder = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".ssh")).unwrap_or_default();
+        let keys: Vec<PathBuf> = KEYS.iter().map(|key| folder.join(key)).filter(|key| key.is_file()).collect();
+        if let Some(key) = keys.get(attempt.saturating_sub(1)) {
+            return Cred::ssh_key(user, None, key, None);
+        }
+    }
+    Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Net, format!("{url} asks for a login and none works")))
+}
+
+fn unreachable(branch: &Branch, error: &git2::Error) -> Error {
+    let upstream = &branch.upstream;
+    let told = Error::new(format!("could not fetch from upstream at {}", upstream.url)).because(error.message());
+    match (error.class(), error.code()) {
+        (_, ErrorCode::Auth) => told.hint(
+            "Cowhand knows ssh (agent, or a key without a passphrase in ~/.ssh) and logins in the address itself; it runs no credential helper.",
+        ),
+        (_, ErrorCode::Certificate) => told.hint("Its certificate or host key is not trusted here; check that it is the right server."),
+        (ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh | ErrorClass::Os, _) => told.hint(format!(
+            "Check the network, DNS and proxy (http.proxy of git, or https_proxy); try: git ls-remote {}",
+            upstream.url
+        )),
+        _ => told,
+    }
+}
+
+fn gone(branch: &Branch) -> Error {
+    let upstream = &branch.upstream;
+    Error::new(format!("upstream at {} has no branch `{}` (any more)", upstream.url, upstream.branch))
+        .hint(format!("Follow another one: git branch --set-upstream-to={}/BRANCH {}", upstream.remote, branch.name))
+}

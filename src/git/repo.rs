@@ -1,0 +1,128 @@
+//! The clone that a site is, opened: the one handle to everything git knows about it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use git2::{ErrorCode, Oid, Repository, Signature};
+
+use crate::error::{Context, Error, Result};
+use crate::path::SitePath;
+
+/// The name and address of commits where the site has configured none, as upstream's script sets them.
+const NOBODY: (&str, &str) = ("moo", "moo@cow.moo");
+
+/// A site's clone. Reading it writes nothing; what each method writes, it says.
+pub struct Repo {
+    pub(super) git: Repository,
+    root: PathBuf,
+}
+
+impl Repo {
+    /// Opens the clone whose working tree is `root` (not one above it).
+    ///
+    /// A clone that another user owns is opened too: root updates sites that others own, and nothing that such a clone
+    /// configures (hooks, filters, external drivers) is ever executed here.
+    pub fn open(root: &Path) -> Result<Self> {
+        settings();
+        let what = || format!("{} is not a git clone that can be updated", root.display());
+        let git = Repository::open(root).map_err(|error| explain(&error, what(), root))?;
+        let work = git.workdir().ok_or_else(|| {
+            Error::new(what())
+                .because("it is a bare repository, without a working tree")
+                .hint("Name the site's own folder.")
+        })?;
+        let root = work.canonicalize().what_with(what)?;
+        Ok(Self { git, root })
+    }
+
+    /// The working tree's folder, without links.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// git's own folder of this clone (for a linked worktree: the one of the worktree).
+    pub fn git_folder(&self) -> &Path {
+        self.git.path()
+    }
+
+    /// git's folder that all worktrees of this clone share.
+    pub fn common_folder(&self) -> &Path {
+        self.git.commondir()
+    }
+
+    /// A commit's tree.
+    pub fn tree_of(&self, commit: Oid) -> Result<Oid> {
+        let found = self.git.find_commit(commit).and_then(|commit| commit.tree());
+        Ok(found.what_with(|| format!("could not read commit {commit}"))?.id())
+    }
+
+    /// The content of `path` in `tree`; none where it has no such file (a folder or submodule is none).
+    pub fn file_in(&self, tree: Oid, path: &SitePath) -> Result<Option<Vec<u8>>> {
+        let doing = || format!("could not read {path} of tree {tree}");
+        let entry = match self.git.find_tree(tree).and_then(|tree| tree.get_path(path.as_path())) {
+            Ok(entry) => entry,
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(error).what_with(doing),
+        };
+        if entry.kind() != Some(git2::ObjectType::Blob) {
+            return Ok(None);
+        }
+        Ok(Some(self.git.find_blob(entry.id()).what_with(doing)?.content().to_vec()))
+    }
+
+    /// A blob's content.
+    pub fn blob(&self, oid: Oid) -> Result<Vec<u8>> {
+        let blob = self.git.find_blob(oid).what_with(|| format!("could not read object {oid}"))?;
+        Ok(blob.content().to_vec())
+    }
+
+    /// Stores `content` as an object that nothing refers to yet.
+    pub fn store(&self, content: &[u8]) -> Result<Oid> {
+        self.git.blob(content).what("could not write an object into the clone")
+    }
+
+    /// Who makes the run's commits, at this moment with its offset: the site's identity, or upstream's stand-in.
+    pub(super) fn signature(&self, at: &jiff::ZonedDateTime) -> Result<Signature<'static>> {
+        let config =
+            self.git.config().and_then(|mut config| config.snapshot()).what("could not read git's configuration")?;
+        let set = |key| config.get_string(key).ok().filter(|value| !value.trim().is_empty());
+        let name = set("user.name").unwrap_or_else(|| NOBODY.0.to_owned());
+        let email = set("user.email").unwrap_or_else(|| NOBODY.1.to_owned());
+        let time = git2::Time::new(at.timestamp().as_second(), at.offset().seconds() / 60);
+        Signature::new(&name, &email, &time).what("git refuses the site's user.name or user.email")
+    }
+}
+
+/// What libgit2 keeps per process.
+fn settings() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Bounds for an upstream that accepts a connection and then says nothing.
+        const CONNECT: i32 = 30_000;
+        const SILENCE: i32 = 60_000;
+        #[expect(unsafe_code, reason = "process-wide settings of libgit2, made once before anything else uses it")]
+        // Failing to set one leaves libgit2's default, which is safe.
+        unsafe {
+            let _ = git2::opts::set_verify_owner_validation(false);
+            let _ = git2::opts::set_server_connect_timeout_in_milliseconds(CONNECT);
+            let _ = git2::opts::set_server_timeout_in_milliseconds(SILENCE);
+        }
+    });
+}
+
+fn explain(error: &git2::Error, what: String, root: &Path) -> Error {
+    let told = Error::new(what).because(error.message());
+    let message = error.message();
+    if message.contains("partialclone") {
+        return told
+            .because("it is a partial clone: objects that a merge needs may be missing")
+            .hint("Make a full clone of upstream and move the site's files into it.");
+    }
+    match error.code() {
+        ErrorCode::NotFound => told.hint(format!(
+            "A site is a git clone of upstream. Name its folder with --site, or check that {} exists.",
+            root.join(".git").display()
+        )),
+        _ => told,
+    }
+}
