@@ -4,10 +4,13 @@ pub mod blob;
 pub mod conflict;
 pub mod history;
 pub mod hold;
+pub mod local;
+pub mod merge;
 mod oid_text;
 pub mod ready;
 pub mod remote;
 pub mod repo;
+pub mod switch;
 
 pub use git2::Oid;
 pub use ready::{Branch, Upstream};
