@@ -3,6 +3,8 @@
 //! Read it in this order: [`pipeline`] is the product at a glance; then follow an update through the modules it calls.
 
 pub mod config;
+#[doc(hidden)]
+pub mod demo;
 pub mod error;
 pub mod event;
 pub mod exit;

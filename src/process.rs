@@ -132,3 +132,76 @@ impl Command {
         Err(Error::new(format!("`{}` {ended}", self.line())).because(output.tail()))
     }
 }
+
+/// Runs the program given after a folder until standard input ends, that is until whoever started this is done or dead, by
+/// whatever cause; then ends the program, lets go of what is mounted below the folder, and removes it.
+const GUARD: &str = r#"
+folder=$1; shift
+"$@" </dev/null & program=$!
+while kill -0 $program 2>/dev/null; do
+  read -r -t 0.5 _
+  [ $? -gt 128 ] || break
+done
+kill $program 2>/dev/null
+wait $program
+awk -v below="$folder/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r mount; do umount -l "$mount"; done
+rm -rf --one-file-system -- "$folder"
+"#;
+
+/// A program in the background with a folder of its own. It ends and its folder goes when this value is dropped, and also when
+/// this process is killed.
+#[derive(Debug)]
+pub struct Daemon {
+    guard: std::process::Child,
+    log: std::path::PathBuf,
+}
+
+impl Command {
+    /// Starts it in the background. `folder` is its own: removed when it ends. What it says goes to `log`.
+    pub fn start(&self, folder: &Path, log: &Path) -> Result<Daemon> {
+        let doing = || format!("could not start `{}`", self.line());
+        let output = std::fs::File::create(log).what_with(doing)?;
+        let mut guard = std::process::Command::new("bash");
+        guard.args(["-c", GUARD, "cowhand-guard"]).arg(folder).arg(&self.program).args(&self.arguments);
+        guard.stdin(Stdio::piped()).stdout(output.try_clone().what_with(doing)?).stderr(output);
+        std::os::unix::process::CommandExt::process_group(&mut guard, 0);
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => guard.env(name, value),
+                None => guard.env_remove(name),
+            };
+        }
+        Ok(Daemon { guard: guard.spawn().what_with(doing)?, log: log.to_owned() })
+    }
+}
+
+impl Daemon {
+    /// Returns once `ready` says yes. An error means that it ended before, or was not ready within `limit`.
+    pub fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
+        let since = std::time::Instant::now();
+        while !ready() {
+            let ended = matches!(self.guard.try_wait(), Ok(Some(_)));
+            if ended || since.elapsed() > limit {
+                let how = if ended { "it ended".to_owned() } else { format!("not ready within {} s", limit.as_secs()) };
+                return Err(Error::new("a program in the background did not come up")
+                    .because(how)
+                    .because(self.tail()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// The last lines it said.
+    fn tail(&self) -> String {
+        let stderr = std::fs::read(&self.log).unwrap_or_default();
+        Output { code: None, stdout: Vec::new(), stderr }.tail()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}

@@ -1,0 +1,91 @@
+//! The engine that answers, or a private one where none does.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::wait;
+use crate::error::{Error, Result};
+use crate::process::{Command, Daemon, Output};
+
+/// A Docker engine: one that was there, or a private one that ends, with all that it holds, when dropped.
+#[derive(Debug)]
+pub struct Engine {
+    host: Option<String>,
+    _daemon: Option<Daemon>,
+}
+
+impl Engine {
+    /// The engine that answers `docker` as the environment and contexts have it, if any does.
+    pub fn answering() -> Option<Self> {
+        let engine = Self { host: None, _daemon: None };
+        engine.answers().then_some(engine)
+    }
+
+    /// Starts a private engine. It shares nothing with others on the machine: no default bridge, no firewall rules.
+    pub fn private() -> Result<Self> {
+        let folder = super::folder("engine")?;
+        let host = format!("unix://{}", folder.join("sock").display());
+        let command = Command::new(program()?, Duration::MAX)
+            .args([
+                "--bridge=none",
+                "--iptables=false",
+                "--ip-forward=false",
+                "--ip-masq=false",
+                "--shutdown-timeout=2",
+            ])
+            .arg(format!("--data-root={}", folder.join("data").display()))
+            .arg(format!("--exec-root={}", folder.join("exec").display()))
+            .arg(format!("--pidfile={}", folder.join("pid").display()))
+            .arg(format!("--host={host}"));
+        let mut daemon = command.start(&folder, &folder.join("log"))?;
+        let engine = Self { host: Some(host), _daemon: None };
+        daemon.wait_until(Duration::from_secs(60), || engine.answers())?;
+        Ok(Self { _daemon: Some(daemon), ..engine })
+    }
+
+    /// Uses the engine at this address, which somebody else ends.
+    pub fn at(host: &str) -> Self {
+        Self { host: Some(host.to_owned()), _daemon: None }
+    }
+
+    /// What `DOCKER_HOST` must be set to; none: it stays as it is.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// `docker ARGUMENTS` on this engine.
+    pub fn docker(&self) -> Command {
+        self.reach(Command::new("docker", Duration::from_secs(300)))
+    }
+
+    /// Makes a command use this engine.
+    pub fn reach(&self, command: Command) -> Command {
+        match &self.host {
+            Some(host) => command.env("DOCKER_HOST", host).without_env("DOCKER_CONTEXT"),
+            None => command,
+        }
+    }
+
+    /// Runs `docker ARGUMENTS` and gives what it printed, line by line.
+    pub fn lines(&self, arguments: &[&str]) -> Result<Vec<String>> {
+        let output = wait(self.docker().args(arguments).run_ok())?;
+        Ok(output.text().lines().map(str::to_owned).collect())
+    }
+
+    fn answers(&self) -> bool {
+        let ask = self.reach(Command::new("docker", Duration::from_secs(10))).args([
+            "version",
+            "--format",
+            "{{.Server.Version}}",
+        ]);
+        wait(ask.run()).is_ok_and(|output: Output| output.success())
+    }
+}
+
+fn program() -> Result<&'static str> {
+    let places = ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"];
+    places.into_iter().find(|place| Path::new(place).exists()).ok_or_else(|| {
+        Error::new("no Docker engine answers, and there is no dockerd to start a private one")
+            .hint("Run scripts/setup as root.")
+    })
+}

@@ -1,0 +1,199 @@
+//! Makes images and pushes them straight into a registry: `FROM scratch`, one static program, and whatever labels, ports,
+//! health check and weight are wanted. No engine is asked.
+
+use std::collections::BTreeMap;
+
+use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
+use oci_client::manifest::{IMAGE_CONFIG_MEDIA_TYPE, IMAGE_LAYER_MEDIA_TYPE, OciImageManifest};
+use oci_client::secrets::RegistryAuth;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::wait;
+use crate::error::{Context, Error, Result};
+
+/// The static program that is in every image; see `service.rs` for what it can be told.
+pub const SERVICE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/service"));
+
+/// The label that every image bears; its value is the prefix of the fixture, so that clean-up finds what is whose.
+pub const LABEL: &str = "org.cowhand.fixture";
+
+/// What an image shall be like. Two that differ in anything have different ids.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    environment: Vec<(String, String)>,
+    labels: BTreeMap<String, String>,
+    ports: Vec<u16>,
+    healthcheck: bool,
+    weight: usize,
+}
+
+impl Image {
+    /// An image whose service does nothing but run until it is stopped.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a variable for the service, such as `START_DELAY`.
+    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Adds a label.
+    pub fn label(mut self, name: &str, value: &str) -> Self {
+        self.labels.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Listens on `port` and greets with `greeting`; `http` answers requests instead.
+    pub fn listens(mut self, port: u16, greeting: &str) -> Self {
+        self.ports.push(port);
+        let listen = self.environment.iter_mut().find(|(name, _)| name == "LISTEN");
+        match listen {
+            Some((_, value)) => value.push_str(&format!(";{port}={greeting}")),
+            None => self.environment.push(("LISTEN".to_owned(), format!("{port}={greeting}"))),
+        }
+        self
+    }
+
+    /// Has a `HEALTHCHECK`: healthy once it listens, unless it was told to be unhealthy.
+    pub fn healthcheck(mut self) -> Self {
+        self.healthcheck = true;
+        self
+    }
+
+    /// Has a layer of this many bytes that do not compress, for a pull that takes time.
+    pub fn weight(mut self, bytes: usize) -> Self {
+        self.weight = bytes;
+        self
+    }
+
+    fn config(&self, prefix: &str, name: &str, tag: &str, diffs: &[String]) -> Value {
+        let environment: Vec<String> = self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let ports: BTreeMap<String, Value> = self.ports.iter().map(|port| (format!("{port}/tcp"), json!({}))).collect();
+        let mut labels = self.labels.clone();
+        labels.insert(LABEL.to_owned(), prefix.to_owned());
+        labels.insert("org.opencontainers.image.title".to_owned(), name.to_owned());
+        labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
+        let mut config =
+            json!({"Env": environment, "Entrypoint": ["/service"], "Labels": labels, "ExposedPorts": ports});
+        if self.healthcheck {
+            config["Healthcheck"] = healthcheck();
+        }
+        json!({
+            "architecture": architecture(), "os": "linux", "created": "2026-01-01T00:00:00Z",
+            "config": config, "rootfs": {"type": "layers", "diff_ids": diffs},
+        })
+    }
+}
+
+/// Often at the beginning, so that nobody waits long for a test's container; times in nanoseconds.
+fn healthcheck() -> Value {
+    json!({"Test": ["CMD", "/service", "health"], "Interval": 500_000_000, "Timeout": 5_000_000_000_u64, "Retries": 3})
+}
+
+/// Pushes images to one registry, all below one prefix.
+pub struct Images {
+    client: Client,
+    registry: String,
+    prefix: String,
+}
+
+impl Images {
+    /// For the registry at `HOST:PORT`, spoken to over http; `prefix` is the first part of every image's name.
+    pub fn new(registry: &str, prefix: &str) -> Self {
+        // A second call finds the provider in place, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings =
+            ClientConfig { protocol: ClientProtocol::Http, use_monolithic_push: true, ..ClientConfig::default() };
+        Self { client: Client::new(settings), registry: registry.to_owned(), prefix: prefix.to_owned() }
+    }
+
+    /// The first part of every image's name.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The reference of an image, as a compose file has it.
+    pub fn reference(&self, name: &str, tag: &str) -> String {
+        format!("{}/{}/{name}:{tag}", self.registry, self.prefix)
+    }
+
+    /// Pushes `image` as `name:tag`, whatever was there before, and gives the digest of its manifest.
+    pub fn push(&self, name: &str, tag: &str, image: &Image) -> Result<String> {
+        let reference = self.reference(name, tag);
+        let mut layers = vec![archive("service", SERVICE, 0o755)?];
+        if image.weight > 0 {
+            layers.push(archive("weight", &noise(&reference, image.weight), 0o644)?);
+        }
+        let diffs: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+        let config = image.config(&self.prefix, name, tag, &diffs).to_string();
+        let layers: Vec<_> =
+            layers.into_iter().map(|data| ImageLayer::new(data, IMAGE_LAYER_MEDIA_TYPE.to_owned(), None)).collect();
+        wait(self.send(&reference, &layers, Config::new(config, IMAGE_CONFIG_MEDIA_TYPE.to_owned(), None)))
+    }
+
+    async fn send(&self, reference: &str, layers: &[ImageLayer], config: Config) -> Result<String> {
+        let doing = || format!("could not push {reference}");
+        let target = reference.parse().map_err(|error| Error::new(doing()).because(error))?;
+        let manifest = OciImageManifest::build(layers, &config, None);
+        self.client.push(&target, layers, config, &RegistryAuth::Anonymous, Some(manifest)).await.what_with(doing)?;
+        self.client.fetch_manifest_digest(&target, &RegistryAuth::Anonymous).await.what_with(doing)
+    }
+}
+
+/// A tar archive that holds one file.
+fn archive(name: &str, content: &[u8], mode: u32) -> Result<Vec<u8>> {
+    let doing = || format!("could not make the layer with {name}");
+    let mut header = tar::Header::new_ustar();
+    header.set_size(content.len() as u64);
+    header.set_mode(mode);
+    let mut archive = tar::Builder::new(Vec::with_capacity(content.len() + 4096));
+    archive.append_data(&mut header, name, content).what_with(doing)?;
+    archive.into_inner().what_with(doing)
+}
+
+/// Bytes that do not compress and are always the same for the same seed.
+fn noise(seed: &str, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 32);
+    for block in 0_u64.. {
+        if bytes.len() >= length {
+            break;
+        }
+        bytes.extend(Sha256::new().chain_update(seed).chain_update(block.to_le_bytes()).finalize());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::registry::Registry;
+
+    #[test]
+    fn an_image_arrives_in_the_registry() {
+        let registry = Registry::start().unwrap();
+        let images = Images::new(registry.address(), "unit");
+        let first = images.push("redis", "7", &Image::new().listens(6379, "hello").healthcheck()).unwrap();
+        let same = images.push("redis", "7", &Image::new().listens(6379, "hello").healthcheck()).unwrap();
+        let heavier = images.push("redis", "7", &Image::new().listens(6379, "hello").weight(100_000)).unwrap();
+        assert!(first.starts_with("sha256:"));
+        assert_eq!(first, same);
+        assert_ne!(first, heavier);
+    }
+}

@@ -1,0 +1,211 @@
+//! The one program in all images of the demo and the tests: static, without dependencies, told by its environment how to
+//! behave. `build.rs` compiles it by itself; it is no part of the library.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `LISTEN` | `PORT=GREETING;PORT=GREETING…`: TCP ports, each greeting who connects; the greeting `http` answers requests instead |
+//! | `START_DELAY` | milliseconds before it listens and is healthy |
+//! | `STOP_DELAY` | milliseconds between SIGTERM and its end |
+//! | `READ` | `PATH:PATH…`: files read at the start and written to the log; a missing one, or one with the line `broken`, ends it with 78 |
+//! | `NEED` | `NAME,NAME…`: variables without which it ends with 78 |
+//! | `WRITE` | a file to which it appends a line at each start: what is kept in a volume |
+//! | `UNHEALTHY` | set: `health` says no |
+//! | `EXIT` | set: ends with this code instead of running |
+//! | `CRASH_AFTER` | milliseconds after which it ends with 1 |
+//!
+//! As a command: `service health` (for a `HEALTHCHECK`), `service cat PATH` (what the container sees).
+
+use std::env;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::exit;
+use std::thread;
+use std::time::Duration;
+
+/// The exit code for a configuration that it cannot use (`EX_CONFIG`).
+const BAD_CONFIGURATION: i32 = 78;
+
+fn main() {
+    let arguments: Vec<String> = env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        None => serve(),
+        Some("health") => exit(i32::from(!healthy())),
+        Some("cat") => cat(arguments.get(2).map_or("", String::as_str)),
+        Some(other) => {
+            eprintln!("service: unknown command {other}");
+            exit(2);
+        }
+    }
+}
+
+fn serve() -> ! {
+    let stop = signals::hold();
+    check_environment();
+    read_configuration();
+    if let Some(code) = number("EXIT") {
+        eprintln!("service: told to end with {code}");
+        exit(i32::try_from(code).unwrap_or(1));
+    }
+    note_start();
+    thread::spawn(listen_everywhere);
+    if let Some(after) = number("CRASH_AFTER") {
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(after));
+            eprintln!("service: told to crash");
+            exit(1);
+        });
+    }
+    stop.wait();
+    pause("STOP_DELAY");
+    println!("stopped");
+    exit(0);
+}
+
+fn check_environment() {
+    for name in list("NEED", ',') {
+        if env::var_os(&name).is_none_or(|value| value.is_empty()) {
+            eprintln!("service: {name} is not set");
+            exit(BAD_CONFIGURATION);
+        }
+    }
+}
+
+fn read_configuration() {
+    for path in list("READ", ':') {
+        match fs::read_to_string(&path) {
+            Err(error) => {
+                eprintln!("service: {path}: {error}");
+                exit(BAD_CONFIGURATION);
+            }
+            Ok(text) if text.lines().any(|line| line.trim() == "broken") => {
+                eprintln!("service: {path}: unknown directive `broken`");
+                exit(BAD_CONFIGURATION);
+            }
+            Ok(text) => text.lines().for_each(|line| println!("{path}: {line}")),
+        }
+    }
+}
+
+fn note_start() {
+    let Ok(path) = env::var("WRITE") else { return };
+    let written = fs::OpenOptions::new().create(true).append(true).open(&path);
+    if let Err(error) = written.and_then(|mut file| writeln!(file, "started")) {
+        eprintln!("service: {path}: {error}");
+        exit(1);
+    }
+}
+
+fn listen_everywhere() {
+    pause("START_DELAY");
+    for (port, greeting) in ports() {
+        match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) {
+            Ok(listener) => {
+                thread::spawn(move || {
+                    for stream in listener.incoming().flatten() {
+                        let greeting = greeting.clone();
+                        thread::spawn(move || talk(stream, &greeting));
+                    }
+                });
+            }
+            Err(error) => {
+                eprintln!("service: port {port}: {error}");
+                exit(1);
+            }
+        }
+    }
+    println!("ready");
+}
+
+/// Greets, then answers each line as little as a client needs to go away in order.
+fn talk(mut stream: TcpStream, greeting: &str) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let mut buffer = [0; 4096];
+    if greeting == "http" {
+        if matches!(stream.read(&mut buffer), Ok(1..)) {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
+        }
+        return;
+    }
+    let _ = stream.write_all(format!("{greeting}\r\n").as_bytes());
+    while let Ok(1..) = stream.read(&mut buffer) {
+        let _ = stream.write_all(b"221 bye\r\n");
+    }
+}
+
+fn healthy() -> bool {
+    let listening = |(port, _)| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+    env::var_os("UNHEALTHY").is_none() && ports().into_iter().all(listening)
+}
+
+fn cat(path: &str) {
+    match fs::read(path) {
+        Ok(bytes) => {
+            let _ = std::io::stdout().write_all(&bytes);
+        }
+        Err(error) => {
+            eprintln!("service: {path}: {error}");
+            exit(1);
+        }
+    }
+}
+
+fn ports() -> Vec<(u16, String)> {
+    let pairs = list("LISTEN", ';');
+    pairs.iter().filter_map(|pair| pair.split_once('=')).filter_map(|(port, greeting)| Some((port.trim().parse().ok()?, greeting.to_owned()))).collect()
+}
+
+fn list(name: &str, separator: char) -> Vec<String> {
+    let value = env::var(name).unwrap_or_default();
+    value.split(separator).filter(|part| !part.trim().is_empty()).map(str::to_owned).collect()
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok()?.parse().ok()
+}
+
+fn pause(name: &str) {
+    thread::sleep(Duration::from_millis(number(name).unwrap_or(0)));
+}
+
+/// Waiting for SIGTERM: process 1 of a container gets no default action for it, and the standard library has no signals.
+mod signals {
+    use std::ffi::c_int;
+
+    const SIG_BLOCK: c_int = 0;
+    const SIGINT: c_int = 2;
+    const SIGTERM: c_int = 15;
+
+    /// Linux's set of signals, with room for what the C library declares.
+    #[repr(C, align(8))]
+    pub struct Set([u8; 128]);
+
+    unsafe extern "C" {
+        fn sigemptyset(set: *mut Set) -> c_int;
+        fn sigaddset(set: *mut Set, signal: c_int) -> c_int;
+        fn pthread_sigmask(how: c_int, set: *const Set, old: *mut Set) -> c_int;
+        fn sigwait(set: *const Set, signal: *mut c_int) -> c_int;
+    }
+
+    /// Holds back the signals that ask for an end, in this thread and those it starts.
+    pub fn hold() -> Set {
+        let mut set = Set([0; 128]);
+        // SAFETY: the set is as large and as aligned as the C library's; the old mask is not asked for.
+        unsafe {
+            sigemptyset(&raw mut set);
+            sigaddset(&raw mut set, SIGINT);
+            sigaddset(&raw mut set, SIGTERM);
+            pthread_sigmask(SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        }
+        set
+    }
+
+    impl Set {
+        /// Returns when one of them arrives.
+        pub fn wait(&self) {
+            let mut signal = 0;
+            // SAFETY: both pointers are to values that outlive the call.
+            unsafe { sigwait(self, &raw mut signal) };
+        }
+    }
+}
