@@ -39,7 +39,7 @@ impl Engine {
             .arg(format!("--host={host}"));
         let mut daemon = command.start(&folder, &folder.join("log"))?;
         let engine = Self { host: Some(host), _daemon: None };
-        daemon.wait_until(Duration::from_secs(60), || engine.answers())?;
+        daemon.wait_until(Duration::from_mins(1), || engine.answers())?;
         Ok(Self { _daemon: Some(daemon), ..engine })
     }
 
@@ -55,7 +55,7 @@ impl Engine {
 
     /// `docker ARGUMENTS` on this engine.
     pub fn docker(&self) -> Command {
-        self.reach(Command::new("docker", Duration::from_secs(300)))
+        self.reach(Command::new("docker", Duration::from_mins(5)))
     }
 
     /// Makes a command use this engine.

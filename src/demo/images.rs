@@ -35,7 +35,7 @@ impl Image {
     }
 
     /// Sets a variable for the service, such as `START_DELAY`.
-    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_string()));
         self
     }
