@@ -51,7 +51,7 @@ impl Image {
         self.ports.push(port);
         let listen = self.environment.iter_mut().find(|(name, _)| name == "LISTEN");
         match listen {
-            Some((_, value)) => value.push_str(&format!(";{port}={greeting}")),
+            Some((_, value)) => *value = format!("{value};{port}={greeting}"),
             None => self.environment.push(("LISTEN".to_owned(), format!("{port}={greeting}"))),
         }
         self
