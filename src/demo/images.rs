@@ -115,9 +115,14 @@ impl Images {
         &self.prefix
     }
 
+    /// What comes before an image's name in a reference.
+    pub fn base(&self) -> String {
+        format!("{}/{}", self.registry, self.prefix)
+    }
+
     /// The reference of an image, as a compose file has it.
     pub fn reference(&self, name: &str, tag: &str) -> String {
-        format!("{}/{}/{name}:{tag}", self.registry, self.prefix)
+        format!("{}/{name}:{tag}", self.base())
     }
 
     /// Pushes `image` as `name:tag`, whatever was there before, and gives the digest of its manifest.
@@ -167,9 +172,8 @@ fn noise(seed: &str, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn digest(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{:x}", Sha256::digest(bytes))
 }
 
 fn architecture() -> &'static str {

@@ -2,10 +2,13 @@
 //!
 //! Everything here is blocking, takes away what it made when it is dropped, and keeps to names, ports and networks of its own.
 
+pub mod certificate;
 pub mod engine;
 pub mod images;
 pub mod registry;
+pub mod site;
 pub mod slot;
+pub mod upstream;
 
 use std::future::Future;
 use std::path::PathBuf;
