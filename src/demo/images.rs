@@ -173,7 +173,8 @@ fn noise(seed: &str, length: usize) -> Vec<u8> {
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{:x}", Sha256::digest(bytes))
+    let digits = |text: String, byte: u8| format!("{text}{byte:02x}");
+    Sha256::digest(bytes).into_iter().fold("sha256:".to_owned(), digits)
 }
 
 fn architecture() -> &'static str {
