@@ -101,6 +101,29 @@ impl Command {
 
     /// Runs it and gives what came out, whatever its exit code. An error means that it did not start or did not end in time.
     pub async fn run(&self) -> Result<Output> {
+        let output = self.in_time(self.prepared().output()).await?;
+        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+    }
+
+    /// Runs it with its output going where this process's goes, and gives its exit code; none where a signal ended it.
+    pub async fn show(&self) -> Result<Option<i32>> {
+        let mut command = self.prepared();
+        let running = command.stdout(Stdio::inherit()).stderr(Stdio::inherit()).status();
+        Ok(self.in_time(running).await?.code())
+    }
+
+    /// Runs it and demands that it ends with 0; the error carries the end of what it said.
+    pub async fn run_ok(&self) -> Result<Output> {
+        let output = self.run().await?;
+        if output.success() {
+            return Ok(output);
+        }
+        let ended =
+            output.code.map_or_else(|| "was killed by a signal".to_owned(), |code| format!("ended with {code}"));
+        Err(Error::new(format!("`{}` {ended}", self.line())).because(output.tail()))
+    }
+
+    fn prepared(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).kill_on_drop(true);
         // Its own process group: a ^C at the terminal is Cowhand's to handle, at the next safe point.
@@ -114,22 +137,14 @@ impl Command {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        let output = tokio::time::timeout(self.limit, command.output())
-            .await
-            .map_err(|_| Error::new(format!("`{}` did not end within {} s", self.line(), self.limit.as_secs())))?
-            .what_with(|| format!("could not run `{}`", self.line()))?;
-        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+        command
     }
 
-    /// Runs it and demands that it ends with 0; the error carries the end of what it said.
-    pub async fn run_ok(&self) -> Result<Output> {
-        let output = self.run().await?;
-        if output.success() {
-            return Ok(output);
-        }
-        let ended =
-            output.code.map_or_else(|| "was killed by a signal".to_owned(), |code| format!("ended with {code}"));
-        Err(Error::new(format!("`{}` {ended}", self.line())).because(output.tail()))
+    async fn in_time<T>(&self, running: impl Future<Output = std::io::Result<T>>) -> Result<T> {
+        tokio::time::timeout(self.limit, running)
+            .await
+            .map_err(|_| Error::new(format!("`{}` did not end within {} s", self.line(), self.limit.as_secs())))?
+            .what_with(|| format!("could not run `{}`", self.line()))
     }
 }
 

@@ -1,23 +1,27 @@
 //! The engine that answers, or a private one where none does.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::wait;
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::process::{Command, Daemon, Output};
 
 /// A Docker engine: one that was there, or a private one that ends, with all that it holds, when dropped.
 #[derive(Debug)]
 pub struct Engine {
     host: Option<String>,
+    interrupted: Arc<AtomicBool>,
     _daemon: Option<Daemon>,
 }
 
 impl Engine {
     /// The engine that answers `docker` as the environment and contexts have it, if any does.
     pub fn answering() -> Option<Self> {
-        let engine = Self { host: None, _daemon: None };
+        let engine = Self::new(None);
         engine.answers().then_some(engine)
     }
 
@@ -38,14 +42,23 @@ impl Engine {
             .arg(format!("--pidfile={}", folder.join("pid").display()))
             .arg(format!("--host={host}"));
         let mut daemon = command.start(&folder, &folder.join("log"))?;
-        let engine = Self { host: Some(host), _daemon: None };
+        let engine = Self::new(Some(host));
         daemon.wait_until(Duration::from_mins(1), || engine.answers())?;
         Ok(Self { _daemon: Some(daemon), ..engine })
     }
 
     /// Uses the engine at this address, which somebody else ends.
     pub fn at(host: &str) -> Self {
-        Self { host: Some(host.to_owned()), _daemon: None }
+        Self::new(Some(host.to_owned()))
+    }
+
+    fn new(host: Option<String>) -> Self {
+        Self { host, interrupted: Arc::default(), _daemon: None }
+    }
+
+    /// Sets the flag that, once true, ends what [`Engine::run`] runs. Clean-up goes on.
+    pub fn interrupted_by(self, flag: Arc<AtomicBool>) -> Self {
+        Self { interrupted: flag, ..self }
     }
 
     /// What `DOCKER_HOST` must be set to; none: it stays as it is.
@@ -64,6 +77,19 @@ impl Engine {
             Some(host) => command.env("DOCKER_HOST", host).without_env("DOCKER_CONTEXT"),
             None => command,
         }
+    }
+
+    /// Waits for what a command does, or for the interruption.
+    pub fn run<T>(&self, running: impl Future<Output = Result<T>>) -> Result<T> {
+        wait(async {
+            let mut running = std::pin::pin!(running);
+            while !self.interrupted.load(Ordering::Relaxed) {
+                if let Ok(done) = tokio::time::timeout(Duration::from_millis(50), &mut running).await {
+                    return done;
+                }
+            }
+            Err(Error::new("interrupted").exit(Exit::Interrupted))
+        })
     }
 
     /// Runs `docker ARGUMENTS` and gives what it printed, line by line.

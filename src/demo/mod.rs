@@ -8,12 +8,14 @@ pub mod images;
 pub mod registry;
 pub mod site;
 pub mod slot;
+mod story;
 pub mod upstream;
 
-use std::future::Future;
 use std::path::PathBuf;
 
 use crate::error::{Context, Result};
+
+pub use story::run;
 
 /// Waits for a future on a runtime of its own. Not to be called from within a runtime's worker; from `spawn_blocking` it may be.
 pub(crate) fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {

@@ -168,7 +168,8 @@ impl Site {
 
     /// Runs `docker compose ARGUMENTS` in the site.
     pub fn compose(&self, arguments: &[&str]) -> Result<Output> {
-        wait(self.engine.docker().folder(&self.root()).arg("compose").args(arguments).run_ok())
+        let compose = self.engine.docker().folder(&self.root()).arg("compose").args(arguments);
+        self.engine.run(compose.run_ok())
     }
 
     /// Starts the stack as it stands and returns when its containers run.

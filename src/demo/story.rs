@@ -1,0 +1,213 @@
+//! What `cowhand demo` tells: a customised site, a release that conflicts with it, and what an update makes of both.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::registry::Registry;
+use super::site::{ALL_SERVICES, Site, image_of};
+use crate::error::{Context, Error, Result};
+use crate::exit::Exit;
+use crate::process::Command;
+
+/// Plays the whole story on standard output and takes away all that it made, also after a failure or an interruption.
+pub async fn run() -> Result<()> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    let mut story = tokio::task::spawn_blocking(move || tell(&flag));
+    let ended = tokio::select! {
+        ended = &mut story => ended,
+        () = interruption() => {
+            say("interrupted: cleaning up");
+            interrupted.store(true, Ordering::Relaxed);
+            story.await
+        }
+    };
+    ended.what("the demonstration ended unexpectedly")?
+}
+
+async fn interruption() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn tell(interrupted: &Arc<AtomicBool>) -> Result<()> {
+    heading("A registry, an upstream and a customised site, all of them throw-away");
+    let engine = engine(interrupted)?;
+    let registry = Registry::start()?;
+    let site = Site::make(engine, registry.address(), ALL_SERVICES)?;
+    say(&format!(
+        "registry {}, site {}, compose project {}",
+        registry.address(),
+        site.root().display(),
+        site.project()
+    ));
+    site_edits(&site)?;
+    say("starting the stack from the images of the first release");
+    site.up()?;
+    let before = containers(&site)?;
+    for (service, container) in &before {
+        println!("  {service:<20}{}", container.image);
+    }
+
+    heading("Upstream publishes 2026-03, which conflicts with what the site changed");
+    println!("{}", indented(&site.git(&["diff", "--stat"])?));
+    publish(&site)?;
+
+    let cowhand = Cowhand { program: std::env::current_exe().what("could not find this program")?, site: &site };
+    cowhand.play(&["check"])?;
+    cowhand.play(&["plan"])?;
+    cowhand.play(&["update", "--yes"])?;
+    show_outcome(&site, &before)?;
+    heading("Cleaning up");
+    drop(site);
+    say("containers, volumes, networks, images, registry and folders of this demonstration are gone");
+    Ok(())
+}
+
+fn engine(interrupted: &Arc<AtomicBool>) -> Result<Arc<Engine>> {
+    let answering = Engine::answering();
+    say(match answering {
+        Some(_) => "using the Docker engine that answers, under names of this demonstration's own",
+        None => "no Docker engine answers; starting a private one",
+    });
+    let engine = answering.map_or_else(Engine::private, Ok)?;
+    Ok(Arc::new(engine.interrupted_by(Arc::clone(interrupted))))
+}
+
+/// Edits that the documentation advises against and that everybody makes.
+fn site_edits(site: &Site) -> Result<()> {
+    site.edit("data/conf/postfix/main.cf", |text| {
+        text.replace("postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 4")
+            .replace("maximal_backoff_time = 30m", "maximal_backoff_time = 2h")
+    })?;
+    site.edit("data/conf/dovecot/dovecot.conf", |text| text.replace("vsz_limit = 1024 M", "vsz_limit = 2048 M"))?;
+    site.edit("data/conf/mysql/my.cnf", |text| text.replace("key_buffer_size = 0", "key_buffer_size = 8M"))?;
+    site.edit("data/conf/nginx/site.conf", |text| text.replace("TLSv1.2 TLSv1.3", "TLSv1.3"))
+}
+
+/// The same lines changed upstream, a file removed that the site edited, one added where the site has an ignored one, a service gone, new images.
+fn publish(site: &Site) -> Result<()> {
+    for (name, tag) in [("postfix", "1.81"), ("phpfpm", "1.94"), ("nginx", "1.04")] {
+        let image = image_of(name);
+        let image = if name == "nginx" { image.env("READ", "/etc/nginx/conf.d/mailcow.conf") } else { image };
+        site.images.push(name, tag, &image.label("release", "2026-03").weight(2_000_000))?;
+    }
+    let release =
+        site.upstream.release("2026-03").image("postfix", "1.81").image("phpfpm", "1.94").image("nginx", "1.04");
+    release
+        .without_service("solr-mailcow")
+        .replace("data/conf/postfix/main.cf", "postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 8")
+        .replace("data/conf/postfix/main.cf", "postscreen_blacklist_action", "postscreen_denylist_action")
+        .replace("data/conf/dovecot/dovecot.conf", "vsz_limit = 1024 M", "vsz_limit = 512 M")
+        .replace("data/web/inc/functions.inc.php", "htmlspecialchars($title)", "htmlspecialchars($title, ENT_QUOTES)")
+        .remove("data/conf/nginx/site.conf")
+        .write("data/conf/nginx/mailcow.conf", "server_tokens off;\nclient_max_body_size 0;\n")
+        .write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"50 / 1h\"; }\n")
+        .publish()
+        .map(drop)
+}
+
+struct Cowhand<'a> {
+    program: PathBuf,
+    site: &'a Site,
+}
+
+impl Cowhand<'_> {
+    /// Runs the command in sight and demands that it ends with 0.
+    fn play(&self, arguments: &[&str]) -> Result<()> {
+        let line = format!("cowhand {}", arguments.join(" "));
+        heading(&format!("$ {line}"));
+        let engine = self.site.engine();
+        let command =
+            Command::new(&self.program, Duration::from_mins(10)).args(arguments).arg("--site").arg(self.site.root());
+        match engine.run(engine.reach(command).show())? {
+            Some(0) => Ok(()),
+            code => Err(Error::new(format!("`{line}` ended with {}", code.unwrap_or(-1)))
+                .because("the demonstration expects 0")
+                .exit(Exit::Unexpected)),
+        }
+    }
+}
+
+fn show_outcome(site: &Site, before: &BTreeMap<String, Container>) -> Result<()> {
+    heading("What came out: git");
+    println!("{}", indented(&site.git(&["log", "--oneline", "--graph", "--decorate", "-n", "6"])?));
+    heading("What came out: containers");
+    let after = containers(site)?;
+    for service in before.keys().chain(after.keys().filter(|service| !before.contains_key(*service))) {
+        println!("  {service:<20}{}", fate(before.get(service), after.get(service)));
+    }
+    heading("What came out: the losing versions, kept in the run");
+    for path in files_below(&site.root().join(".git/cowhand/runs"))? {
+        println!("  {}", path.display());
+    }
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Container {
+    image: String,
+    id: String,
+}
+
+fn containers(site: &Site) -> Result<BTreeMap<String, Container>> {
+    let parse = |line: &String| {
+        let mut words = line.split(' ').map(str::to_owned);
+        let service = words.next()?;
+        let image = words.next()?.rsplit('/').next()?.to_owned();
+        Some((service, Container { image, id: words.next()? }))
+    };
+    Ok(site.containers()?.iter().filter_map(parse).collect())
+}
+
+fn fate(before: Option<&Container>, after: Option<&Container>) -> String {
+    match (before, after) {
+        (Some(before), Some(after)) if before == after => format!("{:<24}kept running", after.image),
+        (Some(before), Some(after)) => format!("{:<24}replaced; it ran {}", after.image, before.image),
+        (Some(before), None) => format!("{:<24}gone", before.image),
+        (None, Some(after)) => format!("{:<24}new", after.image),
+        (None, None) => String::new(),
+    }
+}
+
+/// The files below a folder, relative to it, sorted.
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        let doing = || format!("could not list {}", next.display());
+        for entry in std::fs::read_dir(&next).what_with(doing)? {
+            let path = entry.what_with(doing)?.path();
+            if path.is_dir() && !path.is_symlink() {
+                open.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).unwrap_or(&path).to_owned());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn heading(text: &str) {
+    println!("\n{} {text}", console::style("==").bold());
+}
+
+fn say(text: &str) {
+    println!("  {text}");
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
