@@ -13,6 +13,8 @@ pub struct Receipt {
     pub digest: String,
     /// The hook it was called for.
     pub hook: Hook,
+    /// How many calls this stands for: one, but for observers, which are called for every event.
+    pub calls: u64,
     /// How long the call took, in microseconds.
     pub micros: u64,
     /// The peak of its linear memory, in bytes.
@@ -32,6 +34,9 @@ pub struct Failure {
     pub class: Class,
     /// What happened, for people.
     pub message: String,
+    /// What to do about it, if something can be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// The sorts of failure worth telling apart.
@@ -50,4 +55,18 @@ pub enum Class {
     Unavailable,
     /// Its answer makes no sense.
     BadOutput,
+}
+
+impl Class {
+    /// The word for it, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Trap => "trap",
+            Self::TimeOut => "time-out",
+            Self::Limit => "limit",
+            Self::Unavailable => "unavailable",
+            Self::BadOutput => "bad output",
+        }
+    }
 }

@@ -65,6 +65,27 @@ pub enum Hook {
     Observer,
 }
 
+impl Hook {
+    /// Every hook, in the pipeline's order.
+    pub const ALL: [Self; 5] = [Self::PreMerge, Self::ConflictResolver, Self::PostPull, Self::PrePrune, Self::Observer];
+
+    /// The name of its WIT interface, as it stands in `cowhand.toml` and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PreMerge => "pre-merge",
+            Self::ConflictResolver => "conflict-resolver",
+            Self::PostPull => "post-pull",
+            Self::PrePrune => "pre-prune",
+            Self::Observer => "observer",
+        }
+    }
+
+    /// The hook of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hook| hook.name() == name)
+    }
+}
+
 /// What a site allows one plugin. Everything that is not named is denied.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

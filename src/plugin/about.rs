@@ -1,0 +1,72 @@
+//! One plugin of a site: who it is, what it may do, and how it speaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::digest::Digest;
+use super::grant::{Permissions, Refusal};
+use super::observer;
+use super::spec::{Hook, OnFailure, Policy};
+use super::types::TextMerge;
+use crate::event::{Event, Events, Level};
+
+/// What does not change while a plugin is loaded.
+#[derive(Clone)]
+pub(super) struct About {
+    /// Its name in messages.
+    pub(super) name: String,
+    /// As in `cowhand.toml`.
+    pub(super) source: String,
+    /// Of its bytes.
+    pub(super) digest: Digest,
+    /// Its configuration, as JSON.
+    pub(super) config: String,
+    /// What it may do.
+    pub(super) permissions: Arc<Permissions>,
+    /// Bytes of memory.
+    pub(super) memory: u64,
+    /// How long a call may take.
+    pub(super) time: Duration,
+    /// What the site says about its failures.
+    pub(super) on_failure: Option<OnFailure>,
+    /// Where it speaks.
+    pub(super) events: Events,
+    /// The text merge that it may use.
+    pub(super) text_merge: Arc<dyn TextMerge>,
+    /// Whether it speaks as an observer: to people, not to observers.
+    pub(super) observer: bool,
+}
+
+impl About {
+    /// A line of this plugin's, for people.
+    pub(super) fn note(&self, level: Level, text: &str) {
+        self.emit(Event::Note { level, text: format!("{}: {text}", self.name), hint: None });
+    }
+
+    /// Says that it was refused something, with what would allow it.
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        let text = format!("the plugin `{}` was refused {}", self.name, refusal.what);
+        self.emit(Event::Note { level: Level::Warning, text, hint: refusal.hint.clone() });
+    }
+
+    fn emit(&self, event: Event) {
+        if self.observer {
+            observer::speaking(|| self.events.emit(event));
+        } else {
+            self.events.emit(event);
+        }
+    }
+
+    /// What happens when it fails at this hook.
+    pub(super) fn policy(&self, hook: Hook) -> Policy {
+        let said = match &self.on_failure {
+            None => None,
+            Some(OnFailure::All(policy)) => Some(*policy),
+            Some(OnFailure::PerHook(hooks)) => hooks.get(&hook).copied(),
+        };
+        said.unwrap_or(match hook {
+            Hook::Observer => Policy::Warn,
+            _ => Policy::Stop,
+        })
+    }
+}

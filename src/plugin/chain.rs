@@ -1,0 +1,133 @@
+//! The plugins of one site, asked in order at each hook, and what their answers come to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Plugins;
+use super::handed::HandedFile;
+use super::instance::Plugin;
+use super::receipt::Failure;
+use super::spec::{Hook, Policy};
+use super::types::{
+    Blobs, Candidate, Conflict, Decided, Image, Kept, Narrowed, PostPullAnswer, PostPullVerdict, PreMerge,
+    PreMergeAnswer, PreMergeVerdict, ResolverAnswer,
+};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+
+impl Plugins {
+    /// Asks the pre-merge plugins, each with the same input. The first that says not now or stop ends the asking.
+    pub async fn pre_merge(&mut self, input: &PreMerge) -> Result<PreMergeVerdict> {
+        let mut oldest: Option<(usize, Narrowed)> = None;
+        let mut given = Vec::new();
+        for plugin in self.at(Hook::PreMerge) {
+            let name = plugin.about.name.clone();
+            match plugin.ask_pre_merge(input).await {
+                Ok(PreMergeAnswer::Proceed { to: None, files }) => given.extend(files),
+                Ok(PreMergeAnswer::Proceed { to: Some((commit, reason)), files }) => {
+                    given.extend(files);
+                    let age = input.commits.iter().position(|known| known.id == commit).unwrap_or(usize::MAX);
+                    if oldest.as_ref().is_none_or(|(older, _)| age > *older) {
+                        oldest = Some((age, Narrowed { commit, plugin: name, reason }));
+                    }
+                }
+                Ok(PreMergeAnswer::NotNow { reason, until }) => {
+                    return Ok(PreMergeVerdict::NotNow { plugin: name, reason, until });
+                }
+                Ok(PreMergeAnswer::Stop { reason }) => return Ok(PreMergeVerdict::Stop { plugin: name, reason }),
+                Err(failure) => plugin.failed(Hook::PreMerge, failure)?,
+            }
+        }
+        Ok(PreMergeVerdict::Proceed { to: oldest.map(|(_, narrowed)| narrowed), files: one_for_each_path(given) })
+    }
+
+    /// Asks the resolvers about one conflict; the first answer other than pass decides.
+    pub async fn resolve(&mut self, conflict: &Conflict, blobs: Arc<dyn Blobs>) -> Result<Decided> {
+        for plugin in self.at(Hook::ConflictResolver) {
+            match plugin.ask_resolver(conflict, Arc::clone(&blobs)).await {
+                Ok(ResolverAnswer::Pass) => {}
+                Ok(ResolverAnswer::Decide(answer)) => {
+                    return Ok(Decided::By { plugin: plugin.about.name.clone(), answer });
+                }
+                Ok(ResolverAnswer::Stop { reason }) => {
+                    return Ok(Decided::Stop { plugin: plugin.about.name.clone(), reason });
+                }
+                Err(failure) => plugin.failed(Hook::ConflictResolver, failure)?,
+            }
+        }
+        Ok(Decided::Undecided)
+    }
+
+    /// Asks the post-pull plugins. The first that says stop ends the asking.
+    pub async fn post_pull(&mut self, images: &[Image]) -> Result<PostPullVerdict> {
+        let mut given = Vec::new();
+        for plugin in self.at(Hook::PostPull) {
+            match plugin.ask_post_pull(images).await {
+                Ok(PostPullAnswer::Proceed { files }) => given.extend(files),
+                Ok(PostPullAnswer::Stop { reason }) => {
+                    return Ok(PostPullVerdict::Stop { plugin: plugin.about.name.clone(), reason });
+                }
+                Err(failure) => plugin.failed(Hook::PostPull, failure)?,
+            }
+        }
+        Ok(PostPullVerdict::Proceed { files: one_for_each_path(given) })
+    }
+
+    /// Asks every pre-prune plugin; what any of them keeps is kept. One that fails keeps everything, unless the site
+    /// said `skip` or `warn`: the run has succeeded by then, and there is nothing left to stop.
+    pub async fn pre_prune(&mut self, candidates: &[Candidate]) -> Result<Vec<Kept>> {
+        let mut kept = BTreeMap::new();
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        for plugin in self.at(Hook::PrePrune) {
+            let name = plugin.about.name.clone();
+            let keeps = match plugin.ask_pre_prune(candidates).await {
+                Ok(keeps) => keeps,
+                Err(failure) => match plugin.failed(Hook::PrePrune, failure) {
+                    Ok(()) => Vec::new(),
+                    Err(error) => {
+                        plugin.about.events.warn(error.summary(), error.hints().first().cloned());
+                        let reason = format!("`{name}` failed, so that everything is kept");
+                        candidates.iter().map(|candidate| (candidate.id.clone(), reason.clone())).collect()
+                    }
+                },
+            };
+            for (id, reason) in keeps {
+                kept.entry(id.clone()).or_insert(Kept { id, plugin: name.clone(), reason });
+            }
+        }
+        Ok(kept.into_values().collect())
+    }
+
+    fn at(&mut self, hook: Hook) -> impl Iterator<Item = &mut Plugin> {
+        self.plugins.iter_mut().filter(move |plugin| plugin.has(hook))
+    }
+}
+
+impl Plugin {
+    /// What comes of a failure: an error where the site's policy says stop.
+    fn failed(&self, hook: Hook, failure: Failure) -> Result<()> {
+        let name = &self.about.name;
+        let what = format!("the plugin `{name}` failed at {} ({})", hook.name(), failure.class.name());
+        match self.about.policy(hook) {
+            Policy::Skip => Ok(()),
+            Policy::Warn => {
+                self.about.events.warn(format!("{what}: {}", failure.message), failure.hint);
+                Ok(())
+            }
+            Policy::Stop => {
+                let exit = if hook == Hook::ConflictResolver { Exit::Conflict } else { Exit::Declined };
+                let error = Error::new(what).because(&failure.message).exit(exit);
+                let error = failure.hint.into_iter().fold(error, Error::hint);
+                Err(error.hint(format!("To go on without it: `on-failure = \"skip\"` for `{name}` in cowhand.toml.")))
+            }
+        }
+    }
+}
+
+/// Where two plugins gave the same path, the later one's.
+fn one_for_each_path(files: Vec<HandedFile>) -> Vec<HandedFile> {
+    let by_path: BTreeMap<_, _> = files.into_iter().map(|file| (file.path.clone(), file)).collect();
+    by_path.into_values().collect()
+}

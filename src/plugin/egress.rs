@@ -1,0 +1,178 @@
+//! The way out for a plugin's HTTP requests: allowed names, then every address they resolve to, then a connection to
+//! an address that was checked. Nothing follows redirects: a guest that does passes here again.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::Scheme;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use wasmtime_wasi_http::io::TokioIo;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use super::destination::default_port;
+use super::grant::{Permissions, Refusal, Wish};
+use super::limits::{MOST_BODY, MOST_HEADERS};
+
+/// How long connecting may take, for each address.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may be silent.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// What was refused, until the host reads it.
+pub(super) type Refusals = Arc<Mutex<Vec<Refusal>>>;
+
+/// Sends what one plugin may send.
+pub(super) struct Egress {
+    permissions: Arc<Permissions>,
+    refusals: Refusals,
+}
+
+impl Egress {
+    pub(super) fn new(permissions: Arc<Permissions>, refusals: Refusals) -> Self {
+        Self { permissions, refusals }
+    }
+}
+
+type Running = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Running), Error>> + Send>;
+
+impl WasiHttpHooks for Egress {
+    fn send_request(&mut self, request: Request<WasiBody>, options: Option<RequestOptions>, _sent: Running) -> Sending {
+        let way = Way { permissions: Arc::clone(&self.permissions), refusals: Arc::clone(&self.refusals) };
+        Box::new(async move { way.send(request, options.unwrap_or_default()).await })
+    }
+}
+
+/// The way of one request.
+struct Way {
+    permissions: Arc<Permissions>,
+    refusals: Refusals,
+}
+
+impl Way {
+    async fn send(
+        self,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<(Response<WasiBody>, Running), Error> {
+        let uri = request.uri();
+        let plain = uri.scheme() == Some(&Scheme::HTTP);
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or(Error::HttpRequestUriInvalid)?.to_owned();
+        let port = uri.port_u16().unwrap_or(default_port(plain));
+        self.authorize(&Wish::Send { plain, host: &host, port })?;
+        let connect = options.connect_timeout.map_or(LONGEST_CONNECT, |limit| limit.min(LONGEST_CONNECT));
+        let stream = self.connect(&host, port, connect).await?;
+        let silence = options.first_byte_timeout.map_or(LONGEST_SILENCE, |limit| limit.min(LONGEST_SILENCE));
+        if plain {
+            return talk(stream, request, silence).await;
+        }
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+        let tls = tokio::time::timeout(connect, connector()?.connect(name, stream)).await;
+        talk(tls.map_err(|_| Error::ConnectionTimeout)?.map_err(Error::Tls)?, request, silence).await
+    }
+
+    fn authorize(&self, wish: &Wish<'_>) -> Result<(), Error> {
+        self.permissions.authorize(wish).map_err(|refusal| {
+            self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+            Error::HttpRequestDenied
+        })
+    }
+
+    /// Resolves the name, checks every address, and connects to one of those that were checked.
+    async fn connect(&self, host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
+        let name = host.trim_matches(['[', ']']);
+        let unknown = |error: std::io::Error| Error::DnsError { rcode: Some(error.to_string()), info_code: None };
+        let found = tokio::time::timeout(limit, tokio::net::lookup_host((name, port))).await;
+        let addresses: Vec<SocketAddr> = found.map_err(|_| Error::DnsTimeout)?.map_err(unknown)?.collect();
+        for address in &addresses {
+            self.authorize(&Wish::Connect { host, address: *address })?;
+        }
+        let mut failure = Error::DestinationNotFound;
+        for address in addresses {
+            match tokio::time::timeout(limit, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failure = Error::Connect(error),
+                Err(_) => failure = Error::ConnectionTimeout,
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// Sends one request over a connection and gives the answer, with what keeps the connection running until its body is read.
+async fn talk<S>(stream: S, request: Request<WasiBody>, limit: Duration) -> Result<(Response<WasiBody>, Running), Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut client = hyper::client::conn::http1::Builder::new();
+    client.max_buf_size(MOST_HEADERS);
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await?;
+    let mut connection = Box::pin(async move { connection.await.map_err(Error::from) });
+    let mut answered = pin!(tokio::time::timeout(limit, sender.send_request(as_for_a_server(request)?)));
+    let mut running: Option<Running> = None;
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answered => {
+            running = Some(Box::new(connection));
+            answer
+        }
+        ended = &mut connection => {
+            // It has ended well: the answer is there, and was the last.
+            ended?;
+            answered.await
+        }
+    };
+    let response = answer.map_err(|_| Error::ConnectionReadTimeout)??;
+    Ok((response.map(capped), running.unwrap_or_else(|| Box::new(async { Ok(()) }))))
+}
+
+/// What goes over the wire to a server that is no proxy: the path alone. The body is capped.
+fn as_for_a_server(request: Request<WasiBody>) -> Result<Request<WasiBody>, Error> {
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.uri = http::Uri::builder().path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)?;
+    Ok(Request::from_parts(parts, capped(body)))
+}
+
+fn capped<B>(body: B) -> WasiBody
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let limit = MOST_BODY as u64;
+    Limited::new(body, MOST_BODY)
+        .map_err(move |error| match error.is::<http_body_util::LengthLimitError>() {
+            true => Error::HttpResponseBodySize(Some(limit)),
+            false => Error::InternalError(Some(error.to_string())),
+        })
+        .boxed_unsync()
+}
+
+/// TLS with the machine's roots, so that a site's own authority counts; with Mozilla's where the machine has none.
+fn connector() -> Result<TlsConnector, Error> {
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>, rustls::Error>> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+    });
+    match config {
+        Ok(config) => Ok(TlsConnector::from(Arc::clone(config))),
+        Err(error) => Err(Error::InternalError(Some(error.to_string()))),
+    }
+}

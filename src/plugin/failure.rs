@@ -1,0 +1,88 @@
+//! What went wrong in a call: which class, and what to tell the person who must do something about it.
+
+use std::fmt;
+
+use wasmtime::Trap;
+use wasmtime::component::ResourceTableError;
+use wasmtime_wasi::I32Exit;
+
+use super::limits::{MOST_HANDED_OVER, MOST_HANDLES};
+use super::receipt::{Class, Failure};
+
+/// A limit that the host itself found exceeded; raised in host functions, it ends the call.
+#[derive(Debug)]
+pub(super) struct LimitReached(pub(super) String);
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LimitReached {}
+
+impl Failure {
+    pub(super) fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), hint: None }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// It did not answer within its time.
+    pub(super) fn time_out(limit: std::time::Duration) -> Self {
+        let message = format!("it did not answer within its limit of {limit:?}");
+        Self::new(Class::TimeOut, message).hint("If it needs longer, raise `time` in its grant in cowhand.toml.")
+    }
+}
+
+/// What a call that ended with an error means. `denied` is what the limiter refused, `said` the end of standard error.
+pub(super) fn classify(error: &wasmtime::Error, denied: Option<String>, said: &str) -> Failure {
+    let failure = match (denied, limit_of(error)) {
+        (Some(denied), _) => Failure::new(Class::Limit, format!("it wanted {denied}"))
+            .hint("If it needs that much, raise `memory` in its grant in cowhand.toml."),
+        (None, Some(limit)) => Failure::new(Class::Limit, limit),
+        (None, None) => trapped(error),
+    };
+    match said.lines().rfind(|line| !line.trim().is_empty()) {
+        Some(_) => Failure { message: format!("{}; it said: {}", failure.message, said.trim()), ..failure },
+        None => failure,
+    }
+}
+
+/// The limit that an error is about, if it is about one.
+fn limit_of(error: &wasmtime::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(LimitReached(limit)) = cause.downcast_ref() {
+            return Some(limit.clone());
+        }
+        if let Some(ResourceTableError::Full) = cause.downcast_ref() {
+            return Some(format!("it opened more than the limit of {MOST_HANDLES} handles"));
+        }
+        // wasmtime keeps the type of this error to itself.
+        let flood = cause.to_string().contains("fuel allocated for hostcalls has been exhausted");
+        let limit = bytesize::ByteSize::b(MOST_HANDED_OVER as u64);
+        flood.then(|| format!("it handed over more than the limit of {limit} at once"))
+    })
+}
+
+fn trapped(error: &wasmtime::Error) -> Failure {
+    let cause = error.root_cause();
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return Failure::new(Class::Trap, format!("it exited with {code} instead of answering"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(
+            Trap::InvalidChar
+            | Trap::StringOutOfBounds
+            | Trap::ListOutOfBounds
+            | Trap::InvalidDiscriminant
+            | Trap::UnalignedPointer,
+        ) => Failure::new(Class::BadOutput, format!("its answer cannot be read: {cause}")),
+        Some(Trap::StackOverflow) => Failure::new(Class::Limit, "it used more than the limit of call stack"),
+        Some(trap) => Failure::new(Class::Trap, trap.to_string()),
+        None => Failure::new(Class::Trap, cause.to_string()),
+    }
+}

@@ -1,0 +1,194 @@
+//! One plugin, loaded: compiled once, instantiated as often as it takes, and called within its limits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+use super::about::About;
+use super::bindings::Hooks;
+use super::cache::Cache;
+use super::engine::Ticking;
+use super::failure::classify;
+use super::inspect::Inspection;
+use super::receipt::{Class, Failure, Receipt};
+use super::sandbox::State;
+use super::spec::Hook;
+use crate::event::{Event, Unit};
+
+/// A guest language's runtime grows with the calls in one instance; after this many it gets a new one.
+const MOST_CALLS: u64 = 1000;
+
+/// A plugin that can be called.
+pub(super) struct Plugin {
+    pub(super) about: Arc<About>,
+    pub(super) inspection: Inspection,
+    pre: InstancePre<State>,
+    /// An instance that has behaved so far.
+    idle: Option<Session>,
+}
+
+/// A live instance.
+pub(super) struct Session {
+    pub(super) store: Store<State>,
+    pub(super) hooks: Hooks,
+    calls: u64,
+}
+
+/// The component, compiled now or earlier.
+fn compiled(about: &About, bytes: &[u8], cache: Option<&Cache>, engine: &Engine) -> wasmtime::Result<Component> {
+    if let Some(kept) = cache.and_then(|cache| cache.get(engine, &about.digest)) {
+        return Ok(kept);
+    }
+    let task = format!("compile {}", about.name);
+    about.events.progress(&task, 0, Some(1), Unit::Items);
+    let component = Component::new(engine, bytes);
+    about.events.finished(&task, 1, Unit::Items);
+    let component = component?;
+    if let Some(cache) = cache {
+        cache.put(engine, &about.digest, &component);
+    }
+    Ok(component)
+}
+
+/// What a call took.
+pub(super) struct Record {
+    pub(super) hook: Hook,
+    pub(super) calls: u64,
+    pub(super) took: Duration,
+    pub(super) memory: u64,
+    pub(super) refusals: Vec<String>,
+}
+
+impl Record {
+    /// Of a hook that was not called yet.
+    pub(super) fn blank(hook: Hook) -> Self {
+        Self { hook, calls: 0, took: Duration::ZERO, memory: 0, refusals: Vec::new() }
+    }
+}
+
+impl Plugin {
+    /// Compiles the component, or takes it from the cache, and instantiates it once, so that one that cannot work is found now.
+    pub(super) async fn load(
+        about: About,
+        inspection: Inspection,
+        bytes: &[u8],
+        cache: Option<&Cache>,
+        linker: &Linker<State>,
+    ) -> Result<Self, Failure> {
+        let unavailable = |error: wasmtime::Error| Failure::new(Class::Unavailable, format!("{error:#}"));
+        let component = compiled(&about, bytes, cache, linker.engine()).map_err(unavailable)?;
+        let pre = linker.instantiate_pre(&component).map_err(unavailable)?;
+        let mut plugin = Self { about: Arc::new(about), inspection, pre, idle: None };
+        plugin.idle = Some(plugin.instantiate().await?);
+        Ok(plugin)
+    }
+
+    /// The same plugin for a task of its own.
+    pub(super) fn as_observer(&self) -> Self {
+        let about = About { observer: true, ..(*self.about).clone() };
+        Self { about: Arc::new(about), inspection: self.inspection.clone(), pre: self.pre.clone(), idle: None }
+    }
+
+    /// Whether it is asked at this hook.
+    pub(super) fn has(&self, hook: Hook) -> bool {
+        self.inspection.hooks.contains(&hook)
+    }
+
+    async fn instantiate(&mut self) -> Result<Session, Failure> {
+        let _ticking = Ticking::new();
+        let unavailable = |error: wasmtime::Error| Failure::new(Class::Unavailable, format!("{error:#}"));
+        let mut store = State::store(self.pre.engine(), &self.about).map_err(unavailable)?;
+        let instantiated = tokio::time::timeout(self.about.time, self.pre.instantiate_async(&mut store)).await;
+        let instance = match instantiated {
+            Ok(Ok(instance)) => instance,
+            Ok(Err(error)) => {
+                let state = store.data_mut();
+                let failure = classify(&error, state.limiter.take_denied(), &state.tail.take());
+                return Err(Failure { message: format!("it does not start: {}", failure.message), ..failure });
+            }
+            Err(_) => return Err(Failure::time_out(self.about.time)),
+        };
+        let hooks = Hooks::load(&self.inspection.hooks, &self.pre, &mut store, &instance).map_err(unavailable)?;
+        Ok(Session { store, hooks, calls: 0 })
+    }
+
+    /// Calls the plugin: in the idle instance or a fresh one, within its time. An instance that failed is never entered
+    /// again; with `keep`, one that behaved serves the next call too.
+    pub(super) async fn call<T>(
+        &mut self,
+        hook: Hook,
+        keep: bool,
+        ask: impl AsyncFnOnce(&mut Session) -> wasmtime::Result<Result<T, String>>,
+    ) -> (Result<T, Failure>, Record) {
+        let begun = Instant::now();
+        let mut record = Record { calls: 1, ..Record::blank(hook) };
+        let _ticking = Ticking::new();
+        let session = match self.idle.take() {
+            Some(session) => Ok(session),
+            None => self.instantiate().await,
+        };
+        let answer = match session {
+            Ok(session) => self.enter(session, keep, ask, &mut record).await,
+            Err(failure) => Err(failure),
+        };
+        record.took = begun.elapsed();
+        (answer, record)
+    }
+
+    async fn enter<T>(
+        &mut self,
+        mut session: Session,
+        keep: bool,
+        ask: impl AsyncFnOnce(&mut Session) -> wasmtime::Result<Result<T, String>>,
+        record: &mut Record,
+    ) -> Result<T, Failure> {
+        session.calls += 1;
+        session.store.data_mut().begin();
+        let outcome = tokio::time::timeout(self.about.time, ask(&mut session)).await;
+        let state = session.store.data_mut();
+        state.blobs = None;
+        record.memory = state.limiter.peak() as u64;
+        for refusal in state.take_refusals() {
+            self.about.refused(&refusal);
+            record.refusals.push(refusal.what);
+        }
+        match outcome {
+            Ok(Ok(answer)) => {
+                let worn = session.calls >= MOST_CALLS || record.memory > self.about.memory / 2;
+                self.idle = (keep && !worn).then_some(session);
+                answer.map_err(|said| Failure::new(Class::Error, said))
+            }
+            Ok(Err(error)) => Err(classify(&error, state.limiter.take_denied(), &state.tail.take())),
+            Err(_) => Err(Failure::time_out(self.about.time)),
+        }
+    }
+
+    /// Leaves the receipt of a call, and passes its result on; `told` is the answer in a few words.
+    pub(super) fn conclude<T>(
+        &self,
+        record: Record,
+        answer: Result<T, Failure>,
+        told: impl FnOnce(&T) -> String,
+    ) -> Result<T, Failure> {
+        let receipt = self.receipt(record, answer.as_ref().map(told));
+        self.about.events.emit(Event::Plugin(Box::new(receipt)));
+        answer
+    }
+
+    /// The receipt of a call.
+    pub(super) fn receipt(&self, record: Record, answer: Result<String, &Failure>) -> Receipt {
+        Receipt {
+            plugin: self.about.name.clone(),
+            digest: self.about.digest.to_string(),
+            hook: record.hook,
+            calls: record.calls,
+            micros: u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX),
+            memory: record.memory,
+            failure: answer.as_ref().err().map(|failure| (*failure).clone()),
+            answer: answer.ok(),
+            refusals: record.refusals,
+        }
+    }
+}

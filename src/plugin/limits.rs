@@ -1,0 +1,87 @@
+//! How much one plugin may use of this machine, and a record of what it was denied.
+
+use wasmtime::{ResourceLimiter, Result};
+
+/// Bytes that a guest may hand to the host in one call, in either direction of calling.
+pub(super) const MOST_HANDED_OVER: usize = 64 << 20;
+/// Handles (open files, streams, requests) that a guest may hold.
+pub(super) const MOST_HANDLES: usize = 1024;
+/// Random bytes that a guest may ask for at once.
+pub(super) const MOST_RANDOM: u64 = 1 << 20;
+/// Bytes of headers in one HTTP request or response.
+pub(super) const MOST_HEADERS: usize = 64 << 10;
+/// Bytes of body in one HTTP request or response.
+pub(super) const MOST_BODY: usize = 8 << 20;
+/// Bytes that a plugin may log in one call.
+pub(super) const MOST_LOGGED: usize = 256 << 10;
+/// Lines that a plugin may log in one call.
+pub(super) const MOST_LOG_LINES: usize = 1000;
+/// Bytes of one line of a plugin's log that are shown.
+pub(super) const MOST_SHOWN_OF_A_LINE: usize = 4 << 10;
+/// Elements of one table: function references, which Python has tens of thousands of.
+const MOST_ELEMENTS: usize = 1 << 20;
+/// Core instances, memories and tables of one component: guests made of adapters and shims have around ten.
+const MOST_PARTS: usize = 200;
+
+/// The limits of one store, with what it denied and the most that was used.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    memory: usize,
+    used: usize,
+    peak: usize,
+    denied: Option<String>,
+}
+
+impl Limiter {
+    /// Allows this many bytes of linear memory, all memories of a component together.
+    pub(super) fn new(memory: u64) -> Self {
+        Self { memory: usize::try_from(memory).unwrap_or(usize::MAX), used: 0, peak: 0, denied: None }
+    }
+
+    /// Bytes of linear memory in use; memories never shrink.
+    pub(super) fn peak(&self) -> usize {
+        self.peak
+    }
+
+    /// What was denied since the last time this was asked.
+    pub(super) fn take_denied(&mut self) -> Option<String> {
+        self.denied.take()
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // The guest's own maximum; it fails without us.
+            return Ok(false);
+        }
+        let wanted = self.used.saturating_add(desired.saturating_sub(current));
+        if wanted > self.memory {
+            let limit = bytesize::ByteSize::b(self.memory as u64);
+            self.denied = Some(format!("more memory than its limit of {limit}"));
+            return Ok(false);
+        }
+        self.used = wanted;
+        self.peak = self.peak.max(wanted);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        if desired > MOST_ELEMENTS {
+            self.denied = Some(format!("a table of more than {MOST_ELEMENTS} elements"));
+        }
+        Ok(desired <= MOST_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        MOST_PARTS
+    }
+
+    fn tables(&self) -> usize {
+        MOST_PARTS
+    }
+
+    fn memories(&self) -> usize {
+        MOST_PARTS
+    }
+}

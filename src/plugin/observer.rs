@@ -1,0 +1,158 @@
+//! Observers: plugins that see every event of a run and can hold up none of it. Each has a task and a bounded queue of its own.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::Plugins;
+use super::instance::{Plugin, Record};
+use super::receipt::{Class, Failure, Receipt};
+use super::spec::{Hook, Policy};
+use crate::event::{Event, Sink};
+
+/// Events that may wait for one observer. One event has a few hundred bytes.
+const QUEUE: usize = 1024;
+/// An observer that fails this often in a row gets nothing more but the outcome.
+const PATIENCE: u32 = 3;
+
+/// An observer at work.
+pub(super) struct Observing {
+    queue: Sender<Message>,
+    task: JoinHandle<()>,
+    dropped: Arc<AtomicU64>,
+    /// One receipt for all calls, filled as they happen.
+    receipt: Arc<Mutex<Receipt>>,
+    policy: Policy,
+}
+
+enum Message {
+    Event(Arc<str>),
+    /// The outcome, after which nothing comes.
+    Last(Arc<str>),
+}
+
+thread_local! {
+    /// Whether this thread is just emitting what an observer said: that goes to people, not to observers, or two of
+    /// them would talk to each other for ever.
+    static OBSERVER_SPEAKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Emits what an observer caused.
+pub(super) fn speaking(emit: impl FnOnce()) {
+    OBSERVER_SPEAKS.set(true);
+    emit();
+    OBSERVER_SPEAKS.set(false);
+}
+
+/// Puts each event into the observers' queues. A full queue drops it, and counts.
+struct Feed(Vec<(Sender<Message>, Arc<AtomicU64>)>);
+
+impl Sink for Feed {
+    fn event(&mut self, event: &Event) {
+        if OBSERVER_SPEAKS.get() || matches!(event, Event::Progress { finished: false, .. }) {
+            return;
+        }
+        let Ok(json) = serde_json::to_string(event) else { return };
+        let json: Arc<str> = json.into();
+        for (queue, dropped) in &self.0 {
+            if let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) =
+                queue.try_send(Message::Event(Arc::clone(&json)))
+            {
+                dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Plugins {
+    /// Starts the observers; none where there are none. The sink goes to [`crate::event::Events::add`].
+    pub fn observe(&mut self) -> Option<Box<dyn Sink>> {
+        let observers = self.plugins.iter().filter(|plugin| plugin.has(Hook::Observer));
+        self.observing = observers.map(|plugin| start(plugin.as_observer())).collect();
+        let queues = self.observing.iter().map(|one| (one.queue.clone(), Arc::clone(&one.dropped)));
+        let feed: Vec<_> = queues.collect();
+        (!feed.is_empty()).then(|| Box::new(Feed(feed)) as Box<dyn Sink>)
+    }
+
+    /// Tells the observers the outcome and waits for them, `limit` at most. Emit the outcome itself afterwards, so that
+    /// it is the last event for everybody: what the observers did, and how they failed, is emitted here.
+    pub async fn finish_observers(&mut self, outcome: &Event, limit: Duration) {
+        let outcome = self.events.redactor().event(outcome.clone());
+        let Ok(json) = serde_json::to_string(&outcome) else { return };
+        let json: Arc<str> = json.into();
+        let deadline = Instant::now() + limit;
+        for one in &self.observing {
+            let _ = tokio::time::timeout_at(deadline, one.queue.send(Message::Last(Arc::clone(&json)))).await;
+        }
+        for one in std::mem::take(&mut self.observing) {
+            self.finish(one, deadline, limit).await;
+        }
+    }
+
+    async fn finish(&self, mut one: Observing, deadline: Instant, limit: Duration) {
+        let late = tokio::time::timeout_at(deadline, &mut one.task).await.is_err();
+        one.task.abort();
+        let mut receipt = one.receipt.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if late {
+            let message = format!("it was not done {limit:?} after the end of the run");
+            receipt.failure = Some(Failure::new(Class::TimeOut, message));
+        }
+        let name = &receipt.plugin;
+        if let (Some(failure), Policy::Warn | Policy::Stop) = (&receipt.failure, one.policy) {
+            let what = format!("the observer `{name}` failed ({}): {}", failure.class.name(), failure.message);
+            self.events.warn(what, failure.hint.clone());
+        }
+        let dropped = one.dropped.load(Ordering::Relaxed);
+        if dropped > 0 {
+            self.events.warn(format!("the observer `{name}` was too slow and missed {dropped} events"), None);
+        }
+        self.events.emit(Event::Plugin(Box::new(receipt)));
+    }
+}
+
+fn start(plugin: Plugin) -> Observing {
+    let (queue, messages) = channel(QUEUE);
+    let receipt = Arc::new(Mutex::new(plugin.receipt(Record::blank(Hook::Observer), Ok(String::new()))));
+    let policy = plugin.about.policy(Hook::Observer);
+    let task = tokio::spawn(serve(plugin, messages, Arc::clone(&receipt)));
+    Observing { queue, task, dropped: Arc::default(), receipt, policy }
+}
+
+async fn serve(mut plugin: Plugin, mut messages: Receiver<Message>, total: Arc<Mutex<Receipt>>) {
+    let mut failures = 0;
+    while let Some(message) = messages.recv().await {
+        let (json, last) = match message {
+            Message::Event(json) => (json, false),
+            Message::Last(json) => (json, true),
+        };
+        if failures < PATIENCE || last {
+            let receipt = plugin.tell_observer(&json).await;
+            failures = if receipt.failure.is_some() { failures + 1 } else { 0 };
+            total.lock().unwrap_or_else(PoisonError::into_inner).add(receipt);
+        }
+        if last {
+            break;
+        }
+    }
+}
+
+impl Receipt {
+    /// Adds another call to this one.
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.micros += other.micros;
+        self.memory = self.memory.max(other.memory);
+        self.answer = other.answer.or(self.answer.take());
+        self.failure = other.failure.or(self.failure.take());
+        for refusal in other.refusals {
+            if !self.refusals.contains(&refusal) {
+                self.refusals.push(refusal);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What one instance of a plugin lives in: its limits, the little of WASI that it was granted, and what it said.
+
+use std::sync::{Arc, PoisonError};
+
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::about::About;
+use super::egress::{Egress, Refusals};
+use super::failure::LimitReached;
+use super::grant::{Refusal, Wish};
+use super::limits::{
+    Limiter, MOST_HANDED_OVER, MOST_HANDLES, MOST_HEADERS, MOST_LOG_LINES, MOST_LOGGED, MOST_RANDOM,
+    MOST_SHOWN_OF_A_LINE,
+};
+use super::output::Tail;
+use super::types::Blobs;
+use crate::event::Level;
+
+/// The host's side of one instance.
+pub(super) struct State {
+    pub(super) about: Arc<About>,
+    pub(super) limiter: Limiter,
+    /// The end of its standard error.
+    pub(super) tail: Tail,
+    /// What it was refused in this call.
+    pub(super) refusals: Refusals,
+    /// The sides of the conflict under way.
+    pub(super) blobs: Option<Arc<dyn Blobs>>,
+    logged: usize,
+    lines: usize,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    egress: Egress,
+}
+
+impl State {
+    /// A fresh sandbox for this plugin.
+    pub(super) fn store(engine: &Engine, about: &Arc<About>) -> wasmtime::Result<Store<Self>> {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_HANDLES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MOST_HEADERS);
+        let (tail, refusals) = (Tail::default(), Refusals::default());
+        let state = Self {
+            about: Arc::clone(about),
+            limiter: Limiter::new(about.memory),
+            wasi: wasi(about, &tail)?,
+            tail,
+            egress: Egress::new(Arc::clone(&about.permissions), Arc::clone(&refusals)),
+            refusals,
+            blobs: None,
+            logged: 0,
+            lines: 0,
+            table,
+            http,
+        };
+        let mut store = Store::new(engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(MOST_HANDED_OVER);
+        // At each tick the guest hands the thread back; the time limit itself is the caller's.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        Ok(store)
+    }
+
+    /// A new call begins: what counts for each call starts anew.
+    pub(super) fn begin(&mut self) {
+        (self.logged, self.lines) = (0, 0);
+        self.tail.take();
+    }
+
+    /// What was refused since the last time.
+    pub(super) fn take_refusals(&self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refusals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows a line of the plugin's log. Beyond the limit the call ends.
+    pub(super) fn log(&mut self, level: Level, text: &str) -> wasmtime::Result<()> {
+        self.logged += text.len();
+        self.lines += 1;
+        if self.logged > MOST_LOGGED || self.lines > MOST_LOG_LINES {
+            let limit = bytesize::ByteSize::b(MOST_LOGGED as u64);
+            let what = format!("it logged more than the limit of {limit} or {MOST_LOG_LINES} lines in one call");
+            return Err(LimitReached(what).into());
+        }
+        self.about.note(level, &shown(text));
+        Ok(())
+    }
+}
+
+/// Cut to a sane length, and without control characters, so that a plugin cannot play with the terminal.
+fn shown(text: &str) -> String {
+    let text = &text[..text.floor_char_boundary(MOST_SHOWN_OF_A_LINE)];
+    text.trim_end()
+        .chars()
+        .map(|character| if character.is_control() && character != '\n' { ' ' } else { character })
+        .collect()
+}
+
+/// Nothing but clocks and random numbers, and what was granted: folders to read, and environment variables.
+fn wasi(about: &About, tail: &Tail) -> wasmtime::Result<WasiCtx> {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(tail.clone()).stderr(tail.clone()).max_random_size(MOST_RANDOM);
+    wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    for folder in &about.permissions.read {
+        if about.permissions.authorize(&Wish::Read(&folder.path)).is_ok() {
+            wasi.preopened_dir(&folder.path, &folder.seen_as, FsPerms::ReadOnly)?;
+        }
+    }
+    for name in &about.permissions.env {
+        if let (Ok(()), Ok(value)) = (about.permissions.authorize(&Wish::Env(name)), std::env::var(name)) {
+            wasi.env(name, value);
+        }
+    }
+    Ok(wasi.build())
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.egress }
+    }
+}
+
+/// Everything a component may import. All of WASI 0.2 is there, since guest languages import what they do not use; the
+/// sandbox denies what was not granted.
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    super::imports::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
