@@ -1,10 +1,23 @@
 //! The site's uncommitted changes, as the commit that `git add -u` and `git commit` would make; nothing moves.
 
-use git2::Oid;
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use git2::{DiffFormat, DiffStatsFormat, Index, IndexEntry, Oid, StatusOptions, StatusShow};
 use serde::{Deserialize, Serialize};
 
+use super::merge::Mode;
 use super::{Repo, oid_text};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
+use crate::path::SitePath;
+
+/// git's flag in an index entry for "assume unchanged".
+const ASSUME_UNCHANGED: u16 = 0x8000;
+/// git's flag in an index entry for "skip worktree".
+const SKIP_WORKTREE: u16 = 0x4000;
 
 /// What the site is, its uncommitted changes included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,18 +42,206 @@ impl Local {
 
 impl Repo {
     /// Makes the commit object. `untracked` takes files along that git neither knows nor ignores.
-    pub fn local_changes(
-        &self,
-        _head: Oid,
-        _message: &str,
-        _at: &jiff::ZonedDateTime,
-        _untracked: bool,
-    ) -> Result<Local> {
-        Err(Error::new("local changes are being written"))
+    ///
+    /// Files marked skip-worktree or assume-unchanged are compared by content like any other. No filter is executed.
+    pub fn local_changes(&self, head: Oid, message: &str, at: &jiff::ZonedDateTime, untracked: bool) -> Result<Local> {
+        let mut tree = Survey::new(self)?.index()?;
+        if untracked {
+            self.add_untracked(&mut tree)?;
+        }
+        let doing = "could not write the site's changes into the clone's objects";
+        let tree = tree.write_tree_to(&self.git).what(doing)?;
+        let parent = self.git.find_commit(head).what(doing)?;
+        if tree == parent.tree_id() {
+            return Ok(Local { head, commit: head, tree });
+        }
+        let who = self.signature(at)?;
+        let written = self.git.find_tree(tree).what(doing)?;
+        let commit = self.git.commit(None, &who, &who, message, &written, &[&parent]).what(doing)?;
+        Ok(Local { head, commit, tree })
+    }
+
+    fn add_untracked(&self, tree: &mut Index) -> Result<()> {
+        let doing = "could not list the site's untracked files";
+        let mut options = StatusOptions::new();
+        options.show(StatusShow::Workdir).include_untracked(true).recurse_untracked_dirs(true).exclude_submodules(true);
+        options.no_refresh(true).update_index(false);
+        for status in self.git.statuses(Some(&mut options)).what(doing)?.iter() {
+            let path = status.path_bytes();
+            if !status.status().is_wt_new() || path.ends_with(b"/") {
+                continue;
+            }
+            let on_disk = self.root().join(Path::new(std::ffi::OsStr::from_bytes(path)));
+            let found =
+                fs::symlink_metadata(&on_disk).what_with(|| format!("could not look at {}", on_disk.display()))?;
+            if found.is_file() || found.is_symlink() {
+                let oid = self.hash(&on_disk, &found)?;
+                add(tree, path, mode_of(&found), oid)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The object that a file's content, or a link's target, makes; with git's own line-end and ident conversions.
+    pub(super) fn hash(&self, path: &Path, found: &Metadata) -> Result<Oid> {
+        let doing = || format!("could not read {}", path.display());
+        if found.is_symlink() {
+            return self.store(fs::read_link(path).what_with(doing)?.as_os_str().as_bytes());
+        }
+        self.git.blob_path(path).what_with(doing)
     }
 
     /// The uncommitted changes for people and `patch`: a summary, then a diff as git's. Not redacted.
-    pub fn local_diff(&self, _local: &Local) -> Result<Vec<u8>> {
-        Err(Error::new("local changes are being written"))
+    pub fn local_diff(&self, local: &Local) -> Result<Vec<u8>> {
+        let doing = "could not write the site's changes as a diff";
+        let old = self.git.find_tree(self.tree_of(local.head)?).what(doing)?;
+        let new = self.git.find_tree(local.tree).what(doing)?;
+        let diff = self.git.diff_tree_to_tree(Some(&old), Some(&new), None).what(doing)?;
+        let summary = diff.stats().and_then(|stats| stats.to_buf(DiffStatsFormat::FULL, 80)).what(doing)?;
+        let mut text = summary.to_vec();
+        let printed = diff.print(DiffFormat::Patch, |_, _, line| {
+            if matches!(line.origin(), '+' | '-' | ' ') {
+                text.push(line.origin() as u8);
+            }
+            text.extend_from_slice(line.content());
+            true
+        });
+        printed.what(doing)?;
+        Ok(text)
+    }
+}
+
+fn mode_of(found: &Metadata) -> Mode {
+    match () {
+        () if found.is_symlink() => Mode::Link,
+        () if found.permissions().mode() & 0o100 != 0 => Mode::Executable,
+        () => Mode::File,
+    }
+}
+
+fn add(tree: &mut Index, path: &[u8], mode: Mode, oid: Oid) -> Result<()> {
+    let entry = blank_entry(path, mode.bits(), oid);
+    tree.add(&entry).what_with(|| format!("git refuses {}", SitePath::from(path)))
+}
+
+/// An index entry that says nothing about the file on disk.
+pub(super) fn blank_entry(path: &[u8], mode: u32, id: Oid) -> IndexEntry {
+    let never = git2::IndexTime::new(0, 0);
+    IndexEntry {
+        ctime: never,
+        mtime: never,
+        dev: 0,
+        ino: 0,
+        mode,
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.to_vec(),
+    }
+}
+
+/// A look at every tracked file.
+struct Survey<'r> {
+    repo: &'r Repo,
+    index: Index,
+    /// When the index was written: a file changed since may be changed within the same instant as what the index noted.
+    written: (i64, i64),
+    /// Whether permissions on disk mean anything.
+    modes: bool,
+    /// Whether a folder is one, and not a link to one.
+    folders: HashMap<PathBuf, bool>,
+}
+
+impl<'r> Survey<'r> {
+    fn new(repo: &'r Repo) -> Result<Self> {
+        let doing = "could not read the clone's index";
+        let mut index = repo.git.index().what(doing)?;
+        index.read(true).what(doing)?;
+        let written = index.path().and_then(|path| fs::metadata(path).ok());
+        let written = written.map_or((i64::MIN, 0), |found| (found.mtime(), found.mtime_nsec()));
+        let config = repo.git.config().what("could not read git's configuration")?;
+        let modes = config.get_bool("core.fileMode").unwrap_or(true);
+        Ok(Self { repo, index, written, modes, folders: HashMap::new() })
+    }
+
+    /// An index in memory that holds what is on disk.
+    fn index(mut self) -> Result<Index> {
+        let mut tree = Index::new().what("could not make an index")?;
+        for at in 0..self.index.len() {
+            let Some(entry) = self.index.get(at) else { continue };
+            if let Some((mode, oid)) = self.on_disk(&entry)? {
+                let entry = blank_entry(&entry.path, mode, oid);
+                tree.add(&entry).what_with(|| format!("git refuses {}", SitePath::from(entry.path.as_slice())))?;
+            }
+        }
+        Ok(tree)
+    }
+
+    /// What a tracked file is on disk; none: it was deleted.
+    fn on_disk(&mut self, entry: &IndexEntry) -> Result<Option<(u32, Oid)>> {
+        let as_noted = Ok(Some((entry.mode, entry.id)));
+        let relative = Path::new(std::ffi::OsStr::from_bytes(&entry.path));
+        let path = self.repo.root().join(relative);
+        let found = match fs::symlink_metadata(&path) {
+            Ok(found) if self.is_in_folders(relative) => found,
+            Err(error) if !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                return Err(error).what_with(|| format!("could not look at {}", path.display()));
+            }
+            _ if entry.flags_extended & SKIP_WORKTREE != 0 => return as_noted,
+            _ => return Ok(None),
+        };
+        if Mode::of_bits(entry.mode) == Some(Mode::Submodule) {
+            let inner =
+                git2::Repository::open(&path).and_then(|inner| inner.head()?.peel_to_commit().map(|at| at.id()));
+            return Ok(found.is_dir().then(|| (entry.mode, inner.unwrap_or(entry.id))));
+        }
+        if found.is_dir() {
+            return Ok(None);
+        }
+        if !found.is_file() && !found.is_symlink() {
+            return Err(Error::new(format!("{} is tracked, and neither a file nor a link any more", path.display()))
+                .hint("Put the file back (git checkout -- FILE), or delete what stands in its place."));
+        }
+        let marked = entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & SKIP_WORKTREE != 0;
+        if !marked && self.is_as_noted(entry, &found) {
+            return as_noted;
+        }
+        let mode = match mode_of(&found) {
+            mode if mode.is_file() && !self.modes => {
+                Mode::of_bits(entry.mode).filter(|noted| noted.is_file()).unwrap_or(mode)
+            }
+            mode => mode,
+        };
+        Ok(Some((mode.bits(), self.repo.hash(&path, &found)?)))
+    }
+
+    /// Whether no link stands where the path has a folder: what is behind one is not the clone's.
+    fn is_in_folders(&mut self, path: &Path) -> bool {
+        let root = self.repo.root();
+        let parents = path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+        for parent in parents {
+            let known = self.folders.entry(parent.to_owned());
+            let is_folder = || fs::symlink_metadata(root.join(parent)).is_ok_and(|found| found.is_dir());
+            if !*known.or_insert_with(is_folder) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether the file's times, size and identity are what the index noted when it had read the content.
+    fn is_as_noted(&self, entry: &IndexEntry, found: &Metadata) -> bool {
+        let time = |time: git2::IndexTime| (i64::from(time.seconds()), i64::from(time.nanoseconds()));
+        let (mtime, ctime) = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
+        let low = |number: u64| (number & u64::from(u32::MAX)) as u32;
+        let mode = !self.modes || Mode::of_bits(entry.mode) == Some(mode_of(found));
+        mode && mtime == time(entry.mtime)
+            && ctime == time(entry.ctime)
+            && mtime < self.written
+            && entry.file_size == low(found.size())
+            && entry.ino == low(found.ino())
     }
 }

@@ -123,7 +123,7 @@ pub enum Relation {
     Diverged,
 }
 
-/// A file of the site's, in no commit, that the result replaces or that is in its way.
+/// A file of the site's that gives way, with its content stored, so that nothing is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Where it is.

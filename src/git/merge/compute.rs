@@ -1,0 +1,105 @@
+//! The merge of three trees, and of the several bases that crossing histories have.
+
+use git2::{Oid, Repository};
+
+use super::content::{Contents, INNER_NAMES};
+use super::edit::Edits;
+use super::settle::{Clash, settle};
+use super::walk::{OURS, THEIRS, Walk};
+use super::{follow, rename};
+use crate::error::{Context, Error, Result};
+
+/// How deep bases of bases may go.
+const DEEPEST: u16 = 64;
+
+/// A merge before its conflicts are decided.
+pub struct Computed {
+    /// What changes in ours, conflicts left as they are there.
+    pub edits: Edits,
+    /// The conflicts.
+    pub clashes: Vec<Clash>,
+    /// The paths that needed a closer look, under the names they end up with.
+    pub walk: Walk,
+}
+
+/// Merges three trees.
+pub fn trees(git: &Repository, trees: [Oid; 3], labels: [&str; 2]) -> Result<Computed> {
+    let contents = Contents { git };
+    let mut walk = Walk::new(git, trees)?;
+    let mut renames = rename::find(git, &walk, OURS)?;
+    renames.extend(rename::find(git, &walk, THEIRS)?);
+    follow::renames(&mut walk.entries, &contents, renames)?;
+    let settled = settle(&walk, &contents, labels)?;
+    let mut edits = Edits::default();
+    for (path, tree) in &walk.folders {
+        edits.folder(path, *tree);
+    }
+    for (path, version) in walk.files.iter().map(|(path, version)| (path, version)).chain(&settled.clean) {
+        edits.file(path, *version);
+    }
+    Ok(Computed { edits, clashes: settled.clashes, walk })
+}
+
+/// The tree to merge from: the base's own, or the merge of several bases, as git's recursive merge makes it.
+pub fn base_tree(git: &Repository, bases: &[Oid]) -> Result<Oid> {
+    tree_of(git, merged_bases(git, bases, 1)?)
+}
+
+fn merged_bases(git: &Repository, bases: &[Oid], depth: u16) -> Result<Oid> {
+    let [first, rest @ ..] = bases else { return Err(Error::new("the two histories have nothing in common")) };
+    let mut merged = *first;
+    for next in rest {
+        merged = virtual_commit(git, merged, *next, depth)?;
+    }
+    Ok(merged)
+}
+
+/// A commit, on no branch, that stands for two bases merged.
+fn virtual_commit(git: &Repository, one: Oid, two: Oid, depth: u16) -> Result<Oid> {
+    if depth > DEEPEST {
+        return Err(Error::new("the two histories cross too often to be merged"));
+    }
+    let doing = "could not merge the commits that both sides have";
+    let bases = oldest_first(git, git.merge_bases(one, two).map(|bases| bases.to_vec()).unwrap_or_default());
+    let base = match bases.is_empty() {
+        true => git.treebuilder(None).and_then(|empty| empty.write()).what(doing)?,
+        false => tree_of(git, merged_bases(git, &bases, depth + 1)?)?,
+    };
+    let ours = tree_of(git, one)?;
+    let computed = trees(git, [base, ours, tree_of(git, two)?], INNER_NAMES)?;
+    let mut edits = computed.edits;
+    let contents = Contents { git };
+    for clash in &computed.clashes {
+        clash.release(&mut edits);
+        for (path, version) in clash.inner(&contents, depth)? {
+            edits.file(&path, version);
+        }
+    }
+    let tree = git.find_tree(edits.apply(git, ours)?).what(doing)?;
+    let parents = [git.find_commit(one).what(doing)?, git.find_commit(two).what(doing)?];
+    let nobody = git2::Signature::new("cowhand", "cowhand", &git2::Time::new(0, 0)).what(doing)?;
+    git.commit(None, &nobody, &nobody, "merged tree", &tree, &[&parents[0], &parents[1]]).what(doing)
+}
+
+fn tree_of(git: &Repository, commit: Oid) -> Result<Oid> {
+    Ok(git.find_commit(commit).what_with(|| format!("could not read commit {commit}"))?.tree_id())
+}
+
+/// The order in which git merges several bases.
+pub fn oldest_first(git: &Repository, bases: Vec<Oid>) -> Vec<Oid> {
+    let time = |oid: &Oid| git.find_commit(*oid).map_or(0, |commit| commit.time().seconds());
+    let mut bases = bases;
+    // git lists the newest first and then turns the list round.
+    bases.sort_by_key(|oid| std::cmp::Reverse(time(oid)));
+    bases.reverse();
+    bases
+}
+
+impl Clash {
+    /// Takes the undecided file out of the way: what an answer puts somewhere else must not stay here.
+    pub fn release(&self, edits: &mut Edits) {
+        for path in std::iter::once(&self.path).chain(&self.twin).chain(&self.aside) {
+            edits.file(path, None);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Merges one file's three versions: mode, type and content, by git's rules.
+
+use git2::{Oid, Repository};
+
+use super::Favor;
+use super::text::{self, Hunks};
+use super::walk::{BASE, OURS, Stage, THEIRS, Version};
+use crate::error::{Context, Error, Result};
+
+/// What came of three versions.
+#[derive(Clone, Copy, Debug)]
+pub struct Content {
+    /// The result, as far as there is one.
+    pub version: Version,
+    /// Whether the modes agreed.
+    pub mode_agreed: bool,
+    /// Whether the contents agreed.
+    pub content_agreed: bool,
+    /// Whether the contents are something other than text.
+    pub binary: bool,
+}
+
+impl Content {
+    /// Whether nothing conflicted.
+    pub fn clean(&self) -> bool {
+        self.mode_agreed && self.content_agreed
+    }
+}
+
+/// How a content merge is to treat conflicts.
+#[derive(Clone, Copy, Debug)]
+pub enum Policy {
+    /// Only look: the result of a conflict is not used, and not stored.
+    Look,
+    /// Take a side's hunks.
+    Favor(Favor),
+    /// For a merge of merge bases at this depth: leave markers, take the base where there are no lines.
+    Inner(u16),
+}
+
+/// The names of the sides in markers of merged merge bases, as git writes them.
+pub const INNER_NAMES: [&str; 2] = ["Temporary merge branch 1", "Temporary merge branch 2"];
+
+/// git's marker size.
+const MARKER: u16 = 7;
+
+/// Reads and writes the objects that content merges need.
+pub struct Contents<'g> {
+    /// The clone.
+    pub git: &'g Repository,
+}
+
+impl Contents<'_> {
+    /// Merges two versions with their base, which may be missing or of another type. The two are of the same type.
+    pub fn merge(&self, path: &[u8], versions: [Option<Version>; 3], policy: Policy, extra: u16) -> Result<Content> {
+        let [base, Some(ours), Some(theirs)] = versions else {
+            return Err(Error::new("a content merge needs both sides"));
+        };
+        let base_mode = base.map(|base| base.mode);
+        let (mode, mode_agreed) = match (ours.mode, theirs.mode) {
+            (one, two) if one == two || Some(one) == base_mode => (two, true),
+            (one, two) => (one, Some(two) == base_mode),
+        };
+        let settled =
+            |oid| Content { version: Version { mode, oid }, mode_agreed, content_agreed: true, binary: false };
+        let base_oid = base.map(|base| base.oid);
+        if ours.oid == theirs.oid || Some(ours.oid) == base_oid {
+            return Ok(settled(theirs.oid));
+        }
+        if Some(theirs.oid) == base_oid {
+            return Ok(settled(ours.oid));
+        }
+        let same_type = base.filter(|base| kind_of(base.mode) == kind_of(ours.mode));
+        let merged = match kind_of(ours.mode) {
+            REGULAR => self.files(path, same_type.map(|base| base.oid), ours.oid, theirs.oid, policy, extra)?,
+            _ => whole(base, ours, theirs, policy),
+        };
+        Ok(Content { version: Version { mode, oid: merged.version.oid }, mode_agreed, ..merged })
+    }
+
+    fn files(
+        &self,
+        path: &[u8],
+        base: Option<Oid>,
+        ours: Oid,
+        theirs: Oid,
+        policy: Policy,
+        extra: u16,
+    ) -> Result<Content> {
+        let read = |oid: Oid| self.git.find_blob(oid).what_with(|| format!("could not read object {oid}"));
+        let old = base.map(read).transpose()?;
+        let old = old.as_ref().map_or(&[][..], |blob| blob.content());
+        let (one, two) = (read(ours)?, read(theirs)?);
+        let driver = self.driver(path);
+        let hunks = match (policy, driver) {
+            (_, Driver::Union) => Hunks::Favor(Favor::Union),
+            (Policy::Favor(favor), _) => Hunks::Favor(favor),
+            (Policy::Look, _) => Hunks::Marked { size: MARKER, ours: "", theirs: "" },
+            (Policy::Inner(depth), _) => {
+                let size = MARKER + depth * 2 + extra;
+                Hunks::Marked { size, ours: INNER_NAMES[0], theirs: INNER_NAMES[1] }
+            }
+        };
+        let merged = match driver {
+            Driver::Binary => None,
+            _ => text::merge(old, one.content(), two.content(), hunks)?,
+        };
+        let Some((bytes, clean)) = merged else {
+            let regular = |oid| Version { mode: REGULAR, oid };
+            return Ok(whole(base.map(regular), regular(ours), regular(theirs), policy));
+        };
+        let oid = match (policy, clean) {
+            (Policy::Look, false) => ours,
+            _ => self.git.blob(&bytes).what("could not write a merged file into the clone")?,
+        };
+        Ok(Content { version: Version { mode: REGULAR, oid }, mode_agreed: true, content_agreed: clean, binary: false })
+    }
+
+    /// What `.gitattributes` says about merging a path; drivers of the site's own are programs and not run.
+    fn driver(&self, path: &[u8]) -> Driver {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+        let value = self.git.get_attr_bytes(path, "merge", git2::AttrCheckFlags::FILE_THEN_INDEX).ok().flatten();
+        match git2::AttrValue::from_bytes(value) {
+            git2::AttrValue::False => Driver::Binary,
+            git2::AttrValue::String("binary") => Driver::Binary,
+            git2::AttrValue::String("union") => Driver::Union,
+            _ => Driver::Text,
+        }
+    }
+
+    /// A stage's version, its own merge done where it is still to be.
+    pub fn version(&self, path: &[u8], stage: &Stage, policy: Policy) -> Result<Version> {
+        let Some(nested) = &stage.nested else { return Ok(stage.version) };
+        let extra = match policy {
+            Policy::Inner(depth) => 1 + 2 * depth,
+            _ => 1,
+        };
+        let merged = self.merge(path, **nested, policy, extra)?;
+        Ok(merged.version)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Driver {
+    Text,
+    Binary,
+    Union,
+}
+
+const REGULAR: u32 = 0o100_000;
+
+/// A mode's type: file, link or submodule.
+pub fn kind_of(mode: u32) -> u32 {
+    mode & 0o170_000
+}
+
+/// What has no lines goes whole.
+fn whole(base: Option<Version>, ours: Version, theirs: Version, policy: Policy) -> Content {
+    let (version, agreed) = match policy {
+        Policy::Favor(Favor::Theirs) => (theirs, true),
+        Policy::Favor(_) => (ours, true),
+        Policy::Look => (ours, false),
+        Policy::Inner(_) => (base.unwrap_or(ours), false),
+    };
+    Content { version, mode_agreed: true, content_agreed: agreed, binary: true }
+}
+
+/// The versions of an entry's stages, without names.
+pub fn versions(stages: &[Option<Stage>; 3]) -> [Option<Version>; 3] {
+    [BASE, OURS, THEIRS].map(|side| stages[side].as_ref().map(|stage| stage.version))
+}

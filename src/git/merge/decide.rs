@@ -1,0 +1,282 @@
+//! Carries out what is answered to conflicts, once the answer is one that can stand, and makes the merge commit.
+
+use super::answer::{Answer, Conflict, Favor, Kept, Merged, Mode, Relation, Side};
+use super::content::{Contents, Policy, kind_of};
+use super::edit::Edits;
+use super::obstacle::Obstacle;
+use super::settle::Clash;
+use super::walk::{BASE, OURS, Stage, THEIRS, Version};
+use super::{Behind, Merge, loss};
+use crate::error::{Context, Error, Result};
+use crate::git::conflict::{Decision, Kind, Resolution};
+use crate::path::SitePath;
+
+/// The longest target of a link.
+const LONGEST_LINK: usize = 4095;
+
+/// What an answer comes to.
+pub struct Decided {
+    by: String,
+    resolution: Resolution,
+    /// Folders that go with everything in them.
+    cleared: Vec<Vec<u8>>,
+    files: Vec<(Vec<u8>, Option<Version>)>,
+}
+
+impl Merge<'_> {
+    /// Decides one conflict; `by` is who: a plugin's name. An error says why the answer cannot stand; another may be given,
+    /// and the last one counts.
+    pub fn resolve(&self, conflict: &Conflict, answer: Answer, by: &str) -> Result<()> {
+        let index = self.conflicts.iter().position(|offered| offered == conflict);
+        let index =
+            index.ok_or_else(|| Error::new(format!("{} is not among the conflicts of this merge", conflict.path)))?;
+        let behind = &self.behind[index];
+        let resolution = resolution(&answer);
+        let (cleared, files) = match (behind, answer) {
+            (_, Answer::Content { bytes, mode }) => self.given(conflict, behind, &bytes, mode)?,
+            (Behind { clash: Some(clash), .. }, answer) => self.clash(clash, &answer)?,
+            (Behind { obstacle: Some(obstacle), .. }, answer) => self.obstacle(obstacle, &answer)?,
+            _ => Default::default(),
+        };
+        let decided = Decided { by: by.to_owned(), resolution, cleared, files };
+        self.decided.borrow_mut().insert(index, decided);
+        Ok(())
+    }
+
+    fn contents(&self) -> Contents<'_> {
+        Contents { git: &self.repo.git }
+    }
+
+    fn given(&self, conflict: &Conflict, behind: &Behind, bytes: &[u8], mode: Option<Mode>) -> Result<Changes> {
+        let refuse =
+            |why: &str| Err(Error::new(format!("the content answered for {} cannot stand: {why}", conflict.path)));
+        if bytes.len() as u64 > self.options.limit {
+            return refuse(&format!("{} bytes are more than the limit of {}", bytes.len(), self.options.limit));
+        }
+        if conflict.kind == Kind::DirectoryFile || conflict.kind == Kind::Submodule {
+            return refuse("a folder or submodule is there, not content");
+        }
+        let mode = mode.or_else(|| behind.mode()).unwrap_or(Mode::File);
+        match mode {
+            Mode::Submodule => return refuse("a submodule has no content"),
+            Mode::Link if bytes.is_empty() || bytes.len() > LONGEST_LINK || bytes.contains(&0) => {
+                return refuse("no link can point there");
+            }
+            _ => {}
+        }
+        if self.leaves_markers(conflict, bytes)? {
+            return refuse("conflict markers are left in it");
+        }
+        let version = Version { mode: mode.bits(), oid: self.repo.store(bytes)? };
+        let twin = behind.clash.as_ref().and_then(|clash| clash.twin.clone());
+        let mut files: Vec<_> = twin.map(|twin| (twin, None)).into_iter().collect();
+        files.push((conflict.path.as_bytes().to_vec(), Some(version)));
+        Ok((Vec::new(), files))
+    }
+
+    /// Whether the bytes hold a conflict between markers that none of the sides holds.
+    fn leaves_markers(&self, conflict: &Conflict, bytes: &[u8]) -> Result<bool> {
+        if !has_markers(bytes) {
+            return Ok(false);
+        }
+        for side in [&conflict.base, &conflict.ours, &conflict.theirs].into_iter().flatten() {
+            if side.mode.is_file() && has_markers(&self.repo.blob(side.oid)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn clash(&self, clash: &Clash, answer: &Answer) -> Result<Changes> {
+        let side = match answer {
+            Answer::Favor(favor) => return Ok((Vec::new(), clash.favored(&self.contents(), *favor)?)),
+            Answer::Ours => OURS,
+            Answer::Theirs => THEIRS,
+            Answer::Remove | Answer::Content { .. } => return Ok(Changes::default()),
+        };
+        let Some(stage) = &clash.stages[side] else { return Ok(Changes::default()) };
+        let place = clash.twin.as_ref().filter(|_| side == THEIRS).unwrap_or(&clash.path);
+        // The side's file takes the place of the other side's folder.
+        let cleared = clash.aside.as_ref().map(|_| clash.path.clone()).into_iter().collect();
+        Ok((cleared, vec![(place.clone(), Some(stage.version))]))
+    }
+
+    fn obstacle(&self, obstacle: &Obstacle, answer: &Answer) -> Result<Changes> {
+        let (path, version) = (obstacle.path().to_vec(), obstacle.version());
+        let ours = matches!(answer, Answer::Ours | Answer::Favor(Favor::Ours | Favor::Union));
+        if !obstacle.is_at_its_place() {
+            let blocked = if ours { obstacle.blocks.clone() } else { return Ok(Changes::default()) };
+            // Either the result's file goes, or the folder that it wanted where the site has a file.
+            return Ok(match obstacle.theirs {
+                Some(_) => (Vec::new(), vec![(blocked, None)]),
+                None => (vec![blocked], Vec::new()),
+            });
+        }
+        let files = match (answer, obstacle.theirs) {
+            (Answer::Remove, _) => vec![(path, None)],
+            (Answer::Ours, _) => vec![(path, Some(version))],
+            (Answer::Favor(favor), Some(theirs)) if kind_of(theirs.mode) == kind_of(version.mode) => {
+                let three = [None, Some(version), Some(theirs)];
+                let merged = self.contents().merge(&path, three, Policy::Favor(*favor), 0)?;
+                let mode = if *favor == Favor::Theirs { theirs.mode } else { version.mode };
+                vec![(path, Some(Version { mode, ..merged.version }))]
+            }
+            (Answer::Favor(_), _) if ours => vec![(path, Some(version))],
+            _ => Vec::new(),
+        };
+        Ok((Vec::new(), files))
+    }
+
+    /// The result, once every conflict is decided. `message` is the merge commit's, `at` its time.
+    pub fn finish(self, message: &str, at: &jiff::ZonedDateTime) -> Result<Merged> {
+        let our_tree = self.repo.tree_of(self.ours)?;
+        let tree = self.edits()?.apply(&self.repo.git, our_tree)?;
+        let commit = self.commit(tree, message, at)?;
+        let kept = self.kept(tree)?;
+        let losses = loss::find(self.repo, &self.computed.walk, &self.behind, tree)?;
+        let decided = self.decided.into_inner();
+        let told = self.conflicts.iter().enumerate().filter_map(|(index, conflict)| {
+            let decided = decided.get(&index)?;
+            Some(Decision {
+                path: conflict.path.clone(),
+                kind: conflict.kind,
+                collision: conflict.collision,
+                plugin: decided.by.clone(),
+                resolution: decided.resolution,
+            })
+        });
+        let decisions = told.collect();
+        let (relation, base) = (self.relation, self.base);
+        Ok(Merged { relation, base, ours: self.ours, theirs: self.theirs, commit, tree, decisions, losses, kept })
+    }
+
+    fn edits(&self) -> Result<Edits> {
+        let mut edits = self.computed.edits.clone();
+        let decided = self.decided.borrow();
+        for (index, conflict) in self.conflicts.iter().enumerate() {
+            if !decided.contains_key(&index) {
+                return Err(Error::new(format!("nobody has decided the conflict at {}", conflict.path)));
+            }
+        }
+        for clash in self.behind.iter().filter_map(|behind| behind.clash.as_ref()) {
+            clash.release(&mut edits);
+        }
+        // What the trees disagree on first: a file in the way has the last word about its own place.
+        let (clashes, obstacles): (Vec<_>, Vec<_>) =
+            decided.iter().partition(|(index, _)| self.behind[**index].clash.is_some());
+        for (_, decided) in clashes.iter().chain(&obstacles) {
+            for path in &decided.cleared {
+                edits.clear(path);
+            }
+            for (path, version) in &decided.files {
+                edits.file(path, *version);
+            }
+        }
+        Ok(edits)
+    }
+
+    /// git moves the branch forward where ours has nothing of its own and the result is theirs as it stands.
+    fn commit(&self, tree: git2::Oid, message: &str, at: &jiff::ZonedDateTime) -> Result<git2::Oid> {
+        match self.relation {
+            Relation::Contained => return Ok(self.ours),
+            Relation::FastForward if tree == self.repo.tree_of(self.theirs)? => return Ok(self.theirs),
+            _ => {}
+        }
+        let git = &self.repo.git;
+        let doing = "could not write the merge commit";
+        let (ours, theirs) = (git.find_commit(self.ours).what(doing)?, git.find_commit(self.theirs).what(doing)?);
+        let who = self.repo.signature(at)?;
+        let tree = git.find_tree(tree).what(doing)?;
+        git.commit(None, &who, &who, message, &tree, &[&ours, &theirs]).what(doing)
+    }
+
+    /// The site's files in no commit that do not survive where they are.
+    fn kept(&self, tree: git2::Oid) -> Result<Vec<Kept>> {
+        let mut kept = Vec::new();
+        for obstacle in self.behind.iter().filter_map(|behind| behind.obstacle.as_ref()) {
+            let goes = match (self.repo.version_in(tree, &obstacle.blocks)?, obstacle.theirs) {
+                (Some(result), _) => obstacle.path() != obstacle.blocks || result != obstacle.version(),
+                (None, Some(_)) => false,
+                (None, None) => self.repo.has_folder(tree, &obstacle.blocks)?,
+            };
+            if goes {
+                kept.push(obstacle.kept.clone());
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// Folders to clear and files to set.
+type Changes = (Vec<Vec<u8>>, Vec<(Vec<u8>, Option<Version>)>);
+
+fn resolution(answer: &Answer) -> Resolution {
+    match answer {
+        Answer::Ours => Resolution::Ours,
+        Answer::Theirs => Resolution::Theirs,
+        Answer::Favor(Favor::Ours) => Resolution::FavorOurs,
+        Answer::Favor(Favor::Theirs) => Resolution::FavorTheirs,
+        Answer::Favor(Favor::Union) => Resolution::FavorUnion,
+        Answer::Content { .. } => Resolution::Content,
+        Answer::Remove => Resolution::Remove,
+    }
+}
+
+/// Whether a conflict stands between markers: the three kinds of line, in order.
+fn has_markers(text: &[u8]) -> bool {
+    let mut wanted = [&b"<<<<<<< "[..], b"=======", b">>>>>>> "].into_iter().peekable();
+    for line in text.split(|byte| *byte == b'\n') {
+        if wanted.peek().is_some_and(|marker| line.starts_with(marker)) {
+            wanted.next();
+        }
+    }
+    wanted.peek().is_none()
+}
+
+impl Behind {
+    pub(super) fn path(&self) -> &[u8] {
+        match (&self.clash, &self.obstacle) {
+            (Some(clash), _) => &clash.path,
+            (None, Some(obstacle)) => obstacle.path(),
+            (None, None) => &[],
+        }
+    }
+
+    /// A file of the site's at a path that the trees disagree on: it is the site's side.
+    pub(super) fn meet(&mut self, obstacle: Obstacle) {
+        if let Some(clash) = &mut self.clash {
+            let path = obstacle.path().to_vec();
+            clash.stages[OURS] = Some(Stage { version: obstacle.version(), nested: None, path });
+        }
+        self.obstacle = Some(obstacle);
+    }
+
+    fn mode(&self) -> Option<Mode> {
+        match (&self.clash, &self.obstacle) {
+            (Some(clash), _) => Mode::of_bits(clash.mode()),
+            (None, Some(obstacle)) => Some(obstacle.kept.mode),
+            (None, None) => None,
+        }
+    }
+
+    pub(super) fn conflict(&self) -> Conflict {
+        let collision = self.obstacle.as_ref().map(|obstacle| obstacle.kept.collision);
+        let path = SitePath::from(self.path());
+        let Some(clash) = &self.clash else {
+            let obstacle = self.obstacle.as_ref();
+            let same_place = obstacle.is_some_and(Obstacle::is_at_its_place);
+            let kind = if same_place { Kind::AddAdd } else { Kind::DirectoryFile };
+            let theirs = obstacle.and_then(|obstacle| side(&obstacle.blocks, obstacle.theirs?));
+            return Conflict { path, kind, collision, base: None, ours: obstacle.map(Obstacle::side), theirs };
+        };
+        let stage = |at: usize| {
+            let stage = clash.stages[at].as_ref()?;
+            side(&stage.path, stage.version)
+        };
+        Conflict { path, kind: clash.kind, collision, base: stage(BASE), ours: stage(OURS), theirs: stage(THEIRS) }
+    }
+}
+
+fn side(path: &[u8], version: Version) -> Option<Side> {
+    Some(Side { path: SitePath::from(path), mode: Mode::of_bits(version.mode)?, oid: version.oid })
+}

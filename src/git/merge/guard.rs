@@ -1,0 +1,129 @@
+//! Refuses trees that no clone should check out: names that lead out of the working tree or into `.git`, doubled names, and
+//! sizes that only an attack has.
+
+use std::collections::BTreeSet;
+
+use git2::{ObjectType, Oid, Repository, Tree};
+
+use crate::error::{Context, Error, Result};
+use crate::path::SitePath;
+
+/// How many files and folders are looked at before a tree counts as an attack.
+const MOST: usize = 2_000_000;
+/// How long a path may be: the kernel's own limit.
+const LONGEST: usize = 4095;
+
+/// Checks `tree`, except for folders that `known` has too.
+pub fn check(git: &Repository, tree: Oid, known: Oid) -> Result<()> {
+    let mut guard = Guard { git, seen: 0 };
+    guard.folder(tree, Some(known), b"")
+}
+
+struct Guard<'g> {
+    git: &'g Repository,
+    seen: usize,
+}
+
+impl Guard<'_> {
+    fn folder(&mut self, tree: Oid, known: Option<Oid>, path: &[u8]) -> Result<()> {
+        if Some(tree) == known {
+            return Ok(());
+        }
+        let read = |oid: Oid| self.git.find_tree(oid).what_with(|| format!("could not read tree {oid}"));
+        let (tree, known): (Tree<'_>, Option<Tree<'_>>) = (read(tree)?, known.map(read).transpose()?);
+        let mut names: BTreeSet<Vec<u8>> = BTreeSet::new();
+        for entry in &tree {
+            let name = entry.name_bytes();
+            let path = if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() };
+            self.seen += 1;
+            let why = match () {
+                () if path.len() > LONGEST => Some("the path is too long"),
+                () if self.seen > MOST => Some("the tree is gigantic"),
+                () if !names.insert(name.to_vec()) => Some("the name is there twice"),
+                () => forbidden(name),
+            };
+            if let Some(why) = why {
+                return Err(hostile(&path, why));
+            }
+            if entry.kind() == Some(ObjectType::Tree) {
+                let known = known.as_ref().and_then(|known| known.get_name_bytes(name));
+                let known = known.filter(|known| known.kind() == Some(ObjectType::Tree)).map(|known| known.id());
+                self.folder(entry.id(), known, &path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hostile(path: &[u8], why: &str) -> Error {
+    let mut shown = SitePath::from(path).to_string();
+    shown.truncate(shown.floor_char_boundary(200));
+    Error::new(format!("upstream's tree holds a path that is not safe to check out: {shown}"))
+        .because(why)
+        .hint("This is not an upstream of mailcow's, or somebody tampered with it. Check the remote's address before anything else.")
+}
+
+/// Why a name may not be in a tree, if so.
+fn forbidden(name: &[u8]) -> Option<&'static str> {
+    match name {
+        b"" => Some("a name is empty"),
+        b"." | b".." => Some("it leads out of its folder"),
+        name if name.contains(&b'/') || name.contains(&0) => Some("a name contains what separates names"),
+        name if is_git(name) => Some("it leads into git's own folder"),
+        _ => None,
+    }
+}
+
+/// Whether a name is `.git`, or becomes it on a file system that folds case, drops what it cannot show, or knows short names.
+fn is_git(name: &[u8]) -> bool {
+    let visible: String = String::from_utf8_lossy(name).chars().filter(|c| !is_ignorable(*c)).collect();
+    if visible.eq_ignore_ascii_case(".git") {
+        return true;
+    }
+    // Of `.git ` and `.git...` and `.git::$INDEX` and `.git\x`, Windows' file systems make `.git` too.
+    let lower = name.to_ascii_lowercase();
+    let start = if lower.starts_with(b"git~1") {
+        5
+    } else if lower.starts_with(b".git") {
+        4
+    } else {
+        return false;
+    };
+    let rest = &lower[start..];
+    let end = rest.iter().position(|byte| *byte == b':' || *byte == b'\\').unwrap_or(rest.len());
+    rest[..end].iter().all(|byte| *byte == b' ' || *byte == b'.')
+}
+
+/// Characters that HFS+ drops from names.
+fn is_ignorable(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_write_git_is_found() {
+        for name in [
+            ".git",
+            ".GIT",
+            ".Git",
+            ".git ",
+            ".git.",
+            ".git. .",
+            "git~1",
+            "GIT~1",
+            ".g\u{200c}it",
+            ".git::$INDEX_ALLOCATION",
+            ".git\\x",
+        ] {
+            assert!(forbidden(name.as_bytes()).is_some(), "{name:?}");
+        }
+        for name in
+            [".gitignore", ".gitattributes", "git", ".git-blame", "git~10", "..a", "a b", "\\", "-rf", "new\nline"]
+        {
+            assert!(forbidden(name.as_bytes()).is_none(), "{name:?}");
+        }
+    }
+}

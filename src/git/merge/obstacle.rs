@@ -1,0 +1,229 @@
+//! Files of the site that are in no commit and stand where the result puts one: git would stop at untracked ones, half-way,
+//! and silently overwrite ignored ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use git2::Oid;
+
+use super::answer::{Kept, Mode, Side};
+use super::edit::Edits;
+use super::settle::Clash;
+use super::walk::{OURS, THEIRS, Version};
+use crate::error::{Context, Result};
+use crate::git::Repo;
+use crate::git::conflict::Collision;
+use crate::git::history::Change;
+use crate::path::SitePath;
+
+/// A file in the way.
+#[derive(Clone, Debug)]
+pub struct Obstacle {
+    /// The site's file, its content stored.
+    pub kept: Kept,
+    /// What it blocks: the same path; a folder of the result, where it is a file; a file, where it is inside a folder.
+    pub blocks: Vec<u8>,
+    /// What the result has at `blocks`, if that is a file.
+    pub theirs: Option<Version>,
+}
+
+impl Obstacle {
+    /// The site's file.
+    pub fn path(&self) -> &[u8] {
+        self.kept.path.as_bytes()
+    }
+
+    /// Whether a file meets a file.
+    pub fn is_at_its_place(&self) -> bool {
+        self.path() == self.blocks && self.theirs.is_some()
+    }
+
+    /// The site's file as a side of a conflict.
+    pub fn side(&self) -> Side {
+        Side { path: self.kept.path.clone(), mode: self.kept.mode, oid: self.kept.oid }
+    }
+
+    /// The site's file as a tree has it.
+    pub fn version(&self) -> Version {
+        Version { mode: self.kept.mode.bits(), oid: self.kept.oid }
+    }
+}
+
+/// Looks at the working tree wherever the result has a file that ours has not.
+pub fn find(repo: &Repo, edits: &Edits, clashes: &[Clash], our_tree: Oid) -> Result<Vec<Obstacle>> {
+    let mut result = edits.clone();
+    for clash in clashes {
+        for (path, version) in clash.places() {
+            result.file(&path, Some(version));
+        }
+    }
+    let tree = result.apply(&repo.git, our_tree)?;
+    let mut search =
+        Search { repo, our_tree, tree, folders: BTreeMap::new(), found: Vec::new(), seen: BTreeSet::new() };
+    for (path, change) in repo.changed_paths(our_tree, tree)? {
+        if change == Change::Added {
+            search.look(path.as_bytes())?;
+        }
+    }
+    Ok(search.found)
+}
+
+impl Clash {
+    /// Where an answer may put files, and what.
+    fn places(&self) -> Vec<(Vec<u8>, Version)> {
+        let version = |side: usize| self.stages[side].as_ref().map(|stage| stage.version);
+        let place = self.aside.as_ref().unwrap_or(&self.path);
+        let first = version(OURS).filter(|_| self.twin.is_some()).or(version(THEIRS)).or(version(OURS));
+        let twin = self.twin.clone().zip(version(THEIRS));
+        first.map(|first| (place.clone(), first)).into_iter().chain(twin).collect()
+    }
+}
+
+/// What stands at a folder's path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A folder, or nothing at all.
+    Free,
+    /// Nothing can be beneath: it is missing, or a file that the switch removes.
+    Empty,
+    /// A file of the site's, already listed.
+    Blocked,
+}
+
+struct Search<'a> {
+    repo: &'a Repo,
+    our_tree: Oid,
+    tree: Oid,
+    folders: BTreeMap<Vec<u8>, Place>,
+    found: Vec<Obstacle>,
+    seen: BTreeSet<Vec<u8>>,
+}
+
+impl Search<'_> {
+    /// Whether anything is in the way of a new file at `path`.
+    fn look(&mut self, path: &[u8]) -> Result<()> {
+        for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            if self.folder(&path[..at])? != Place::Free {
+                return Ok(());
+            }
+        }
+        let Some(found) = self.stat(path)? else { return Ok(()) };
+        if found.is_dir() {
+            return self.inside(path, path);
+        }
+        let theirs = self.version(self.tree, path)?;
+        self.note(path, &found, path, theirs)
+    }
+
+    fn folder(&mut self, path: &[u8]) -> Result<Place> {
+        if let Some(known) = self.folders.get(path) {
+            return Ok(*known);
+        }
+        let place = match self.stat(path)? {
+            None => Place::Empty,
+            Some(found) if found.is_dir() => Place::Free,
+            Some(_) if self.version(self.our_tree, path)?.is_some() => Place::Empty,
+            Some(found) => {
+                self.note(path, &found, path, None)?;
+                Place::Blocked
+            }
+        };
+        self.folders.insert(path.to_vec(), place);
+        Ok(place)
+    }
+
+    /// A folder where the result has a file: whatever the site has in it, beyond what the merge removes.
+    fn inside(&mut self, folder: &[u8], blocks: &[u8]) -> Result<()> {
+        let on_disk = self.repo.root().join(os(folder));
+        let doing = || format!("could not list {}", on_disk.display());
+        for entry in fs::read_dir(&on_disk).what_with(doing)? {
+            let name = entry.what_with(doing)?.file_name();
+            let path = [folder, b"/", name.as_bytes()].concat();
+            match self.stat(&path)? {
+                Some(found) if found.is_dir() => self.inside(&path, blocks)?,
+                Some(_) if self.version(self.our_tree, &path)?.is_some() => {}
+                Some(found) => {
+                    let theirs = self.version(self.tree, blocks)?;
+                    self.note(&path, &found, blocks, theirs)?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, path: &[u8], found: &Metadata, blocks: &[u8], theirs: Option<Version>) -> Result<()> {
+        if !self.seen.insert(path.to_vec()) {
+            return Ok(());
+        }
+        let Some((mode, content)) = read(&self.repo.root().join(os(path)), found)? else { return Ok(()) };
+        let oid = self.repo.store(&content)?;
+        let same = Version { mode: mode.bits(), oid };
+        if path == blocks && theirs == Some(same) {
+            return Ok(());
+        }
+        let ignored = self.repo.git.is_path_ignored(os(path)).unwrap_or(false);
+        let collision = if ignored { Collision::Ignored } else { Collision::Untracked };
+        let kept = Kept { path: SitePath::from(path), mode, oid, collision };
+        self.found.push(Obstacle { kept, blocks: blocks.to_vec(), theirs });
+        Ok(())
+    }
+
+    fn stat(&self, path: &[u8]) -> Result<Option<Metadata>> {
+        let path = self.repo.root().join(os(path));
+        match fs::symlink_metadata(&path) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(error) => Err(error).what_with(|| format!("could not look at {}", path.display())),
+        }
+    }
+
+    /// The file that a tree has at a path.
+    fn version(&self, tree: Oid, path: &[u8]) -> Result<Option<Version>> {
+        self.repo.version_in(tree, path)
+    }
+}
+
+impl Repo {
+    /// Whether a tree has a folder at a path.
+    pub(in crate::git) fn has_folder(&self, tree: Oid, path: &[u8]) -> Result<bool> {
+        match self.git.find_tree(tree).and_then(|tree| tree.get_path(os(path))) {
+            Ok(entry) => Ok(entry.kind() == Some(git2::ObjectType::Tree)),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(error).what_with(|| format!("could not read tree {tree}")),
+        }
+    }
+
+    /// The file, link or submodule that a tree has at a path.
+    pub(in crate::git) fn version_in(&self, tree: Oid, path: &[u8]) -> Result<Option<Version>> {
+        match self.git.find_tree(tree).and_then(|tree| tree.get_path(os(path))) {
+            Ok(entry) if entry.kind() == Some(git2::ObjectType::Tree) => Ok(None),
+            Ok(entry) => Ok(Some(Version { mode: entry.filemode().cast_unsigned(), oid: entry.id() })),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error).what_with(|| format!("could not read tree {tree}")),
+        }
+    }
+}
+
+/// A file's mode and content, a link's target; none for what git cannot hold (sockets, devices).
+fn read(path: &Path, found: &Metadata) -> Result<Option<(Mode, Vec<u8>)>> {
+    let doing = || format!("could not read {}", path.display());
+    if found.is_symlink() {
+        let target = fs::read_link(path).what_with(doing)?;
+        return Ok(Some((Mode::Link, target.as_os_str().as_bytes().to_vec())));
+    }
+    if !found.is_file() {
+        return Ok(None);
+    }
+    let mode = if found.permissions().mode() & 0o100 == 0 { Mode::File } else { Mode::Executable };
+    Ok(Some((mode, fs::read(path).what_with(doing)?)))
+}
+
+fn os(path: &[u8]) -> &Path {
+    Path::new(std::ffi::OsStr::from_bytes(path))
+}

@@ -1,0 +1,258 @@
+//! Settles each entry: what agrees is done, the rest are clashes that somebody has to decide.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::Favor;
+use super::content::{Contents, Policy, kind_of, versions};
+use super::walk::{BASE, Entry, OURS, Stage, THEIRS, Version, Walk};
+use crate::error::Result;
+use crate::git::conflict::Kind;
+
+/// A path that the sides disagree on, with what is needed to carry out any answer.
+#[derive(Clone, Debug)]
+pub struct Clash {
+    /// Where its result goes.
+    pub path: Vec<u8>,
+    /// How the sides disagree.
+    pub kind: Kind,
+    /// The versions: base, ours, theirs.
+    pub stages: [Option<Stage>; 3],
+    /// Where the file goes if a folder keeps its place.
+    pub aside: Option<Vec<u8>>,
+    /// The name that upstream gave to a file which both renamed.
+    pub twin: Option<Vec<u8>>,
+}
+
+/// What the entries come to.
+#[derive(Default)]
+pub struct Settled {
+    /// What each path is in the result; none: it is not.
+    pub clean: BTreeMap<Vec<u8>, Option<Version>>,
+    /// What somebody has to decide, in the order of the paths.
+    pub clashes: Vec<Clash>,
+}
+
+/// Settles everything that the walk could not. `labels` name our and their side where git would put them into a path.
+pub fn settle(walk: &Walk, contents: &Contents<'_>, labels: [&str; 2]) -> Result<Settled> {
+    let mut settling = Settling {
+        walk,
+        contents,
+        labels,
+        folders: HashSet::new(),
+        covered: BTreeSet::new(),
+        done: Settled::default(),
+    };
+    for (path, _) in walk.folders.iter().filter(|(_, oid)| oid.is_some()) {
+        settling.occupy(path);
+        settling.folders.insert(path.clone());
+    }
+    for path in &walk.kept_folders {
+        settling.occupy(path);
+        settling.folders.insert(path.clone());
+    }
+    // Backwards, so that what is in a folder is known before a file that wants the folder's place.
+    for (path, entry) in walk.entries.iter().rev() {
+        settling.entry(path, entry)?;
+    }
+    settling.done.clashes.sort_by(|one, two| one.path.cmp(&two.path));
+    Ok(settling.done)
+}
+
+struct Settling<'a> {
+    walk: &'a Walk,
+    contents: &'a Contents<'a>,
+    labels: [&'a str; 2],
+    /// Folders that hold something in the result.
+    folders: HashSet<Vec<u8>>,
+    /// Paths that another path's clash decides too.
+    covered: BTreeSet<Vec<u8>>,
+    done: Settled,
+}
+
+impl Settling<'_> {
+    fn entry(&mut self, path: &[u8], entry: &Entry) -> Result<()> {
+        if entry.gone {
+            return self.clean(path, None);
+        }
+        let in_the_way = entry.folders.contains(&true) && self.folders.contains(path);
+        if let Some((one, two)) = entry.equal {
+            let third = BASE + OURS + THEIRS - one - two;
+            let result = if one == BASE { &entry.stages[third] } else { &entry.stages[one] };
+            let Some(stage) = result else { return self.clean_unless(path, in_the_way) };
+            if !in_the_way && !entry.rename_conflict {
+                return self.clean(path, Some(stage.version));
+            }
+        }
+        let aside = in_the_way.then(|| self.aside(path, entry));
+        match entry.files() {
+            [_, true, true] => self.both(path, entry, aside),
+            [true, true, false] => self.clash(path, entry, Kind::ModifyDelete, aside),
+            [true, false, true] => self.clash(path, entry, Kind::DeleteModify, aside),
+            [false, false, false] | [true, false, false] => self.clean_unless(path, in_the_way),
+            [false, ours, _] => {
+                let side = if ours { OURS } else { THEIRS };
+                match &entry.stages[side] {
+                    Some(stage) if !in_the_way && !entry.rename_conflict => self.clean(path, Some(stage.version)),
+                    _ => self.clash(path, entry, Kind::DirectoryFile, aside),
+                }
+            }
+        }
+    }
+
+    fn clean(&mut self, path: &[u8], version: Option<Version>) -> Result<()> {
+        if version.is_some() {
+            self.occupy(path);
+        }
+        self.done.clean.insert(path.to_vec(), version);
+        Ok(())
+    }
+
+    /// No file here; but where a folder is, the path is not to be removed.
+    fn clean_unless(&mut self, path: &[u8], in_the_way: bool) -> Result<()> {
+        if in_the_way { Ok(()) } else { self.clean(path, None) }
+    }
+
+    fn both(&mut self, path: &[u8], entry: &Entry, aside: Option<Vec<u8>>) -> Result<()> {
+        let [base, Some(ours), Some(theirs)] = &entry.stages else { return Ok(()) };
+        if kind_of(ours.version.mode) != kind_of(theirs.version.mode) {
+            return self.clash(path, entry, Kind::Type, aside);
+        }
+        if ours.nested.is_some() || theirs.nested.is_some() {
+            return self.clash(path, entry, Kind::RenameRename, aside);
+        }
+        let merged = self.contents.merge(path, versions(&entry.stages), Policy::Look, 0)?;
+        if merged.clean() && aside.is_none() && !entry.rename_conflict {
+            return self.clean(path, Some(merged.version));
+        }
+        let kind = match kind_of(ours.version.mode) {
+            0o160_000 => Kind::Submodule,
+            _ if merged.content_agreed && !merged.mode_agreed => Kind::Mode,
+            _ if base.is_none() => Kind::AddAdd,
+            _ if merged.binary => Kind::Binary,
+            _ => Kind::Content,
+        };
+        self.clash(path, entry, kind, aside)
+    }
+
+    fn clash(&mut self, path: &[u8], entry: &Entry, kind: Kind, aside: Option<Vec<u8>>) -> Result<()> {
+        let kind = match (kind, entry.files()) {
+            _ if aside.is_some() => Kind::DirectoryFile,
+            (_, [true, true, false] | [true, false, true]) if entry.rename_conflict => Kind::RenameDelete,
+            (_, [false, _, _]) if entry.twin.is_some() => Kind::RenameRename,
+            (kind, _) => kind,
+        };
+        self.occupy(aside.as_deref().unwrap_or(path));
+        if self.covered.contains(path) {
+            return Ok(());
+        }
+        let mut clash = Clash { path: path.to_vec(), kind, stages: entry.stages.clone(), aside, twin: None };
+        self.join_twins(&mut clash, entry);
+        self.done.clashes.push(clash);
+        Ok(())
+    }
+
+    /// A file that both renamed, differently, is one conflict where neither name meets anything else.
+    fn join_twins(&mut self, clash: &mut Clash, entry: &Entry) {
+        let Some((name, twin)) = entry.twin.as_ref().and_then(|name| Some((name, self.walk.entries.get(name)?))) else {
+            return;
+        };
+        let alone = |entry: &Entry| {
+            let [_, ours, theirs] = entry.files();
+            ours != theirs && !entry.folders.contains(&true)
+        };
+        if !alone(entry) || !alone(twin) {
+            return;
+        }
+        let (ours, theirs, our_name, their_name) = match entry.files()[OURS] {
+            true => (entry, twin, clash.path.clone(), name.clone()),
+            false => (twin, entry, name.clone(), clash.path.clone()),
+        };
+        clash.stages = [None, ours.stages[OURS].clone(), theirs.stages[THEIRS].clone()];
+        let nested = ours.stages[OURS].as_ref().and_then(|stage| stage.nested.as_ref());
+        let base = nested.and_then(|nested| nested[BASE]);
+        clash.stages[BASE] = base.map(|version| Stage { version, nested: None, path: our_name.clone() });
+        self.covered.insert(name.clone());
+        self.occupy(name);
+        (clash.path, clash.twin) = (our_name, Some(their_name));
+    }
+
+    fn occupy(&mut self, path: &[u8]) {
+        for (at, _) in path.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/') {
+            if !self.folders.insert(path[..at].to_vec()) {
+                break;
+            }
+        }
+    }
+
+    /// The name under which git keeps a file whose place a folder has.
+    fn aside(&self, path: &[u8], entry: &Entry) -> Vec<u8> {
+        let label = if entry.folders[OURS] { self.labels[1] } else { self.labels[0] };
+        let flat = label.replace('/', "_");
+        let plain = [path, b"~", flat.as_bytes()].concat();
+        let free = |name: &Vec<u8>| !self.walk.entries.contains_key(name);
+        if free(&plain) {
+            return plain;
+        }
+        let numbered = (0_u32..).map(|number| [&plain, format!("_{number}").as_bytes()].concat());
+        numbered.into_iter().find(free).unwrap_or(plain)
+    }
+}
+
+impl Clash {
+    /// What the paths of this clash become when a side is favoured hunk by hunk, as git's `-X` leaves them.
+    pub fn favored(&self, contents: &Contents<'_>, favor: Favor) -> Result<Vec<(Vec<u8>, Option<Version>)>> {
+        let policy = Policy::Favor(favor);
+        let place = self.aside.as_ref().unwrap_or(&self.path);
+        let version = match &self.stages {
+            // Whoever made it a folder has deleted the file.
+            [Some(_), one, two] if self.aside.is_some() && (one.is_none() || two.is_none()) => None,
+            [_, Some(ours), Some(theirs)] if self.twin.is_some() => {
+                let names = [(&self.path, ours), (self.twin.as_ref().unwrap_or(&self.path), theirs)];
+                let merged =
+                    names.map(|(path, stage)| Ok((path.clone(), Some(contents.version(path, stage, policy)?))));
+                return merged.into_iter().collect();
+            }
+            [_, Some(ours), Some(theirs)] if kind_of(ours.version.mode) != kind_of(theirs.version.mode) => {
+                Some(if favor == Favor::Theirs { theirs.version } else { ours.version })
+            }
+            [_, Some(_), Some(_)] => Some(self.merged(contents, policy)?),
+            [_, Some(stage), None] | [_, None, Some(stage)] => Some(contents.version(place, stage, policy)?),
+            [_, None, None] => None,
+        };
+        Ok(vec![(place.clone(), version)])
+    }
+
+    fn merged(&self, contents: &Contents<'_>, policy: Policy) -> Result<Version> {
+        let mut three = [None; 3];
+        for (version, stage) in three.iter_mut().zip(&self.stages) {
+            *version = stage.as_ref().map(|stage| contents.version(&self.path, stage, policy)).transpose()?;
+        }
+        Ok(contents.merge(&self.path, three, policy, 0)?.version)
+    }
+
+    /// What the paths become in a merge of merge bases, where nobody is asked.
+    pub fn inner(&self, contents: &Contents<'_>, depth: u16) -> Result<Vec<(Vec<u8>, Option<Version>)>> {
+        let policy = Policy::Inner(depth);
+        let place = self.aside.as_ref().unwrap_or(&self.path);
+        let base = self.stages[BASE].as_ref().map(|stage| stage.version);
+        let version = match &self.stages {
+            [_, Some(_), Some(_)] if self.twin.is_some() => return self.favored(contents, Favor::Ours),
+            [_, Some(ours), Some(theirs)] if kind_of(ours.version.mode) != kind_of(theirs.version.mode) => base,
+            [_, Some(_), Some(_)] => Some(self.merged(contents, policy)?),
+            [Some(_), _, _] => base,
+            [None, Some(stage), None] | [None, None, Some(stage)] => Some(contents.version(place, stage, policy)?),
+            [None, None, None] => None,
+        };
+        Ok(vec![(place.clone(), version)])
+    }
+
+    /// The mode that git would give the result, for content that is given without one.
+    pub fn mode(&self) -> u32 {
+        let mode = |side: usize| self.stages[side].as_ref().map(|stage| stage.version.mode);
+        match (mode(BASE), mode(OURS), mode(THEIRS)) {
+            (base, Some(ours), Some(theirs)) if Some(ours) == base => theirs,
+            (_, Some(one), _) | (_, None, Some(one)) => one,
+            (_, None, None) => 0o100_644,
+        }
+    }
+}

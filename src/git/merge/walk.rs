@@ -1,0 +1,237 @@
+//! Walks three trees side by side and sets apart what only one side changed from what needs a closer look.
+
+use std::collections::BTreeMap;
+
+use git2::{Oid, Repository};
+
+use crate::error::{Context, Result};
+
+/// Index of a side in every array of three: the common base, ours, theirs.
+pub const BASE: usize = 0;
+/// The site's side.
+pub const OURS: usize = 1;
+/// Upstream's side.
+pub const THEIRS: usize = 2;
+
+/// Where a mode says "folder".
+pub const FOLDER: u32 = 0o040_000;
+
+/// A mode and an object, as a tree names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// git's mode.
+    pub mode: u32,
+    /// The object.
+    pub oid: Oid,
+}
+
+impl Version {
+    fn is_folder(self) -> bool {
+        self.mode == FOLDER
+    }
+}
+
+/// A version that a side has, or the three that it is still to be merged from (a renamed file that met another one).
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Mode and content; of a nested one the mode alone counts.
+    pub version: Version,
+    /// What the content is to be merged from: base, ours, theirs.
+    pub nested: Option<Box<[Option<Version>; 3]>>,
+    /// The path it had on its side.
+    pub path: Vec<u8>,
+}
+
+/// A path whose versions differ in a way that one glance does not settle.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// The files at this path: base, ours, theirs.
+    pub stages: [Option<Stage>; 3],
+    /// Which of them have a folder here.
+    pub folders: [bool; 3],
+    /// Whether two sides were equal: then the third one is the result.
+    pub equal: Option<(usize, usize)>,
+    /// Whether a rename conflicts here, whatever the contents.
+    pub rename_conflict: bool,
+    /// Where the other side renamed the same file to, if it did so differently.
+    pub twin: Option<Vec<u8>>,
+    /// Whether a rename took this path away: it is settled as gone.
+    pub gone: bool,
+}
+
+impl Entry {
+    /// Whether base, ours and theirs have a file here.
+    pub fn files(&self) -> [bool; 3] {
+        [self.stages[BASE].is_some(), self.stages[OURS].is_some(), self.stages[THEIRS].is_some()]
+    }
+}
+
+/// A file that one side has deleted or added: what renames are found among.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Its path.
+    pub path: Vec<u8>,
+    /// Its mode and content.
+    pub version: Version,
+    /// For a deleted file: whether the other side changed it, so that it matters where it went.
+    pub relevant: bool,
+}
+
+/// What the walk found.
+#[derive(Default)]
+pub struct Walk {
+    /// Everything that needs a closer look.
+    pub entries: BTreeMap<Vec<u8>, Entry>,
+    /// Files that theirs alone changed (none: deleted), and that differ from ours.
+    pub files: Vec<(Vec<u8>, Option<Version>)>,
+    /// Folders that theirs alone changed (none: deleted).
+    pub folders: Vec<(Vec<u8>, Option<Oid>)>,
+    /// What each side deleted; index 0 is unused.
+    pub deleted: [Vec<Candidate>; 3],
+    /// What each side added.
+    pub added: [Vec<Candidate>; 3],
+    /// Folders that ours alone changed and still has: they are in the result.
+    pub kept_folders: Vec<Vec<u8>>,
+    /// Folders that each side removed.
+    pub removed_folders: [Vec<Vec<u8>>; 3],
+    /// Folders that one side alone changed, not walked: `(path, versions)`.
+    deferred: [Vec<(Vec<u8>, [Option<Version>; 3])>; 3],
+}
+
+type Three = [Option<Version>; 3];
+
+impl Walk {
+    /// Walks the three trees.
+    pub fn new(git: &Repository, trees: [Oid; 3]) -> Result<Self> {
+        let mut walk = Self::default();
+        let roots = trees.map(|oid| Some(Version { mode: FOLDER, oid }));
+        walk.folder(git, &[], roots, [true; 3])?;
+        // Where a changed file went on the other side can only be known once that side's new files are all known.
+        for side in [OURS, THEIRS] {
+            let defer = walk.deleted[side].iter().all(|candidate| !candidate.relevant);
+            for (path, versions) in std::mem::take(&mut walk.deferred[side]) {
+                if defer {
+                    walk.take_folder(side, path, versions);
+                } else {
+                    let mut deferrable = [true; 3];
+                    deferrable[side] = false;
+                    walk.children(git, &path, versions, deferrable)?;
+                }
+            }
+        }
+        Ok(walk)
+    }
+
+    /// Only `side` changed this folder: its version is the result.
+    fn take_folder(&mut self, side: usize, path: Vec<u8>, versions: Three) {
+        match side {
+            THEIRS => self.folders.push((path, versions[THEIRS].map(|version| version.oid))),
+            _ if versions[OURS].is_some() => self.kept_folders.push(path),
+            _ => {}
+        }
+    }
+
+    fn folder(&mut self, git: &Repository, path: &[u8], versions: Three, deferrable: [bool; 3]) -> Result<()> {
+        let [base, ours, theirs] = versions;
+        let changed = match versions {
+            _ if base == ours && base == theirs => return Ok(()),
+            _ if base.is_some() && base == ours => Some(THEIRS),
+            _ if base.is_some() && base == theirs => Some(OURS),
+            [None, Some(_), None] => Some(OURS),
+            [None, None, Some(_)] => Some(THEIRS),
+            _ => None,
+        };
+        match changed {
+            Some(side) if deferrable[side] => self.deferred[side].push((path.to_vec(), versions)),
+            _ => self.children(git, path, versions, deferrable)?,
+        }
+        Ok(())
+    }
+
+    fn children(&mut self, git: &Repository, path: &[u8], folders: Three, deferrable: [bool; 3]) -> Result<()> {
+        let mut names: BTreeMap<Vec<u8>, Three> = BTreeMap::new();
+        for (side, folder) in folders.iter().enumerate() {
+            let Some(folder) = folder else { continue };
+            let doing = || format!("could not read tree {}", folder.oid);
+            let tree = git.find_tree(folder.oid).what_with(doing)?;
+            for entry in &tree {
+                let mode = entry.filemode().cast_unsigned();
+                let version = Version { mode, oid: entry.id() };
+                names.entry(entry.name_bytes().to_vec()).or_default()[side] = Some(version);
+            }
+        }
+        for (name, versions) in names {
+            let path = if path.is_empty() { name } else { [path, b"/", &name].concat() };
+            self.child(git, path, versions, deferrable)?;
+        }
+        Ok(())
+    }
+
+    fn child(&mut self, git: &Repository, path: Vec<u8>, versions: Three, deferrable: [bool; 3]) -> Result<()> {
+        let [base, ours, theirs] = versions;
+        if base == ours && base == theirs {
+            return Ok(());
+        }
+        let is = |side: usize, folder: bool| versions[side].is_some_and(|version| version.is_folder() == folder);
+        let files = [is(BASE, false), is(OURS, false), is(THEIRS, false)];
+        let folders = [is(BASE, true), is(OURS, true), is(THEIRS, true)];
+        if files == [true; 3] && (base == ours || base == theirs || ours == theirs) {
+            if base == ours {
+                self.files.push((path, theirs));
+            }
+            return Ok(());
+        }
+        self.note_removed_folders(&path, folders);
+        if files.contains(&true) {
+            self.note_candidates(&path, versions, files);
+            self.entries.insert(path.clone(), entry(&path, versions, files, folders));
+        }
+        if !folders.contains(&true) {
+            return Ok(());
+        }
+        let only_folders = [BASE, OURS, THEIRS].map(|side| versions[side].filter(|_| folders[side]));
+        if files.contains(&true) {
+            // A file against a folder: every file beneath has to be known.
+            return self.children(git, &path, only_folders, deferrable);
+        }
+        self.folder(git, &path, only_folders, deferrable)
+    }
+
+    fn note_removed_folders(&mut self, path: &[u8], folders: [bool; 3]) {
+        for side in [OURS, THEIRS] {
+            if folders[BASE] && !folders[side] {
+                self.removed_folders[side].push(path.to_vec());
+            }
+        }
+    }
+
+    fn note_candidates(&mut self, path: &[u8], versions: Three, files: [bool; 3]) {
+        let any_equal = equal(versions).is_some_and(|(one, two)| files[one] && files[two]);
+        for side in [OURS, THEIRS] {
+            let list = match (files[BASE], files[side]) {
+                (true, false) => &mut self.deleted[side],
+                (false, true) => &mut self.added[side],
+                _ => continue,
+            };
+            let source = if files[BASE] { versions[BASE] } else { versions[side] };
+            let Some(version) = source else { continue };
+            list.push(Candidate { path: path.to_vec(), version, relevant: files[BASE] && !any_equal });
+        }
+    }
+}
+
+/// Which two of three versions are there and equal.
+fn equal(versions: Three) -> Option<(usize, usize)> {
+    [(BASE, OURS), (BASE, THEIRS), (OURS, THEIRS)]
+        .into_iter()
+        .find(|(one, two)| versions[*one].is_some() && versions[*one] == versions[*two])
+}
+
+fn entry(path: &[u8], versions: Three, files: [bool; 3], folders: [bool; 3]) -> Entry {
+    let stage = |side: usize| {
+        let version = versions[side].filter(|_| files[side])?;
+        Some(Stage { version, nested: None, path: path.to_vec() })
+    };
+    let equal = equal(versions).filter(|(one, two)| files[*one] && files[*two]);
+    Entry { stages: [stage(BASE), stage(OURS), stage(THEIRS)], folders, equal, ..Entry::default() }
+}
