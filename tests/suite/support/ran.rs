@@ -1,0 +1,127 @@
+//! A command that was run, and what can be demanded of it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::world;
+
+/// The binary, in surroundings of the suite's own, about to be run.
+pub struct Cowhand {
+    command: Command,
+    line: String,
+    input: &'static str,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    line: String,
+    code: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Cowhand {
+    /// `cowhand ARGUMENTS`, without an engine unless [`Cowhand::env`] names one.
+    pub fn new<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let arguments: Vec<&str> = arguments.into_iter().collect();
+        let mut command = Command::new(binary());
+        command.args(&arguments).env_clear();
+        for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        command.env("HOME", world::home()).env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+        command.env("GIT_CONFIG_NOSYSTEM", "1").current_dir("/");
+        Self { command, line: format!("cowhand {}", arguments.join(" ")), input: "" }
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Runs in this folder.
+    pub fn folder(mut self, folder: impl AsRef<std::path::Path>) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// What comes in on standard input, through a pipe.
+    pub fn input(mut self, text: &'static str) -> Self {
+        self.input = text;
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(mut self) -> Ran {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the binary starts");
+        // Who does not read its input may have gone before it is written.
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(self.input.as_bytes()));
+        let output = child.wait_with_output().expect("the binary ends");
+        Ran {
+            line: self.line,
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The program under test.
+pub fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_cowhand"))
+}
+
+impl Ran {
+    /// Demands an exit code.
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "exit code of {self}");
+        self
+    }
+
+    /// Demands that standard output or standard error contains this.
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text) || self.stderr.contains(text), "`{text}` is not said by {self}");
+        self
+    }
+
+    /// Demands that neither standard output nor standard error contains this.
+    pub fn keeps_quiet_about(self, text: &str) -> Self {
+        assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "`{text}` is said by {self}");
+        self
+    }
+
+    /// Demands that standard output contains this.
+    pub fn stdout_has(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "`{text}` is not on standard output of {self}");
+        self
+    }
+
+    /// The events on standard output, which must be JSON Lines and nothing else, the first with the schema.
+    pub fn events(&self) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}: {self}"));
+        let events: Vec<Value> = self.stdout.lines().map(parse).collect();
+        assert_eq!(events.first().map(|event| &event["schema"]), Some(&Value::from(1)), "the first event of {self}");
+        events
+    }
+
+    /// The last event of a kind.
+    pub fn event(&self, kind: &str) -> Value {
+        let found = self.events().into_iter().rfind(|event| event["event"] == kind);
+        found.unwrap_or_else(|| panic!("no event `{kind}` from {self}"))
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { line, code, stdout, stderr } = self;
+        write!(f, "`{line}` (exit code {code:?})\n--- standard output\n{stdout}--- standard error\n{stderr}---")
+    }
+}
