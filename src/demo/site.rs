@@ -97,6 +97,18 @@ pub struct Site {
 impl Site {
     /// Makes one with these services. Its stack is not started; the registry at `HOST:PORT` serves its images.
     pub fn make(engine: Arc<Engine>, registry: &str, services: &[&str]) -> Result<Self> {
+        let site = Self::without_images(engine, registry, services)?;
+        let compose = site.upstream.read("docker-compose.yml")?;
+        for (name, tag, image) in first_images() {
+            if compose.contains(&site.images.reference(name, tag)) {
+                site.images.push(name, tag, &image)?;
+            }
+        }
+        Ok(site)
+    }
+
+    /// The same, but the registry gets no images: for what ends before they are needed.
+    pub fn without_images(engine: Arc<Engine>, registry: &str, services: &[&str]) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let slot = Slot::take()?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -105,12 +117,6 @@ impl Site {
         let folder = super::folder("site")?;
         let upstream = Upstream::create(&folder.join("upstream.git"), &images, services)?;
         let site = Self { upstream, images, engine, slot, folder, project };
-        let compose = site.upstream.read("docker-compose.yml")?;
-        for (name, tag, image) in first_images() {
-            if compose.contains(&site.images.reference(name, tag)) {
-                site.images.push(name, tag, &image)?;
-            }
-        }
         site.install()?;
         Ok(site)
     }
@@ -308,8 +314,7 @@ mod tests {
 
     #[test]
     fn a_site_has_the_shape_of_a_real_one() {
-        let registry = crate::demo::registry::Registry::start().unwrap();
-        let site = Site::make(Arc::new(Engine::at("unix:///nowhere")), registry.address(), SERVICES).unwrap();
+        let site = Site::without_images(Arc::new(Engine::at("unix:///nowhere")), "127.0.0.1:9", SERVICES).unwrap();
         let changed = site.git(&["status", "--porcelain"]).unwrap();
         let expected = [
             "M data/assets/ssl-example/cert.pem",

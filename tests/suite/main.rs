@@ -1,6 +1,13 @@
 //! Cowhand from outside: the binary on real sites, with an engine and a registry that this suite starts for itself.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
+
+mod check;
+mod plan;
+mod prune;
+mod refusals;
 mod support;
+mod update;
 
 use std::process::ExitCode;
 
@@ -8,7 +15,8 @@ use support::{Test, world};
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let tests: Vec<Test> = [].into_iter().flatten().collect();
+    let modules = [check::all(), plan::all(), update::all(), prune::all(), refusals::all()];
+    let tests: Vec<Test> = modules.into_iter().flatten().collect();
     let (trials, skipped) = support::trials(tests);
     for (name, reason) in &skipped {
         eprintln!("could not run: {name}: {reason}");

@@ -1,5 +1,6 @@
 //! What the tests are written with: sites that read like sentences, runs of the binary, and what is demanded of them.
 
+pub mod outside;
 pub mod ran;
 pub mod site;
 pub mod snapshot;
@@ -13,26 +14,31 @@ use libtest_mimic::Trial;
 /// A test and what it cannot do without.
 pub struct Test {
     name: String,
-    needs: &'static [Need],
+    need: Need,
     run: fn(),
 }
 
 /// What a machine may lack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Need {
+    /// Only what building Cowhand needs.
+    Nothing,
     /// A Docker engine of the suite's own, and a registry.
     Stack,
-    /// A registry alone.
-    Registry,
 }
 
-/// Lists a module's tests as `all()`: `tests!(Stack: one, another; : a_third)`.
+/// Lists a module's tests as `all()`: `tests! { Stack: one, another; Nothing: a_third }`.
 macro_rules! tests {
-    ($($($need:ident),* : $($name:ident),+ $(,)?);+ $(;)?) => {
+    ($($need:ident: $($name:ident),+ $(,)?);+ $(;)?) => {
         /// The tests of this module.
         pub fn all() -> Vec<$crate::support::Test> {
             let module = module_path!().rsplit("::").next().unwrap_or_default();
-            vec![$($($crate::support::Test::new(module, stringify!($name), &[$($crate::support::Need::$need),*], $name)),+),+]
+            let mut all = Vec::new();
+            $(
+                let need = $crate::support::Need::$need;
+                all.extend([$((stringify!($name), $name as fn())),+].map(|(name, run)| $crate::support::Test::new(module, name, need, run)));
+            )+
+            all
         }
     };
 }
@@ -40,8 +46,8 @@ pub(crate) use tests;
 
 impl Test {
     /// A test of a module.
-    pub fn new(module: &str, name: &str, needs: &'static [Need], run: fn()) -> Self {
-        Self { name: format!("{module}::{name}"), needs, run }
+    pub fn new(module: &str, name: &str, need: Need, run: fn()) -> Self {
+        Self { name: format!("{module}::{name}"), need, run }
     }
 }
 
@@ -49,7 +55,7 @@ impl Test {
 pub fn trials(tests: Vec<Test>) -> (Vec<Trial>, Vec<(String, String)>) {
     let mut skipped = Vec::new();
     let trials = tests.into_iter().map(|test| {
-        let missing = test.needs.iter().find_map(|need| missing(*need));
+        let missing = missing(test.need);
         if let Some(reason) = &missing {
             skipped.push((test.name.clone(), reason.clone()));
         }
@@ -65,14 +71,16 @@ pub fn trials(tests: Vec<Test>) -> (Vec<Trial>, Vec<(String, String)>) {
 
 /// Why this machine cannot give what is needed, if so.
 fn missing(need: Need) -> Option<String> {
-    let programs: &[&str] = match need {
-        Need::Stack => &["dockerd", "docker", "docker-registry"],
-        Need::Registry => &["docker-registry"],
-    };
-    if need == Need::Stack && !rustix::process::geteuid().is_root() {
+    if need == Need::Nothing {
+        return None;
+    }
+    if !rustix::process::geteuid().is_root() {
         return Some("an engine of the suite's own needs root".to_owned());
     }
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let found = |program: &str| path.split(':').any(|folder| Path::new(folder).join(program).exists());
-    programs.iter().find(|program| !found(program)).map(|program| format!("there is no {program}; run scripts/setup"))
+    ["dockerd", "docker", "docker-registry"]
+        .into_iter()
+        .find(|program| !found(program))
+        .map(|program| format!("there is no {program}; run scripts/setup"))
 }

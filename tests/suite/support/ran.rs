@@ -29,8 +29,13 @@ pub struct Ran {
 impl Cowhand {
     /// `cowhand ARGUMENTS`, without an engine unless [`Cowhand::env`] names one.
     pub fn new<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::of(binary(), arguments)
+    }
+
+    /// Another program, that starts it.
+    pub fn of<'a>(program: impl AsRef<std::ffi::OsStr>, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         let arguments: Vec<&str> = arguments.into_iter().collect();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(program);
         command.args(&arguments).env_clear();
         for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));

@@ -17,11 +17,9 @@ impl Site {
     pub fn state(&self) -> State {
         let mut state = BTreeMap::new();
         let root = self.root();
-        for name in ["HEAD", "index", "MERGE_HEAD", "packed-refs", "config", "ORIG_HEAD", "shallow"] {
+        for name in ["HEAD", "index", "MERGE_HEAD", "REBASE_HEAD", "ORIG_HEAD", "config", "shallow", "index.lock"] {
             if let Ok(content) = fs::read(root.join(".git").join(name)) {
-                // Fetching may pack or unpack remote-tracking refs; heads are compared one by one below.
-                let known = if name == "packed-refs" { Vec::new() } else { content };
-                state.insert(format!(".git/{name}"), cowhand_digest(&known));
+                state.insert(format!(".git/{name}"), digest(&content));
             }
         }
         state.insert(
@@ -29,7 +27,7 @@ impl Site {
             self.git(["for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/stash"]),
         );
         files(&root, &root, &mut state);
-        if self.engine().host().is_none_or(|host| !host.contains("nonexistent")) {
+        if self.has_engine() {
             self.stack_state(&mut state);
         }
         State(state)
@@ -95,7 +93,7 @@ fn files(root: &Path, folder: &Path, state: &mut BTreeMap<String, String>) {
         } else if found.is_symlink() {
             fs::read_link(&path).expect("a link is read").display().to_string()
         } else {
-            cowhand_digest(&fs::read(&path).expect("a file is read"))
+            digest(&fs::read(&path).expect("a file is read"))
         };
         let (mode, owner, group, inode) = (found.mode(), found.uid(), found.gid(), found.ino());
         let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
@@ -110,7 +108,7 @@ fn files(root: &Path, folder: &Path, state: &mut BTreeMap<String, String>) {
     }
 }
 
-fn cowhand_digest(content: &[u8]) -> String {
+fn digest(content: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(content)
         .iter()

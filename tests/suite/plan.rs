@@ -1,0 +1,102 @@
+//! `cowhand plan`: everything a run would do, and nothing done.
+
+use serde_json::{Value, json};
+
+use crate::support::site::Site;
+use crate::support::tests;
+
+tests! {
+    Stack: the_site_stays_untouched,
+    json_has_the_promised_shape;
+    Nothing: until_merge_needs_no_engine,
+    the_tree_is_git_s_own_with_theirs,
+    the_tree_is_git_s_own_with_ours,
+    losses_and_conflicts_are_named,
+    an_unknown_stage_is_an_error,
+}
+
+/// A site and an upstream that changed the same line.
+fn in_conflict(site: Site) -> Site {
+    let site =
+        site.edited("data/conf/postfix/main.cf", "postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 4");
+    let release = site.upstream.commit("Raise the threshold");
+    release
+        .replace("data/conf/postfix/main.cf", "postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 8")
+        .publish()
+        .unwrap();
+    site
+}
+
+fn the_site_stays_untouched() {
+    let site = in_conflict(Site::customised().behind_one_release().running());
+    let before = site.state();
+    site.cowhand(["plan"]).exits(0).says("postfix-mailcow").says("data/conf/postfix/main.cf");
+    site.is_untouched_since(&before);
+}
+
+fn json_has_the_promised_shape() {
+    let site = in_conflict(Site::customised().behind_one_release().running());
+    let plan = site.cowhand(["plan", "--json"]).exits(0).event("plan");
+    let service = |name: &str| {
+        plan["services"].as_array().unwrap().iter().find(|service| service["service"] == name).cloned().unwrap()
+    };
+    assert_eq!(service("postfix-mailcow")["action"], "recreate");
+    assert_eq!(service("postfix-mailcow")["reasons"][0]["kind"], "image");
+    assert_eq!(service("redis-mailcow"), json!({"service": "redis-mailcow", "action": "keep", "reasons": []}));
+    let images = plan["images"].as_array().unwrap();
+    let postfix = images.iter().find(|image| image["reference"] == site.images.reference("postfix", "1.81")).unwrap();
+    assert_eq!(postfix["pull"], true);
+    assert!(images.iter().filter(|image| **image != *postfix).all(|image| image["pull"] == false), "{images:#?}");
+    for list in ["files", "prune"] {
+        assert!(plan[list].is_array(), "{list}");
+    }
+}
+
+fn until_merge_needs_no_engine() {
+    let site = in_conflict(Site::without_engine().behind_one_release());
+    let before = site.state();
+    site.cowhand(["plan", "--until", "merge"]).exits(0);
+    site.is_untouched_since(&before);
+}
+
+fn the_tree_is_git_s_own_with_theirs() {
+    let site = in_conflict(Site::without_engine().behind_one_release());
+    let plan = merge_of(&site, ["plan", "--json", "--until", "merge"]);
+    assert_eq!(plan["tree"], git_s_own(&site, &plan, "theirs"));
+}
+
+fn the_tree_is_git_s_own_with_ours() {
+    let site = in_conflict(Site::without_engine().behind_one_release());
+    let plan = merge_of(&site, ["plan", "--json", "--until", "merge", "--ours"]);
+    assert_eq!(plan["tree"], git_s_own(&site, &plan, "ours"));
+}
+
+fn losses_and_conflicts_are_named() {
+    let site = in_conflict(Site::without_engine().behind_one_release());
+    let plan = merge_of(&site, ["plan", "--json", "--until", "merge"]);
+    let conflict = &plan["conflicts"][0];
+    assert_eq!((&conflict["path"], &conflict["kind"]), (&json!("data/conf/postfix/main.cf"), &json!("content")));
+    assert_eq!(plan["conflicts"].as_array().unwrap().len(), 1);
+    let losses = plan["losses"].as_array().unwrap();
+    let lost = losses.iter().find(|loss| loss["path"] == "data/conf/postfix/main.cf").unwrap();
+    let added: Vec<&Value> = lost["lines"].as_array().unwrap().iter().filter(|line| line["was"] == "added").collect();
+    assert_eq!(added[0]["text"], "postscreen_dnsbl_threshold = 4");
+}
+
+fn an_unknown_stage_is_an_error() {
+    let site = Site::without_engine();
+    let before = site.state();
+    site.cowhand(["plan", "--until", "merg"]).exits(2).says("merge");
+    site.is_untouched_since(&before);
+}
+
+fn merge_of<const N: usize>(site: &Site, arguments: [&str; N]) -> Value {
+    site.cowhand(arguments).exits(0).event("plan")["merge"].clone()
+}
+
+/// The tree that git makes of the same two commits.
+fn git_s_own(site: &Site, plan: &Value, favour: &str) -> String {
+    let commit = |side: &str| plan[side].as_str().unwrap().to_owned();
+    let (ours, theirs, favour) = (commit("ours"), commit("theirs"), format!("-X{favour}"));
+    site.git(["merge-tree", "--write-tree", &favour, "-Xpatience", &ours, &theirs])
+}

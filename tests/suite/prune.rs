@@ -1,0 +1,68 @@
+//! What an update takes away in the end, and what it never does.
+
+use crate::support::site::Site;
+use crate::support::tests;
+use cowhand::demo::images::LABEL;
+
+tests! {
+    Stack: dangling_images_go,
+    a_volume_goes_only_on_request_and_never_the_project_s,
+    nothing_goes_while_a_service_lacks_its_container,
+}
+
+/// An image without a name, as a pull over a tag leaves one; gives its id.
+fn leave_a_dangling_image(site: &Site) -> String {
+    let reference = site.images.reference("scrap", "1");
+    let docker = |arguments: &[&str]| site.engine().lines(arguments).unwrap();
+    site.images.push("scrap", "1", &cowhand::demo::images::Image::new().label("edition", "first")).unwrap();
+    docker(&["pull", "--quiet", &reference]);
+    let id = docker(&["images", "--quiet", "--no-trunc", &reference]).remove(0);
+    site.images.push("scrap", "1", &cowhand::demo::images::Image::new().label("edition", "second")).unwrap();
+    docker(&["pull", "--quiet", &reference]);
+    id
+}
+
+fn images(site: &Site) -> Vec<String> {
+    let filter = format!("label={LABEL}={}", site.images.prefix());
+    site.engine().lines(&["images", "--all", "--quiet", "--no-trunc", "--filter", &filter]).unwrap()
+}
+
+fn volumes(site: &Site) -> Vec<String> {
+    site.engine().lines(&["volume", "ls", "--quiet"]).unwrap()
+}
+
+fn dangling_images_go() {
+    let site = Site::customised().behind_one_release().running();
+    let scrap = leave_a_dangling_image(&site);
+    assert!(images(&site).contains(&scrap));
+    site.cowhand(["update", "--yes"]).exits(0);
+    assert!(!images(&site).contains(&scrap));
+    let previous = site.engine().lines(&["images", "--quiet", &site.images.reference("redis", "7.4-alpine")]).unwrap();
+    assert_eq!(previous.len(), 1, "images in use stay");
+}
+
+fn a_volume_goes_only_on_request_and_never_the_project_s() {
+    let site = Site::customised().behind_one_release().running();
+    let label = format!("com.docker.compose.project={}", site.project());
+    let nobody_s = site.engine().lines(&["volume", "create"]).unwrap().remove(0);
+    let unused = site.engine().lines(&["volume", "create", "--label", &label]).unwrap().remove(0);
+    site.cowhand(["update", "--yes"]).exits(0);
+    assert!(volumes(&site).contains(&nobody_s), "without [prune] volumes no volume goes");
+    let site = site.has("cowhand.toml", "[prune]\nvolumes = true\n");
+    site.upstream.commit("More").append("README.md", "\nMore.\n").publish().unwrap();
+    site.cowhand(["update", "--yes"]).exits(0);
+    let left = volumes(&site);
+    assert!(!left.contains(&nobody_s), "{left:?}");
+    assert!(left.contains(&unused));
+    for name in ["mysql-vol-1", "redis-vol-1", "vmail-vol-1", "postfix-vol-1", "crypt-vol-1"] {
+        assert!(left.contains(&format!("{}_{name}", site.project())), "{name}");
+    }
+}
+
+fn nothing_goes_while_a_service_lacks_its_container() {
+    let site = Site::customised().behind_one_release().running();
+    let scrap = leave_a_dangling_image(&site);
+    site.compose(&["rm", "--stop", "--force", "nginx-mailcow"]).unwrap();
+    site.cowhand(["prune", "--yes"]).exits(10).says("nginx-mailcow");
+    assert!(images(&site).contains(&scrap));
+}
