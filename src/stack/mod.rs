@@ -1,3 +1,15 @@
 //! The site's running side: the engine, compose, images, what must change, and whether it is well. Knows nothing of git or plugins.
 
 pub mod change;
+pub mod compose;
+pub mod container;
+pub mod endpoint;
+pub mod engine;
+mod failure;
+pub mod reference;
+pub mod resolved;
+
+pub use compose::{Compose, ComposeFiles};
+pub use endpoint::Endpoint;
+pub use engine::Engine;
+pub use resolved::Resolved;

@@ -1,0 +1,231 @@
+//! The project's containers as the engine has them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum, MountPoint, NetworkSettings,
+};
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use futures_util::future::try_join_all;
+
+use super::engine::Engine;
+use crate::error::Result;
+
+/// The labels that compose puts on what it makes.
+pub mod label {
+    /// The project's name.
+    pub const PROJECT: &str = "com.docker.compose.project";
+    /// The service's name.
+    pub const SERVICE: &str = "com.docker.compose.service";
+    /// `True` on containers of `compose run`.
+    pub const ONE_OFF: &str = "com.docker.compose.oneoff";
+    /// What the service's configuration was when the container was made.
+    pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+    /// The compose version that made it.
+    pub const VERSION: &str = "com.docker.compose.version";
+}
+
+/// One container of a service of the project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The service that it is of.
+    pub service: String,
+    /// The reference it was made from, as written.
+    pub image: String,
+    /// The id of the image it runs.
+    pub image_id: String,
+    /// What it is doing.
+    pub state: State,
+    /// What its health check says.
+    pub health: Health,
+    /// The exit code of its last end; 0 while it never ended.
+    pub exit_code: i64,
+    /// How often the engine has restarted it by itself.
+    pub restarts: i64,
+    /// When it was last started, as the engine writes times: comparable for being the same.
+    pub started_at: String,
+    /// Its labels, compose's among them.
+    pub labels: BTreeMap<String, String>,
+    /// Where volumes and paths of the host are mounted.
+    pub mounts: Vec<ContainerMount>,
+    /// The networks it is in, by the engine's names, with its addresses there.
+    pub networks: BTreeMap<String, Vec<IpAddr>>,
+    /// The ports of the host on which it is served.
+    pub ports: Vec<PublishedPort>,
+    /// The container whose network it shares, if any.
+    pub network_of: Option<String>,
+}
+
+/// What a container is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Made and never started.
+    Created,
+    /// Running.
+    Running,
+    /// Frozen.
+    Paused,
+    /// Ended, and about to be started again by the engine.
+    Restarting,
+    /// Ended, or going away.
+    #[default]
+    Ended,
+}
+
+/// What a container's health check says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// It has no health check.
+    #[default]
+    None,
+    /// Not known yet.
+    Starting,
+    /// Well.
+    Healthy,
+    /// Not well.
+    Unhealthy,
+}
+
+/// A mount of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerMount {
+    /// The volume's name; none for a path of the host.
+    pub volume: Option<String>,
+    /// The path on the host.
+    pub source: String,
+    /// The path in the container.
+    pub target: String,
+}
+
+/// A port of the host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PublishedPort {
+    /// The host's address; empty or `0.0.0.0` for all.
+    pub host_ip: String,
+    /// The host's port.
+    pub host_port: u16,
+    /// The container's port.
+    pub container_port: u16,
+    /// `tcp`, `udp` or `sctp`.
+    pub protocol: String,
+}
+
+impl Engine {
+    /// The containers of a project's services, running or not, sorted by service and name; those of `compose run` are not among them.
+    pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
+        let filter = HashMap::from([("label".to_owned(), vec![format!("{}={project}", label::PROJECT)])]);
+        self.containers_that(Some(filter)).await.map(|mut containers| {
+            let of_a_service = |one: &Container| {
+                !one.service.is_empty() && one.labels.get(label::ONE_OFF).is_none_or(|off| off != "True")
+            };
+            containers.retain(of_a_service);
+            containers
+        })
+    }
+
+    /// Every container on the engine, whoever made it.
+    pub async fn all_containers(&self) -> Result<Vec<Container>> {
+        self.containers_that(None).await
+    }
+
+    async fn containers_that(&self, filter: Option<HashMap<String, Vec<String>>>) -> Result<Vec<Container>> {
+        let options = ListContainersOptionsBuilder::default().all(true);
+        let options = filter.iter().fold(options, |options, filter| options.filters(filter)).build();
+        let listed = self
+            .ask("could not list the containers", async || self.docker().list_containers(Some(options.clone())).await)
+            .await?;
+        let ids = listed.into_iter().filter_map(|summary| summary.id);
+        let found = try_join_all(ids.map(async |id| self.container(&id).await)).await?;
+        let mut containers: Vec<Container> = found.into_iter().flatten().collect();
+        containers.sort_by(|a, b| (&a.service, &a.name).cmp(&(&b.service, &b.name)));
+        Ok(containers)
+    }
+
+    /// A container by id or name; none where there is no such container, for instance because it was just replaced.
+    pub async fn container(&self, id: &str) -> Result<Option<Container>> {
+        let what = format!("could not inspect the container {id}");
+        let found = self.find(&what, async || self.docker().inspect_container(id, None).await).await?;
+        Ok(found.map(read))
+    }
+}
+
+fn read(found: ContainerInspectResponse) -> Container {
+    let config = found.config.unwrap_or_default();
+    let labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
+    let state = found.state.unwrap_or_default();
+    let settings = found.network_settings.unwrap_or_default();
+    let mode = found.host_config.and_then(|host| host.network_mode).unwrap_or_default();
+    Container {
+        id: found.id.unwrap_or_default(),
+        name: found.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        service: labels.get(label::SERVICE).cloned().unwrap_or_default(),
+        image: config.image.unwrap_or_default(),
+        image_id: found.image.unwrap_or_default(),
+        health: health(&state),
+        exit_code: state.exit_code.unwrap_or_default(),
+        restarts: found.restart_count.unwrap_or_default(),
+        started_at: state.started_at.clone().unwrap_or_default(),
+        state: doing(&state),
+        labels,
+        mounts: found.mounts.unwrap_or_default().into_iter().map(mount).collect(),
+        ports: ports(&settings),
+        networks: networks(settings),
+        network_of: mode.strip_prefix("container:").map(str::to_owned),
+    }
+}
+
+fn doing(state: &ContainerState) -> State {
+    match state.status {
+        Some(ContainerStateStatusEnum::RUNNING) => State::Running,
+        Some(ContainerStateStatusEnum::PAUSED) => State::Paused,
+        Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting,
+        Some(ContainerStateStatusEnum::CREATED) => State::Created,
+        _ => State::Ended,
+    }
+}
+
+fn health(state: &ContainerState) -> Health {
+    match state.health.as_ref().and_then(|health| health.status) {
+        Some(HealthStatusEnum::STARTING) => Health::Starting,
+        Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
+        Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
+        _ => Health::None,
+    }
+}
+
+fn mount(found: MountPoint) -> ContainerMount {
+    ContainerMount {
+        volume: found.name.filter(|name| !name.is_empty()),
+        source: found.source.unwrap_or_default(),
+        target: found.destination.unwrap_or_default(),
+    }
+}
+
+fn networks(settings: NetworkSettings) -> BTreeMap<String, Vec<IpAddr>> {
+    let of = |endpoint: bollard::models::EndpointSettings| {
+        let addresses = [endpoint.ip_address, endpoint.global_ipv6_address];
+        addresses.into_iter().flatten().filter_map(|address| address.parse().ok()).collect()
+    };
+    settings.networks.unwrap_or_default().into_iter().map(|(name, endpoint)| (name, of(endpoint))).collect()
+}
+
+fn ports(settings: &NetworkSettings) -> Vec<PublishedPort> {
+    let mut ports = Vec::new();
+    for (inside, bindings) in settings.ports.iter().flatten() {
+        let (port, protocol) = inside.split_once('/').unwrap_or((inside, "tcp"));
+        for binding in bindings.iter().flatten() {
+            let host_port = binding.host_port.as_deref().unwrap_or_default().parse();
+            if let (Ok(host_port), Ok(container_port)) = (host_port, port.parse()) {
+                let host_ip = binding.host_ip.clone().unwrap_or_default();
+                ports.push(PublishedPort { host_ip, host_port, container_port, protocol: protocol.to_owned() });
+            }
+        }
+    }
+    ports.sort();
+    ports
+}
