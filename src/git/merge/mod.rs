@@ -19,6 +19,7 @@ pub mod text;
 mod walk;
 
 pub use answer::{Answer, Conflict, Favor, Kept, Merged, Mode, Relation, Side};
+pub(super) use similar::is_binary;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,0 +1,259 @@
+//! Moving the site to the merge and back: file by file, each step repeatable, so that a kill anywhere can be finished or undone.
+//!
+//! Order forwards: files, index, branch. Order backwards: branch, files, index. So a branch at its new place says that every
+//! file is in place too.
+
+mod disk;
+mod eol;
+mod index;
+mod plan;
+
+use git2::Oid;
+use serde::{Deserialize, Serialize};
+
+pub use disk::Access;
+use disk::{Disk, Found, ToWrite};
+
+use super::conflict::Collision;
+use super::merge::{Kept, Mode};
+use super::{Repo, oid_text};
+use crate::error::{Context, Error, Result};
+use crate::event::{Events, Unit};
+use crate::exit::Exit;
+use crate::path::SitePath;
+
+/// Everything the switch does, in order, with what was there before. Goes into the journal before the first step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// The branch's full name.
+    pub reference: String,
+    /// Where the branch was.
+    #[serde(with = "oid_text")]
+    pub from: Oid,
+    /// Where it goes.
+    #[serde(with = "oid_text")]
+    pub to: Oid,
+    /// The tree that the working tree held: the site with its uncommitted changes.
+    #[serde(with = "oid_text")]
+    pub before: Oid,
+    /// The tree that the working tree will hold.
+    #[serde(with = "oid_text")]
+    pub after: Oid,
+    /// A tree whose files are the contents of all steps and the index as it was (`index`).
+    #[serde(with = "oid_text")]
+    pub contents: Oid,
+    /// What changes, in the order of the paths.
+    pub steps: Vec<Step>,
+}
+
+/// One file's change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The file.
+    pub path: SitePath,
+    /// What is there before; none: nothing.
+    pub was: Option<State>,
+    /// What is there after; none: nothing.
+    pub becomes: Option<State>,
+}
+
+/// A file or link on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// File, executable or link.
+    pub mode: Mode,
+    /// The bytes on disk, as a blob.
+    #[serde(with = "oid_text")]
+    pub oid: Oid,
+    /// Who may use it; none: as git makes files.
+    pub access: Option<Access>,
+}
+
+/// Where the site stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// The branch is where it was, and no file is new.
+    Old,
+    /// The branch is where it goes, and so is every file.
+    New,
+    /// Neither: apply again, or undo.
+    Between,
+}
+
+impl Switch {
+    /// The objects that must be held (see [`Repo::hold`]) until the run can no longer be undone, by a name for each.
+    pub fn objects(&self) -> Vec<(String, Oid)> {
+        let named = [
+            ("before", self.before),
+            ("after", self.after),
+            ("from", self.from),
+            ("to", self.to),
+            ("contents", self.contents),
+        ];
+        named.into_iter().map(|(name, oid)| (name.to_owned(), oid)).collect()
+    }
+
+    /// The files that it touches.
+    pub fn paths(&self) -> Vec<&SitePath> {
+        self.steps.iter().map(|step| &step.path).collect()
+    }
+
+    /// Does it: files, then the index, then the branch, whose log gets `message`. Harmless when done already, whole or in part.
+    /// Before the first file is touched, it is certain that nobody has changed one since the plan.
+    pub fn apply(&self, repo: &Repo, message: &str, events: &Events) -> Result<()> {
+        let disk = Disk::open(repo.root())?;
+        match self.branch_at(repo)? {
+            at if at == self.to && at != self.from => return Ok(()),
+            at if at == self.from => {}
+            at => return Err(self.moved(at)),
+        }
+        self.nobody_changed(&disk)?;
+        let task = "Switching files";
+        let removals = self.steps.iter().rev().filter(|step| step.becomes.is_none());
+        let writes = self.steps.iter().filter(|step| step.becomes.is_some());
+        for (step, done) in removals.chain(writes).zip(1_u64..) {
+            put(repo, &disk, &step.path, step.becomes.as_ref(), step.was.as_ref())?;
+            events.progress(task, done, Some(self.steps.len() as u64), Unit::Items);
+        }
+        events.finished(task, self.steps.len() as u64, Unit::Items);
+        index::write(repo, self)?;
+        self.move_branch(repo, self.to, message)
+    }
+
+    /// Brings back files, index and branch as they were. Harmless when done already, whole or in part. What was neither the
+    /// old nor the new version (written since) is stored as a blob before it is replaced, and named.
+    pub fn undo(&self, repo: &Repo, message: &str, events: &Events) -> Result<Vec<Kept>> {
+        let disk = Disk::open(repo.root())?;
+        let at = self.branch_at(repo)?;
+        if at != self.from && at != self.to {
+            return Err(self.moved(at));
+        }
+        // Before anything moves: what somebody wrote since.
+        let kept = self.written_since(repo, &disk)?;
+        self.move_branch(repo, self.from, message)?;
+        let task = "Bringing files back";
+        let removals = self.steps.iter().rev().filter(|step| step.was.is_none());
+        let writes = self.steps.iter().filter(|step| step.was.is_some());
+        for (step, done) in removals.chain(writes).zip(1_u64..) {
+            put(repo, &disk, &step.path, step.was.as_ref(), None)?;
+            events.progress(task, done, Some(self.steps.len() as u64), Unit::Items);
+        }
+        events.finished(task, self.steps.len() as u64, Unit::Items);
+        index::restore(repo, self)?;
+        Ok(kept)
+    }
+
+    /// Where the site stands. Reads only.
+    pub fn standing(&self, repo: &Repo) -> Result<Standing> {
+        let at = self.branch_at(repo)?;
+        if at == self.to && at != self.from {
+            return Ok(Standing::New);
+        }
+        let disk = Disk::open(repo.root())?;
+        for step in &self.steps {
+            let now = disk.find(&step.path)?;
+            if is(&now, step.becomes.as_ref())? && !is(&now, step.was.as_ref())? {
+                return Ok(Standing::Between);
+            }
+        }
+        Ok(if at == self.from { Standing::Old } else { Standing::Between })
+    }
+
+    /// Where the branch is. HEAD has to be on it: the index and working tree are HEAD's.
+    fn branch_at(&self, repo: &Repo) -> Result<Oid> {
+        let head = repo.git.find_reference("HEAD").what("could not read HEAD of the clone")?;
+        if head.symbolic_target_bytes() != Some(self.reference.as_bytes()) {
+            let name = self.reference.trim_start_matches("refs/heads/");
+            return Err(Error::new(format!("the site is not on branch {name} any more"))
+                .hint(format!("git -C {} switch {name}", repo.root().display())));
+        }
+        let found = repo.git.find_reference(&self.reference).and_then(|found| found.peel_to_commit());
+        Ok(found.what_with(|| format!("could not read {}", self.reference))?.id())
+    }
+
+    fn moved(&self, at: Oid) -> Error {
+        Error::new(format!("{} is at {at}: somebody moved it since the update began", self.reference))
+            .because(format!("the update moves it from {} to {}", self.from, self.to))
+            .hint(format!("git branch saved-work {at}, then git update-ref {} {}", self.reference, self.from))
+    }
+
+    fn move_branch(&self, repo: &Repo, to: Oid, message: &str) -> Result<()> {
+        let at = self.branch_at(repo)?;
+        if at == to {
+            return Ok(());
+        }
+        let doing = || format!("could not move {}", self.reference);
+        let moved = repo.git.reference_matching(&self.reference, to, true, at, message);
+        moved.what_with(doing)?;
+        let file = repo.common_folder().join(&self.reference);
+        let synced = std::fs::File::open(&file).and_then(|file| file.sync_all());
+        synced.what_with(doing)?;
+        crate::files::sync_folder(file.parent().unwrap_or(repo.common_folder()))
+    }
+
+    /// Every file of the plan is still the old one, or already the new one.
+    fn nobody_changed(&self, disk: &Disk) -> Result<()> {
+        const NAMED: usize = 5;
+        let mut changed = Vec::new();
+        for step in &self.steps {
+            let now = disk.find(&step.path)?;
+            if !is(&now, step.was.as_ref())? && !is(&now, step.becomes.as_ref())? {
+                changed.push(step.path.to_string());
+            }
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let more = changed.len().saturating_sub(NAMED);
+        changed.truncate(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Err(Error::new(format!(
+            "files of the site changed while the update was being prepared: {}{more}",
+            changed.join(", ")
+        ))
+        .hint("Start the update again: it takes the changes along.")
+        .exit(Exit::Prepare))
+    }
+
+    fn written_since(&self, repo: &Repo, disk: &Disk) -> Result<Vec<Kept>> {
+        let mut kept = Vec::new();
+        for step in &self.steps {
+            let now = disk.find(&step.path)?;
+            if is(&now, step.was.as_ref())? || is(&now, step.becomes.as_ref())? {
+                continue;
+            }
+            if let Found::File(file) = now {
+                let oid = repo.store(&file.content)?;
+                kept.push(Kept { path: step.path.clone(), mode: file.mode, oid, collision: Collision::Untracked });
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// Whether what is on disk is this state: its content, its type, whether it can be executed.
+fn is(now: &Found, state: Option<&State>) -> Result<bool> {
+    Ok(match (now, state) {
+        (Found::Nothing | Found::Folder, None) => true,
+        (Found::File(file), Some(state)) => {
+            file.mode == state.mode
+                && Oid::hash_object(git2::ObjectType::Blob, &file.content).what("could not hash a file")? == state.oid
+        }
+        _ => false,
+    })
+}
+
+/// Makes a path this state, unless it is already. `like` is whose owner and permissions a state without its own takes over.
+fn put(repo: &Repo, disk: &Disk, path: &SitePath, state: Option<&State>, like: Option<&State>) -> Result<()> {
+    let now = disk.find(path)?;
+    let Some(state) = state else { return disk.remove(path) };
+    if is(&now, Some(state))?
+        && (state.access.is_none() || matches!(&now, Found::File(file) if Some(&file.access) == state.access.as_ref()))
+    {
+        return Ok(());
+    }
+    let like = like.filter(|like| like.mode.is_file() == state.mode.is_file()).and_then(|like| like.access.as_ref());
+    let content = repo.blob(state.oid)?;
+    disk.write(path, ToWrite { mode: state.mode, content: &content, access: state.access.as_ref().or(like) })
+}
