@@ -1,0 +1,31 @@
+//! Ratios, each against its peer in the same run: what Cowhand does and the command that people would use instead, in turns.
+//!
+//! Started with arguments, this program is the side that is measured where no command of Cowhand's does just that and no more.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failure ends the benchmark, and its table is its output"
+)]
+
+mod check;
+mod history;
+mod measure;
+mod merge;
+
+use measure::Row;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["merge", root, ours, theirs] => merge::once(root, ours, theirs),
+        _ => table(&[check::ratio(), merge::ratio()]),
+    }
+}
+
+fn table(rows: &[Row]) {
+    println!("{}", measure::machine());
+    for row in rows {
+        println!("\n{row}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Two commands in turns, and their medians.
+
+use std::fmt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often each side runs.
+const RUNS: usize = 21;
+
+/// What came of one comparison.
+pub struct Row {
+    what: &'static str,
+    ours: (&'static str, Duration),
+    peer: (&'static str, Duration),
+}
+
+/// Runs both sides in turns, after one run of each that does not count. A side is a name and what makes its command.
+pub fn compare(
+    what: &'static str,
+    (our_name, ours): (&'static str, impl Fn() -> Command),
+    (peer_name, peer): (&'static str, impl Fn() -> Command),
+) -> Row {
+    time(&mut ours());
+    time(&mut peer());
+    let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        our_times.push(time(&mut ours()));
+        peer_times.push(time(&mut peer()));
+    }
+    Row { what, ours: (our_name, median(our_times)), peer: (peer_name, median(peer_times)) }
+}
+
+fn time(command: &mut Command) -> Duration {
+    let since = Instant::now();
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let took = since.elapsed();
+    assert!(
+        output.status.code().is_some_and(|code| code <= 1),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    took
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// On what this was measured.
+pub fn machine() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let git = Command::new("git").arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let build = if cfg!(debug_assertions) { "debug build: not for comparison" } else { "release build" };
+    format!(
+        "{cores} cores,{}; {}; {build}; medians of {RUNS} runs in turns, whole processes",
+        model.trim_start_matches([' ', '\t', ':']).trim(),
+        String::from_utf8_lossy(&git).trim()
+    )
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+        let (ours, peer) = (milliseconds(self.ours.1), milliseconds(self.peer.1));
+        writeln!(f, "{}: {:.2} of the peer's time", self.what, ours / peer)?;
+        writeln!(f, "  {ours:9.2} ms  {}", self.ours.0)?;
+        write!(f, "  {peer:9.2} ms  {}", self.peer.0)
+    }
+}
