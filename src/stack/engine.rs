@@ -7,6 +7,7 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::errors::Error as EngineError;
 
+use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::failure::{PAUSES, kind, not_found, patiently, words};
 use crate::error::{Error, Result};
@@ -24,6 +25,7 @@ pub struct Engine {
     docker: Docker,
     endpoint: Arc<Endpoint>,
     version: Arc<str>,
+    credentials: Arc<Credentials>,
 }
 
 impl Engine {
@@ -53,7 +55,7 @@ impl Engine {
                 .because(format!("it is version {version}; 20.10 or later is needed"))
                 .hint("Update Docker on this machine first."));
         }
-        Ok(Self { docker, endpoint: Arc::new(endpoint.clone()), version: version.into() })
+        Ok(Self { docker, endpoint: Arc::new(endpoint.clone()), version: version.into(), credentials: Arc::default() })
     }
 
     /// Where it answers.
@@ -74,6 +76,11 @@ impl Engine {
     /// The connection, with this long for an answer.
     pub(super) fn docker_within(&self, limit: Duration) -> Docker {
         self.docker.clone().with_timeout(limit)
+    }
+
+    /// What registries are logged in to with.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// Asks for something that can be asked twice: an engine that is just restarting is given time to come back.

@@ -1,11 +1,14 @@
 //! The site's running side: the engine, compose, images, what must change, and whether it is well. Knows nothing of git or plugins.
 
 pub mod change;
+pub mod changes;
 pub mod compose;
 pub mod container;
+mod credentials;
 pub mod endpoint;
 pub mod engine;
 mod failure;
+pub mod images;
 pub mod reference;
 pub mod resolved;
 

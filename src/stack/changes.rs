@@ -1,0 +1,194 @@
+//! What must change, and why: computed from the old and the new configuration, what runs, and which files change. Asks nobody.
+
+mod diff;
+mod spread;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::change::{Action, ImageChange, Reason, ReasonKind, ServiceChange};
+use super::container::{Container, label};
+use super::images::short;
+use super::resolved::{Resolved, Service};
+use crate::path::SitePath;
+
+/// Everything that decides what must change.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The configuration as it is in the site.
+    pub old: &'a Resolved,
+    /// The configuration after the switch, resolved with the site as project directory.
+    pub new: &'a Resolved,
+    /// The project's containers.
+    pub containers: &'a [Container],
+    /// The images of the new configuration.
+    pub images: &'a [ImageChange],
+    /// The files that the merge, migrations and plugins change.
+    pub changed_paths: &'a [SitePath],
+    /// The site's folder.
+    pub site_root: &'a Path,
+    /// Folders of the site, relative to it, that services read at each use: a change below them restarts nobody that mounts a folder.
+    pub read_live: &'a [&'a str],
+}
+
+/// What must change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Every service of the old and the new stack, sorted by name.
+    pub services: Vec<ServiceChange>,
+    /// The networks in use whose definition changed: the stack has to go down first. By their keys in the compose file.
+    pub down: Vec<String>,
+}
+
+impl Changes {
+    /// Whether nothing has to be done at all.
+    pub fn is_empty(&self) -> bool {
+        self.down.is_empty() && self.services.iter().all(|service| service.action == Action::Keep)
+    }
+
+    /// The services with this action.
+    pub fn with(&self, action: Action) -> impl Iterator<Item = &str> {
+        self.services.iter().filter(move |change| change.action == action).map(|change| change.service.as_str())
+    }
+}
+
+/// Computes it.
+pub fn compute(situation: &Situation<'_>) -> Changes {
+    let down = diff::networks(situation);
+    let mut changes: BTreeMap<&str, ServiceChange> = BTreeMap::new();
+    for (name, service) in situation.new.wanted() {
+        changes.insert(name, one(situation, name, service, &down));
+    }
+    for container in situation.containers {
+        changes.entry(&container.service).or_insert_with(|| removed(situation, &container.service));
+    }
+    spread::to_dependents(situation.new, &mut changes);
+    Changes { services: changes.into_values().collect(), down }
+}
+
+/// What happens to one service for reasons of its own.
+fn one(situation: &Situation<'_>, name: &str, service: &Service, down: &[String]) -> ServiceChange {
+    let containers: Vec<&Container> =
+        situation.containers.iter().filter(|container| container.service == name).collect();
+    let Some(container) = containers.first() else {
+        return change(name, Action::Create, vec![reason(ReasonKind::Config, "it has no container yet")]);
+    };
+    let mut reasons: Vec<Reason> = Vec::new();
+    reasons.extend(image(situation, name, service, container));
+    reasons.extend(config(situation, name, service, &containers));
+    let networks: Vec<&str> = service.networks.iter().filter(|key| down.contains(key)).map(String::as_str).collect();
+    if !networks.is_empty() {
+        reasons.push(reason(ReasonKind::Network, format!("the definition of {} changed", networks.join(", "))));
+    } else if !down.is_empty() {
+        reasons.push(reason(ReasonKind::Network, format!("the stack goes down because {} changed", down.join(", "))));
+    }
+    let recreate = !reasons.is_empty();
+    let files = files(situation, service);
+    if !files.is_empty() {
+        reasons.push(reason(ReasonKind::Files, list(&files)));
+    }
+    let action = match (recreate, files.is_empty()) {
+        (true, _) => Action::Recreate,
+        (false, false) => Action::Restart,
+        (false, true) => Action::Keep,
+    };
+    change(name, action, reasons)
+}
+
+fn removed(situation: &Situation<'_>, name: &str) -> ServiceChange {
+    let why = match situation.new.services.contains_key(name) {
+        true => "the configuration asks for no container of it",
+        false => "no compose file names it any more",
+    };
+    change(name, Action::Remove, vec![reason(ReasonKind::Config, why)])
+}
+
+/// Another image, by reference or by content.
+fn image(situation: &Situation<'_>, name: &str, service: &Service, container: &Container) -> Option<Reason> {
+    let reference = service.image.as_deref()?;
+    let planned = situation.images.iter().find(|image| image.reference == reference)?;
+    let moved = container.image != reference && old_reference(situation, name) != Some(reference);
+    let content = |digest: &Option<String>| digest.as_deref().map_or_else(|| "not known yet".to_owned(), short);
+    let other = planned.to.is_some() && planned.from != planned.to;
+    match (moved, other) {
+        (true, _) => {
+            let (from, to) = (content(&planned.from), content(&planned.to));
+            Some(reason(ReasonKind::Image, format!("{} ({from}) to {reference} ({to})", container.image)))
+        }
+        (false, true) => {
+            let (from, to) = (content(&planned.from), content(&planned.to));
+            Some(reason(ReasonKind::Image, format!("{reference} from {from} to {to}")))
+        }
+        (false, false) => None,
+    }
+}
+
+fn old_reference<'a>(situation: &Situation<'a>, name: &str) -> Option<&'a str> {
+    situation.old.services.get(name)?.image.as_deref()
+}
+
+/// Another configuration: compose would make the container anew.
+fn config(situation: &Situation<'_>, name: &str, service: &Service, containers: &[&Container]) -> Option<Reason> {
+    let new_hash = situation.new.hashes.get(name);
+    // Where a namespace or mounts are shared, compose hashes the other container's id too, which no file knows.
+    let differs = if service.shares_with().next().is_some() {
+        situation.old.hashes.get(name) != new_hash
+    } else {
+        containers.iter().any(|container| container.labels.get(label::CONFIG_HASH) != new_hash)
+    };
+    if !differs {
+        return None;
+    }
+    let old = situation.old.services.get(name);
+    let keys = old.map(|old| diff::keys(&old.raw, &service.raw)).unwrap_or_default();
+    let only_image = keys == ["image"];
+    let keys: Vec<&str> = keys.iter().map(String::as_str).filter(|key| *key != "image").collect();
+    match (only_image, keys.is_empty()) {
+        (true, _) => None,
+        (false, false) => Some(reason(ReasonKind::Config, keys.join("; "))),
+        (false, true) => {
+            let version = containers.first().and_then(|one| one.labels.get(label::VERSION));
+            let by = version.map(|version| format!(" (compose {version})")).unwrap_or_default();
+            let text = format!("its container was made{by} from another configuration than the site's files have now");
+            Some(reason(ReasonKind::Config, text))
+        }
+    }
+}
+
+/// The changed files that the service would not see, or not use, without a restart.
+fn files(situation: &Situation<'_>, service: &Service) -> Vec<String> {
+    let mut seen = Vec::new();
+    for mount in service.mounts.iter().filter_map(super::resolved::Mount::host_path) {
+        for path in situation.changed_paths {
+            let full = situation.site_root.join(path.as_path());
+            let below_live = situation.read_live.iter().any(|folder| path.as_path().starts_with(folder));
+            // A folder shows what is in it now; a single file stays the one that was there when the container started.
+            if full == mount || (full.starts_with(&mount) && !below_live) {
+                seen.push(path.to_string());
+            }
+        }
+    }
+    seen.sort();
+    seen.dedup();
+    seen
+}
+
+/// So many paths that nobody would read them all are counted.
+fn list(paths: &[String]) -> String {
+    const SHOWN: usize = 4;
+    match paths.len().checked_sub(SHOWN) {
+        None | Some(0) => paths.join(", "),
+        Some(more) => format!("{} and {more} more", paths[..SHOWN].join(", ")),
+    }
+}
+
+fn change(service: &str, action: Action, reasons: Vec<Reason>) -> ServiceChange {
+    ServiceChange { service: service.to_owned(), action, reasons }
+}
+
+fn reason(kind: ReasonKind, detail: impl Into<String>) -> Reason {
+    Reason { kind, detail: detail.into() }
+}
+
+#[cfg(test)]
+mod tests;

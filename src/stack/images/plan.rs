@@ -1,0 +1,114 @@
+//! Which images the merged stack needs, which of them the running containers have, and which must be pulled.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{Image, Refusal};
+use crate::error::Result;
+use crate::event::Events;
+use crate::stack::change::ImageChange;
+use crate::stack::container::Container;
+use crate::stack::engine::Engine;
+use crate::stack::reference::Reference;
+use crate::stack::resolved::{Resolved, Service};
+
+/// How many questions to registries are under way at a time.
+const AT_A_TIME: usize = 6;
+
+/// Plans the images of all wanted services. With `offline` no registry is asked, and what is here under a reference counts as what
+/// the registry would have. Nothing is pulled and no tag moves.
+pub async fn plan(
+    engine: &Engine,
+    resolved: &Resolved,
+    containers: &[Container],
+    offline: bool,
+    events: &Events,
+) -> Result<Vec<ImageChange>> {
+    let images = resolved.images();
+    let planned = images.iter().map(|(reference, services)| async move {
+        let built = services.iter().any(|name| resolved.services.get(*name).is_some_and(is_built));
+        let running = running(engine, containers, services).await?;
+        let wanted = Wanted { reference, services, built, running };
+        wanted.plan(engine, offline, events).await
+    });
+    let mut planned: Vec<ImageChange> = stream::iter(planned).buffer_unordered(AT_A_TIME).try_collect().await?;
+    planned.sort_by(|a, b| a.reference.cmp(&b.reference));
+    Ok(planned)
+}
+
+fn is_built(service: &Service) -> bool {
+    service.build.is_some()
+}
+
+/// The images that the containers of these services run.
+async fn running(engine: &Engine, containers: &[Container], services: &[&str]) -> Result<Vec<Image>> {
+    let mut found = Vec::new();
+    for container in containers.iter().filter(|container| services.contains(&container.service.as_str())) {
+        let image = engine.image(&container.image_id).await?;
+        // The engine may have lost the image of a container that still runs; its id is known all the same.
+        found.push(image.unwrap_or_else(|| Image { id: container.image_id.clone(), ..Image::default() }));
+    }
+    Ok(found)
+}
+
+/// One reference of the new stack.
+struct Wanted<'a> {
+    reference: &'a str,
+    services: &'a [&'a str],
+    built: bool,
+    running: Vec<Image>,
+}
+
+impl Wanted<'_> {
+    async fn plan(&self, engine: &Engine, offline: bool, events: &Events) -> Result<ImageChange> {
+        let reference = Reference::parse(self.reference).map_err(|error| error.because(self.wanted_by()))?;
+        let local = engine.image(self.reference).await?;
+        let (to, pull) = match reference.digest() {
+            Some(digest) => (Some(digest.to_owned()), local.is_none()),
+            None if offline => (local.as_ref().map(|image| image.name_at(&reference).to_owned()), local.is_none()),
+            None => self.ask(engine, &reference, local.as_ref(), events).await?,
+        };
+        // Of several containers, one that runs something else decides: it is the one that changes.
+        let have = |image: &Image| to.as_deref().is_some_and(|to| image.name_at(&reference) == to || image.id == to);
+        let running = self.running.iter().find(|image| !have(image)).or(self.running.first());
+        let from = running.map(|image| match &to {
+            Some(to) if have(image) => to.clone(),
+            _ => image.name_at(&reference).to_owned(),
+        });
+        let services = self.services.iter().map(|name| (*name).to_owned()).collect();
+        Ok(ImageChange { reference: self.reference.to_owned(), services, from, to, pull })
+    }
+
+    /// The registry's digest, and whether it has to be pulled.
+    async fn ask(
+        &self,
+        engine: &Engine,
+        reference: &Reference,
+        local: Option<&Image>,
+        events: &Events,
+    ) -> Result<(Option<String>, bool)> {
+        match (engine.registry_digest(reference).await, local) {
+            (Ok(digest), _) => {
+                let here = engine.image(&reference.at(&digest)).await?.is_some();
+                Ok((Some(digest), !here))
+            }
+            (Err(Refusal::Unknown(_)), Some(local)) => Ok((Some(self.kept(reference, local, events)), false)),
+            (Err(_), Some(local)) if self.built || local.digests.is_empty() => {
+                Ok((Some(self.kept(reference, local, events)), false))
+            }
+            (Err(refusal), _) => Err(refusal.into_error().because(self.wanted_by())),
+        }
+    }
+
+    /// What is here stays: the site may have built it.
+    fn kept(&self, reference: &Reference, local: &Image, events: &Events) -> String {
+        events.info(format!(
+            "{reference} is known to no registry; the one that is here is used ({})",
+            self.services.join(", ")
+        ));
+        local.name_at(reference).to_owned()
+    }
+
+    fn wanted_by(&self) -> String {
+        format!("wanted by {}", self.services.join(", "))
+    }
+}
