@@ -4,6 +4,7 @@
 
 mod check;
 mod plan;
+mod plugins;
 mod prune;
 mod refusals;
 mod support;
@@ -15,7 +16,7 @@ use support::{Test, world};
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let modules = [check::all(), plan::all(), update::all(), prune::all(), refusals::all()];
+    let modules = [check::all(), plan::all(), update::all(), prune::all(), plugins::all(), refusals::all()];
     let tests: Vec<Test> = modules.into_iter().flatten().collect();
     let (trials, skipped) = support::trials(tests);
     for (name, reason) in &skipped {
