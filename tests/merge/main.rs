@@ -1,0 +1,4 @@
+//! The merge and everything around it, against git itself.
+
+mod kit;
+mod switch;
