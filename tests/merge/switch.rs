@@ -123,9 +123,11 @@ fn a_kill_between_any_two_steps_can_be_finished_or_undone() {
     let site = busy_site();
     let before = site.snapshot();
     let Prepared { switch, .. } = site.prepare(Favor::Theirs);
-    for stop in 0..=switch.steps.len() {
+    let (removals, writes): (Vec<_>, Vec<_>) = switch.steps.iter().cloned().partition(|step| step.becomes.is_none());
+    let in_order: Vec<_> = removals.into_iter().rev().chain(writes).collect();
+    for stop in 0..=in_order.len() {
         // What a kill leaves after that many steps: files moved, index and branch not.
-        let cut = Switch { steps: switch.steps[..stop].to_vec(), ..switch.clone() };
+        let cut = Switch { steps: in_order[..stop].to_vec(), ..switch.clone() };
         cut.apply(&site.repo, "cut short", &events()).unwrap();
         site.git(&["update-ref", "refs/heads/master", &switch.from.to_string()]);
         let expected = if stop == 0 { Standing::Old } else { Standing::Between };

@@ -266,7 +266,10 @@ fn put(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> std::io::Result<()> {
 
 /// Removes a folder of empty folders; fails where a file is in it.
 fn remove_hollow(folder: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
-    let inside = rustix::fs::openat(folder, name, FOLDER, Bits::empty())?;
+    let inside = match rustix::fs::openat(folder, name, FOLDER, Bits::empty()) {
+        Err(Errno::NOTDIR | Errno::LOOP) => return Err(std::io::ErrorKind::DirectoryNotEmpty.into()),
+        opened => opened?,
+    };
     for entry in rustix::fs::Dir::read_from(&inside)? {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
