@@ -2,42 +2,165 @@
 
 use std::sync::Arc;
 
-use super::instance::Plugin;
+use jiff::Timestamp;
+
+use super::convert::{self, merge, pull};
+use super::handed::{self, HandedFile};
+use super::instance::{Plugin, Session};
+use super::markers;
 use super::receipt::{Class, Failure, Receipt};
 use super::spec::Hook;
-use super::types::{Blobs, Candidate, Conflict, Image, PostPullAnswer, PreMerge, PreMergeAnswer, ResolverAnswer};
-
-fn not_yet<T>() -> Result<T, Failure> {
-    Err(Failure::new(Class::Unavailable, "this hook is not wired yet"))
-}
+use super::types::{
+    Answer, Blobs, Conflict, ConflictKind, Favor, PostPull, PostPullAnswer, PreMerge, PreMergeAnswer, PrePrune,
+    ResolverAnswer,
+};
 
 impl Plugin {
-    pub(super) async fn ask_pre_merge(&mut self, _input: &PreMerge) -> Result<PreMergeAnswer, Failure> {
-        not_yet()
+    /// Asks whether the update may happen.
+    pub(super) async fn ask_pre_merge(&mut self, input: &PreMerge) -> Result<PreMergeAnswer, Failure> {
+        let question = convert::pre_merge(input);
+        let ask =
+            async |session: &mut Session| session.hooks.pre_merge()?.call_check(&mut session.store, &question).await;
+        let (answer, record) = self.call(Hook::PreMerge, false, ask).await;
+        let answer = answer.and_then(|answer| self.check_pre_merge(answer, input));
+        self.conclude(record, answer, |answer| match answer {
+            PreMergeAnswer::Proceed { to: None, files } => format!("proceed{}", with(files)),
+            PreMergeAnswer::Proceed { to: Some((commit, reason)), files } => {
+                format!("proceed to {commit} ({reason}){}", with(files))
+            }
+            PreMergeAnswer::NotNow { reason, .. } => format!("not now: {reason}"),
+            PreMergeAnswer::Stop { reason } => format!("stop: {reason}"),
+        })
     }
 
-    pub(super) async fn ask_post_pull(&mut self, _input: &[Image]) -> Result<PostPullAnswer, Failure> {
-        not_yet()
+    fn check_pre_merge(&self, answer: merge::Answer, input: &PreMerge) -> Result<PreMergeAnswer, Failure> {
+        Ok(match answer {
+            merge::Answer::Proceed(files) => PreMergeAnswer::Proceed { to: None, files: self.take(files)? },
+            merge::Answer::ProceedTo(target) if input.commits.iter().any(|commit| commit.id == target.commit) => {
+                let to = Some((target.commit, target.reason));
+                PreMergeAnswer::Proceed { to, files: self.take(target.files)? }
+            }
+            merge::Answer::ProceedTo(target) => {
+                let what = format!("it wants to proceed to `{}`, which is none of the commits", target.commit);
+                return Err(nonsense(what));
+            }
+            merge::Answer::NotNow(postponement) => {
+                let until = postponement.until.map(Timestamp::from_second).transpose();
+                let until = until.map_err(|error| nonsense(format!("its time makes no sense: {error}")))?;
+                PreMergeAnswer::NotNow { reason: postponement.reason, until }
+            }
+            merge::Answer::Stop(reason) => PreMergeAnswer::Stop { reason },
+        })
     }
 
+    /// Asks how one conflict is to be decided. An instance that behaves serves them all.
     pub(super) async fn ask_resolver(
         &mut self,
-        _input: &Conflict,
-        _blobs: Arc<dyn Blobs>,
+        conflict: &Conflict,
+        blobs: Arc<dyn Blobs>,
     ) -> Result<ResolverAnswer, Failure> {
-        not_yet()
-    }
-
-    pub(super) async fn ask_pre_prune(&mut self, _input: &[Candidate]) -> Result<Vec<(String, String)>, Failure> {
-        not_yet()
-    }
-
-    pub(super) async fn tell_observer(&mut self, json: &str) -> Receipt {
-        let ask = async |session: &mut super::instance::Session| match &session.hooks.observer {
-            Some(hook) => hook.cowhand_hooks_observer().call_observe(&mut session.store, json).await,
-            None => Ok(Err("this hook is not wired yet".to_owned())),
+        let sides = Arc::clone(&blobs);
+        let ask = async |session: &mut Session| {
+            session.store.data_mut().blobs = Some(sides);
+            let question = convert::conflict(conflict);
+            session.hooks.conflict_resolver()?.call_resolve(&mut session.store, &question).await
         };
+        let (answer, record) = self.call(Hook::ConflictResolver, true, ask).await;
+        let answer = answer.and_then(|answer| {
+            let answer = convert::resolution(answer).map_err(nonsense)?;
+            check_resolution(&answer, conflict, &*blobs)?;
+            Ok(answer)
+        });
+        self.conclude(record, answer, |answer| format!("{}: {}", conflict.path, resolution(answer)))
+    }
+
+    /// Asks whether the new images may replace the old ones.
+    pub(super) async fn ask_post_pull(&mut self, input: &PostPull) -> Result<PostPullAnswer, Failure> {
+        let question = convert::post_pull(input);
+        let ask =
+            async |session: &mut Session| session.hooks.post_pull()?.call_check(&mut session.store, &question).await;
+        let (answer, record) = self.call(Hook::PostPull, false, ask).await;
+        let answer = answer.and_then(|answer| match answer {
+            pull::Answer::Proceed(files) => Ok(PostPullAnswer::Proceed { files: self.take(files)? }),
+            pull::Answer::Stop(reason) => Ok(PostPullAnswer::Stop { reason }),
+        });
+        self.conclude(record, answer, |answer| match answer {
+            PostPullAnswer::Proceed { files } => format!("proceed{}", with(files)),
+            PostPullAnswer::Stop { reason } => format!("stop: {reason}"),
+        })
+    }
+
+    /// Asks which candidates stay: their ids, and why.
+    pub(super) async fn ask_pre_prune(&mut self, input: &PrePrune) -> Result<Vec<(String, String)>, Failure> {
+        let question = convert::pre_prune(input);
+        let ask =
+            async |session: &mut Session| session.hooks.pre_prune()?.call_choose(&mut session.store, &question).await;
+        let (answer, record) = self.call(Hook::PrePrune, false, ask).await;
+        let answer = answer.and_then(|keeps| {
+            let unknown = |id: &str| input.candidates.iter().all(|candidate| candidate.id != id);
+            match keeps.iter().find(|keep| unknown(&keep.id)) {
+                Some(keep) => Err(nonsense(format!("it keeps `{}`, which is none of the candidates", keep.id))),
+                None => Ok(keeps.into_iter().map(|keep| (keep.id, keep.reason)).collect()),
+            }
+        });
+        self.conclude(record, answer, |keeps: &Vec<_>| format!("keep {} of {}", keeps.len(), input.candidates.len()))
+    }
+
+    /// Tells an observer of an event. The receipt is not emitted: it is added to those of the other events.
+    pub(super) async fn tell_observer(&mut self, json: &str) -> Receipt {
+        let ask = async |session: &mut Session| session.hooks.observer()?.call_event(&mut session.store, json).await;
         let (told, record) = self.call(Hook::Observer, true, ask).await;
-        self.receipt(record, told.as_ref().map(|()| String::new()))
+        self.receipt(record, told.as_ref().map(|()| "told".to_owned()))
+    }
+
+    /// Takes the files that it hands over, if they may be installed.
+    fn take(&self, files: Vec<super::bindings::imports::types::NewFile>) -> Result<Vec<HandedFile>, Failure> {
+        let files = convert::files(&self.about.name, files);
+        match handed::check(&files, &self.about.permissions) {
+            Ok(()) => Ok(files),
+            Err(rejected) => Err(Failure { hint: rejected.hint, ..nonsense(rejected.what) }),
+        }
+    }
+}
+
+fn nonsense(what: String) -> Failure {
+    Failure::new(Class::BadOutput, what)
+}
+
+/// What a decision must not be, whatever the conflict.
+fn check_resolution(answer: &ResolverAnswer, conflict: &Conflict, blobs: &dyn Blobs) -> Result<(), Failure> {
+    let has_lines = matches!(conflict.kind, ConflictKind::Content | ConflictKind::AddAdd);
+    match answer {
+        ResolverAnswer::Decide(Answer::Favor(Favor::Union)) if !has_lines => {
+            Err(nonsense("it wants the union of what has no lines".to_owned()))
+        }
+        ResolverAnswer::Decide(Answer::Content { content, .. }) if markers::left_behind(content, conflict, blobs) => {
+            Err(nonsense("its content has conflict markers in it".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A resolver's answer in a few words.
+fn resolution(answer: &ResolverAnswer) -> String {
+    match answer {
+        ResolverAnswer::Pass => "pass".to_owned(),
+        ResolverAnswer::Stop { reason } => format!("stop: {reason}"),
+        ResolverAnswer::Decide(Answer::Ours) => "ours".to_owned(),
+        ResolverAnswer::Decide(Answer::Theirs) => "theirs".to_owned(),
+        ResolverAnswer::Decide(Answer::Favor(Favor::Ours)) => "favour ours".to_owned(),
+        ResolverAnswer::Decide(Answer::Favor(Favor::Theirs)) => "favour theirs".to_owned(),
+        ResolverAnswer::Decide(Answer::Favor(Favor::Union)) => "favour the union".to_owned(),
+        ResolverAnswer::Decide(Answer::Content { content, .. }) => format!("content of {} bytes", content.len()),
+        ResolverAnswer::Decide(Answer::Remove) => "remove".to_owned(),
+    }
+}
+
+/// For receipts: how many files came along.
+fn with(files: &[HandedFile]) -> String {
+    match files.len() {
+        0 => String::new(),
+        1 => ", with a file".to_owned(),
+        count => format!(", with {count} files"),
     }
 }

@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -65,12 +66,13 @@ impl Cache {
 }
 
 fn is_ours(found: &fs::Metadata) -> bool {
-    found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 == 0
+    let others = Mode::RWXG | Mode::RWXO;
+    found.uid() == rustix::process::geteuid().as_raw() && !Mode::from_raw_mode(found.mode()).intersects(others)
 }
 
 fn nofollow() -> i32 {
     // Flags of open(2) fit into an i32 by its definition.
-    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
+    OFlags::NOFOLLOW.bits().cast_signed()
 }
 
 /// Loads the file that was checked, not whatever bears its name by now.

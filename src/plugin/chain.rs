@@ -9,8 +9,8 @@ use super::instance::Plugin;
 use super::receipt::Failure;
 use super::spec::{Hook, Policy};
 use super::types::{
-    Blobs, Candidate, Conflict, Decided, Image, Kept, Narrowed, PostPullAnswer, PostPullVerdict, PreMerge,
-    PreMergeAnswer, PreMergeVerdict, ResolverAnswer,
+    Blobs, Conflict, Decided, Kept, Narrowed, PostPull, PostPullAnswer, PostPullVerdict, PreMerge, PreMergeAnswer,
+    PreMergeVerdict, PrePrune, ResolverAnswer,
 };
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -59,10 +59,10 @@ impl Plugins {
     }
 
     /// Asks the post-pull plugins. The first that says stop ends the asking.
-    pub async fn post_pull(&mut self, images: &[Image]) -> Result<PostPullVerdict> {
+    pub async fn post_pull(&mut self, input: &PostPull) -> Result<PostPullVerdict> {
         let mut given = Vec::new();
         for plugin in self.at(Hook::PostPull) {
-            match plugin.ask_post_pull(images).await {
+            match plugin.ask_post_pull(input).await {
                 Ok(PostPullAnswer::Proceed { files }) => given.extend(files),
                 Ok(PostPullAnswer::Stop { reason }) => {
                     return Ok(PostPullVerdict::Stop { plugin: plugin.about.name.clone(), reason });
@@ -75,21 +75,21 @@ impl Plugins {
 
     /// Asks every pre-prune plugin; what any of them keeps is kept. One that fails keeps everything, unless the site
     /// said `skip` or `warn`: the run has succeeded by then, and there is nothing left to stop.
-    pub async fn pre_prune(&mut self, candidates: &[Candidate]) -> Result<Vec<Kept>> {
+    pub async fn pre_prune(&mut self, input: &PrePrune) -> Result<Vec<Kept>> {
         let mut kept = BTreeMap::new();
-        if candidates.is_empty() {
+        if input.candidates.is_empty() {
             return Ok(Vec::new());
         }
         for plugin in self.at(Hook::PrePrune) {
             let name = plugin.about.name.clone();
-            let keeps = match plugin.ask_pre_prune(candidates).await {
+            let keeps = match plugin.ask_pre_prune(input).await {
                 Ok(keeps) => keeps,
                 Err(failure) => match plugin.failed(Hook::PrePrune, failure) {
                     Ok(()) => Vec::new(),
                     Err(error) => {
                         plugin.about.events.warn(error.summary(), error.hints().first().cloned());
                         let reason = format!("`{name}` failed, so that everything is kept");
-                        candidates.iter().map(|candidate| (candidate.id.clone(), reason.clone())).collect()
+                        input.candidates.iter().map(|candidate| (candidate.id.clone(), reason.clone())).collect()
                     }
                 },
             };

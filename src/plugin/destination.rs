@@ -62,6 +62,13 @@ pub(super) fn default_port(plain: bool) -> u16 {
     if plain { 80 } else { 443 }
 }
 
+/// A destination as a grant would name it.
+pub(super) fn shown(plain: bool, host: &str, port: u16) -> String {
+    let scheme = if plain { "http://" } else { "" };
+    let port = if port == default_port(plain) { String::new() } else { format!(":{port}") };
+    format!("{scheme}{host}{port}")
+}
+
 /// Names are the same whatever their case, and with a dot at the end.
 fn plain_name(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
@@ -100,20 +107,19 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 /// Global unicast; where an IPv4 address is inside, that one counts.
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let inside = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    let parts = address.segments();
+    let inside = |at: usize| {
+        let ([a, b], [c, d]) = (parts[at].to_be_bytes(), parts[at + 1].to_be_bytes());
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
-    match (a, b) {
+    match parts {
         // Mapped, and translated by the well-known NAT64 prefix.
-        (0, 0) if (c, d, e, f) == (0, 0, 0, 0xffff) => inside(g, h),
-        (0x64, 0xff9b) if (c, d, e, f) == (0, 0, 0, 0) => inside(g, h),
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => inside(6),
         // 6to4.
-        (0x2002, _) => inside(b, c),
+        [0x2002, ..] => inside(1),
         // Teredo, benchmarking, ORCHID and the like; documentation.
-        (0x2001, 0..=0x01ff | 0x0db8) | (0x3fff, 0..=0x0fff) => false,
-        (0x2000..=0x3fff, _) => true,
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
+        [0x2000..=0x3fff, ..] => true,
         _ => false,
     }
 }

@@ -26,7 +26,7 @@ use super::limits::{MOST_BODY, MOST_HEADERS};
 /// How long connecting may take, for each address.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may be silent.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
 /// What was refused, until the host reads it.
 pub(super) type Refusals = Arc<Mutex<Vec<Refusal>>>;
@@ -151,9 +151,10 @@ where
 {
     let limit = MOST_BODY as u64;
     Limited::new(body, MOST_BODY)
-        .map_err(move |error| match error.is::<http_body_util::LengthLimitError>() {
-            true => Error::HttpResponseBodySize(Some(limit)),
-            false => Error::InternalError(Some(error.to_string())),
+        .map_err(move |error| {
+            let too_long =
+                error.is::<http_body_util::LengthLimitError>().then_some(Error::HttpResponseBodySize(Some(limit)));
+            too_long.unwrap_or_else(|| Error::InternalError(Some(error.to_string())))
         })
         .boxed_unsync()
 }

@@ -156,9 +156,9 @@ impl Permissions {
                 self.wrong_grant(&format!("`{text}` is no host")).hint(forms)
             })?;
             let requests = self.requested(Capability::Http);
-            let narrowed = requests.filter_map(|request| match request.is_open() {
-                true => Some(granted.clone()),
-                false => Destination::parse(&request.value).and_then(|wanted| granted.and(&wanted)),
+            let narrowed = requests.filter_map(|request| {
+                let wanted = Destination::parse(&request.value);
+                if request.is_open() { Some(granted.clone()) } else { granted.and(&wanted?) }
             });
             let narrowed: Vec<_> = narrowed.collect();
             if narrowed.is_empty() {
@@ -194,6 +194,9 @@ impl Permissions {
     fn folder(&self, granted: &Path) -> Result<Folder> {
         let shown = granted.display();
         let seen_as = granted.to_str().ok_or_else(|| self.wrong_grant(&format!("`{shown}` is not UTF-8")))?.to_owned();
+        if granted.components().any(|part| part == Component::ParentDir) {
+            return Err(self.wrong_grant(&format!("`{shown}` goes up with `..`")));
+        }
         let path = self.protected.site.join(granted).canonicalize().map_err(|error| {
             let hint = format!("Create the folder, or take it out of `read` of `{}` in cowhand.toml.", self.name);
             self.wrong_grant(&format!("`{shown}` cannot be opened")).because(error).hint(hint)
@@ -218,10 +221,10 @@ impl Permissions {
                 .hint("Write it as it stands below the site's folder: `data/assets/ssl`."));
         }
         let path = SitePath::from(parts.join(std::ffi::OsStr::new("/")).as_os_str().as_encoded_bytes());
-        match parts[0].eq_ignore_ascii_case(".git") || path.as_bytes() == b"mailcow.conf" {
-            true => Err(self.wrong_grant(&format!("`{path}` is never granted"))),
-            false => Ok(path),
+        if parts[0].eq_ignore_ascii_case(".git") || path.as_bytes() == b"mailcow.conf" {
+            return Err(self.wrong_grant(&format!("`{path}` is never granted")));
         }
+        Ok(path)
     }
 
     fn authorize_read(&self, folder: &Path) -> Result<()> {
@@ -234,49 +237,46 @@ impl Permissions {
 
     /// Decides. Everything that a plugin does outside its sandbox passes here.
     pub(super) fn authorize(&self, wish: &Wish<'_>) -> Result<(), Refusal> {
-        match wish {
-            Wish::Read(folder) => match self.protected.given_away_by(folder) {
-                Some(secret) => refuse(format!("`{}` would give away {}", folder.display(), secret.display()), None),
-                None => Ok(()),
-            },
-            Wish::Env(name) => match self.env.iter().any(|granted| granted == name) {
-                true => Ok(()),
-                false => refuse(format!("the environment variable `{name}`"), None),
-            },
-            Wish::Install(path) => match self.install.iter().any(|folder| is_below(path, folder)) {
-                true => Ok(()),
-                false => refuse(format!("a file for `{path}`"), self.line(Capability::Install, &folder_of(path))),
-            },
-            Wish::Send { plain, host, port } => self.authorize_sending(*plain, host, *port),
-            Wish::Connect { host, address } => match destination::is_open(*address, &self.http) {
-                true => Ok(()),
-                false => {
-                    let what = format!("`{host}` is at {}, which is not a public address", address.ip());
-                    refuse(what, self.line(Capability::Http, &address.to_string()))
+        let (granted, what, line) = match wish {
+            Wish::Read(folder) => {
+                let secret = self.protected.given_away_by(folder);
+                let shown = secret.map(|secret| format!("`{}` would give away {}", folder.display(), secret.display()));
+                (secret.is_none(), shown.unwrap_or_default(), None)
+            }
+            Wish::Env(name) => {
+                let granted = self.env.iter().any(|granted| granted == name);
+                (granted, format!("the environment variable `{name}`"), Some((Capability::Env, (*name).to_owned())))
+            }
+            Wish::Install(path) => {
+                let granted = self.install.iter().any(|folder| is_below(path, folder));
+                (granted, format!("a file for `{path}`"), Some((Capability::Install, folder_of(path))))
+            }
+            Wish::Send { plain, host, port } => {
+                let shown = destination::shown(*plain, host, *port);
+                if self.offline {
+                    (false, format!("a request to `{shown}`, while plugins are offline"), None)
+                } else {
+                    let granted = self.http.iter().any(|granted| granted.covers(*plain, host, *port));
+                    (granted, format!("a request to `{shown}`"), Some((Capability::Http, shown)))
                 }
-            },
-        }
-    }
-
-    fn authorize_sending(&self, plain: bool, host: &str, port: u16) -> Result<(), Refusal> {
-        let scheme = if plain { "http://" } else { "" };
-        let shown = match port == destination::default_port(plain) {
-            true => format!("{scheme}{host}"),
-            false => format!("{scheme}{host}:{port}"),
+            }
+            Wish::Connect { host, address } => {
+                let granted = destination::is_open(*address, &self.http);
+                let what = format!("`{host}`, which is at {}: not a public address", address.ip());
+                (granted, what, Some((Capability::Http, address.to_string())))
+            }
         };
-        if self.offline {
-            return refuse(format!("a request to `{shown}`, while plugins are offline"), None);
+        if granted {
+            return Ok(());
         }
-        match self.http.iter().any(|granted| granted.covers(plain, host, port)) {
-            true => Ok(()),
-            false => refuse(format!("a request to `{shown}`"), self.line(Capability::Http, &shown)),
-        }
+        Err(Refusal { what, hint: line.map(|(capability, value)| self.line(capability, &value)) })
     }
 
-    /// The lines of `cowhand.toml` that would allow this; none where the plugin's own requests do not cover it.
-    fn line(&self, capability: Capability, value: &str) -> Option<String> {
+    /// The lines of `cowhand.toml` that would allow this, or why none would.
+    fn line(&self, capability: Capability, value: &str) -> String {
+        let key = capability.key();
         if self.requested(capability).next().is_none() {
-            return Some(format!("The plugin does not request `{}`, so that no grant can allow it.", capability.key()));
+            return format!("The plugin does not request `{key}`, so that no grant can allow it.");
         }
         let held: Vec<String> = match capability {
             Capability::Read => self.read.iter().map(|folder| folder.seen_as.clone()).collect(),
@@ -286,19 +286,14 @@ impl Permissions {
         };
         let values: Vec<String> =
             held.iter().map(String::as_str).chain([value]).map(|value| format!("{value:?}")).collect();
-        let line = format!("{} = [{}]", capability.key(), values.join(", "));
-        Some(match self.listed {
-            true => format!("To allow it, below `[plugin.grant]` of `{}` in cowhand.toml: {line}", self.name),
-            false => format!(
-                "To allow it, in cowhand.toml:\n[[plugin]]\nname = {:?}\nsource = {:?}\n[plugin.grant]\n{line}",
-                self.name, self.source
-            ),
-        })
+        let (name, source, line) = (&self.name, &self.source, format!("{key} = [{}]", values.join(", ")));
+        if self.listed {
+            return format!("To allow it, below `[plugin.grant]` of `{name}` in cowhand.toml: {line}");
+        }
+        format!(
+            "To allow it, in cowhand.toml:\n[[plugin]]\nname = {name:?}\nsource = {source:?}\n[plugin.grant]\n{line}"
+        )
     }
-}
-
-fn refuse(what: String, hint: Option<String>) -> Result<(), Refusal> {
-    Err(Refusal { what, hint })
 }
 
 /// Whether a path lies in a folder or deeper.
@@ -379,6 +374,7 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(outside.path(), site.path().join("data/link")).unwrap();
         assert!(site.reading(Path::new("data/link")).unwrap_err().headline().contains("leads out of the site"));
+        assert!(site.reading(Path::new("data/../..")).unwrap_err().headline().contains("goes up"));
         assert!(site.reading(Path::new("data/missing")).unwrap_err().headline().contains("cannot be opened"));
     }
 

@@ -6,6 +6,8 @@ use wasmtime::{ResourceLimiter, Result};
 pub(super) const MOST_HANDED_OVER: usize = 64 << 20;
 /// Handles (open files, streams, requests) that a guest may hold.
 pub(super) const MOST_HANDLES: usize = 1024;
+/// Bytes of one text that a plugin may have merged.
+pub(super) const MOST_MERGED: usize = 8 << 20;
 /// Random bytes that a guest may ask for at once.
 pub(super) const MOST_RANDOM: u64 = 1 << 20;
 /// Bytes of headers in one HTTP request or response.

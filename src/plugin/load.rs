@@ -1,6 +1,5 @@
 //! Loading the plugins of a site, before anything else is done: one that cannot work is found now, not half-way.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +38,6 @@ pub struct Options {
     pub events: Events,
     /// The text merge that resolvers may use.
     pub text_merge: Arc<dyn TextMerge>,
-    /// Configuration of stock plugins, by name, for keys that the site has not set itself.
-    pub stock_config: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
 }
 
 /// One loaded plugin, for `plugin list`.
@@ -175,7 +172,7 @@ impl Loader<'_> {
             name: spec.name.clone(),
             source: spec.source.clone(),
             digest: inspection.digest.clone(),
-            config: self.config(spec)?,
+            config: spec.config.to_string(),
             permissions: Arc::new(permissions),
             memory: spec.grant.memory.as_u64(),
             time: Duration::try_from(spec.grant.time).unwrap_or_default(),
@@ -189,18 +186,6 @@ impl Loader<'_> {
             let cause = Error::new(failure.message);
             unusable(spec, &failure.hint.into_iter().fold(cause, Error::hint))
         })
-    }
-
-    /// A plugin's configuration as JSON; a stock plugin's is filled up.
-    fn config(&self, spec: &Spec) -> Result<String> {
-        let mut config = spec.config.clone();
-        let defaults = spec.source.strip_prefix(STOCK_PREFIX).and_then(|name| self.options.stock_config.get(name));
-        if let (Some(config), Some(defaults)) = (config.as_object_mut(), defaults) {
-            for (key, value) in defaults {
-                config.entry(key.as_str()).or_insert_with(|| value.clone());
-            }
-        }
-        serde_json::to_string(&config).what_with(|| format!("the configuration of `{}` is not JSON", spec.name))
     }
 }
 

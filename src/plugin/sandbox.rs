@@ -78,8 +78,13 @@ impl State {
         std::mem::take(&mut self.refusals.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The sides of the conflict under way.
+    pub(super) fn blobs(&self) -> wasmtime::Result<Arc<dyn Blobs>> {
+        self.blobs.clone().ok_or_else(|| wasmtime::Error::msg("it reads a blob outside the call that got it"))
+    }
+
     /// Shows a line of the plugin's log. Beyond the limit the call ends.
-    pub(super) fn log(&mut self, level: Level, text: &str) -> wasmtime::Result<()> {
+    pub(super) fn say(&mut self, level: Level, text: &str) -> wasmtime::Result<()> {
         self.logged += text.len();
         self.lines += 1;
         if self.logged > MOST_LOGGED || self.lines > MOST_LOG_LINES {

@@ -17,8 +17,8 @@ pub(super) fn read(source: &str, site: &Path) -> Result<std::borrow::Cow<'static
         return stock(name).map(Into::into);
     }
     let path = site.join(source);
-    let size = path.metadata().what_with(|| format!("could not read {}", path.display()))?.len();
-    if size > LARGEST {
+    let length = path.metadata().what_with(|| format!("could not read {}", path.display()))?.len();
+    if length > LARGEST {
         let limit = bytesize::ByteSize::b(LARGEST);
         return Err(Error::new(format!("{} is larger than the limit of {limit}", path.display())));
     }

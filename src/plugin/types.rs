@@ -2,21 +2,31 @@
 
 use std::collections::BTreeMap;
 
+use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
 use super::handed::HandedFile;
 use crate::error::Result;
 use crate::path::SitePath;
 
-/// A commit.
+/// One end of the update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Its commit's id, in hexadecimal.
+    pub commit: String,
+    /// Its branch: `master`, `origin/master`.
+    pub branch: String,
+}
+
+/// A commit of upstream's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// Its id, in hexadecimal.
     pub id: String,
+    /// Its parents' ids.
+    pub parents: Vec<String>,
     /// When it was committed: seconds since 1970, UTC.
     pub time: i64,
-    /// The committer's offset from UTC, in minutes.
-    pub offset: i32,
     /// The first line of its message.
     pub subject: String,
     /// The tags on it.
@@ -26,38 +36,44 @@ pub struct Commit {
 /// A path that one side changed since the base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedPath {
-    /// Where.
+    /// Where; after a renaming, the new name.
     pub path: SitePath,
     /// What happened.
     pub change: Change,
 }
 
 /// What happened to a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It is new.
     Added,
+    /// Its content changed, and perhaps its mode.
+    Modified,
+    /// Only its mode or type changed.
+    Mode,
     /// It is gone.
     Deleted,
-    /// Its content, mode or type differ.
-    Modified,
+    /// It had this name before.
+    Renamed(SitePath),
 }
 
 /// What pre-merge plugins are told.
 #[derive(Clone, Debug)]
 pub struct PreMerge {
-    /// The time, with the site's offset.
-    pub now: jiff::ZonedDateTime,
-    /// The site's commit.
-    pub ours: Commit,
-    /// Upstream's commit.
-    pub theirs: Commit,
+    /// The time, in the site's time zone.
+    pub now: ZonedDateTime,
+    /// The id of the commit that both sides have.
+    pub base: String,
+    /// The site's side.
+    pub ours: End,
+    /// Upstream's side.
+    pub theirs: End,
     /// The commits that upstream has and the site has not, newest first.
     pub commits: Vec<Commit>,
-    /// What the site changed since the base.
-    pub ours_changed: Vec<ChangedPath>,
+    /// What the site changed since the base, uncommitted changes included.
+    pub our_changes: Vec<ChangedPath>,
     /// What upstream changed since the base.
-    pub theirs_changed: Vec<ChangedPath>,
+    pub their_changes: Vec<ChangedPath>,
 }
 
 /// What came of asking the pre-merge plugins.
@@ -139,29 +155,51 @@ pub enum Collision {
 /// One conflict.
 #[derive(Clone, Debug)]
 pub struct Conflict {
-    /// The path.
+    /// The path; where the sides have different ones, upstream's if upstream has one.
     pub path: SitePath,
     /// How the sides disagree.
     pub kind: ConflictKind,
     /// Whether the site's side is in no commit.
     pub collision: Option<Collision>,
+    /// What the site wants where nothing else is known: [`Favor::Ours`] or [`Favor::Theirs`].
+    pub prefers: Favor,
     /// What both sides started from.
-    pub base: Option<Entry>,
+    pub base: Option<Version>,
     /// The site's.
-    pub ours: Option<Entry>,
+    pub ours: Option<Version>,
     /// Upstream's.
-    pub theirs: Option<Entry>,
+    pub theirs: Option<Version>,
 }
 
-/// One side of a conflict.
+/// The file on one side of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Where this side has it.
+pub struct Version {
+    /// Its name there.
     pub path: SitePath,
-    /// Git's mode: `0o100644`, `0o100755`, `0o120000`, `0o160000`.
-    pub mode: u32,
-    /// Its size in bytes.
-    pub size: u64,
+    /// What it is there.
+    pub mode: FileMode,
+}
+
+/// What a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileMode {
+    /// A plain file.
+    File,
+    /// A file that can be executed.
+    Executable,
+    /// A symbolic link; its content is its target.
+    Link,
+    /// A submodule, which has no content here.
+    Submodule,
+    /// A folder, which has no content here.
+    Folder,
+}
+
+impl FileMode {
+    /// Whether there is something to read.
+    pub fn has_content(self) -> bool {
+        matches!(self, Self::File | Self::Executable | Self::Link)
+    }
 }
 
 /// One of the three texts of a conflict.
@@ -177,26 +215,27 @@ pub enum Side {
 
 /// Reads the sides of one conflict when a plugin asks.
 pub trait Blobs: Send + Sync {
-    /// The whole content; asked only for sides that the conflict has.
+    /// How many bytes it has; asked only for sides that the conflict has, and that have content.
+    fn size(&self, side: Side) -> Result<u64>;
+    /// The whole content; asked likewise.
     fn read(&self, side: Side) -> Result<Vec<u8>>;
 }
 
 /// The host's three-way merge of texts, offered to plugins.
 pub trait TextMerge: Send + Sync {
-    /// Merges three texts. The hunks in order make up the result.
-    fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8], favor: Favor) -> Result<Vec<Hunk>>;
+    /// Merges three texts; the hunks in order make up the result. With `favor`, none of them is a conflict. An error for what
+    /// is not text.
+    fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> Result<Vec<Hunk>>;
 }
 
-/// What a text merge does where both sides changed the same lines.
+/// Whose side wins where both changed the same lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Favor {
-    /// Leaves the conflict.
-    Neither,
-    /// Takes the site's.
+    /// The site's.
     Ours,
-    /// Takes upstream's.
+    /// Upstream's.
     Theirs,
-    /// Takes both, the site's first.
+    /// Both: the site's lines, then upstream's.
     Union,
 }
 
@@ -204,7 +243,7 @@ pub enum Favor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hunk {
     /// Lines on which the sides agree, or that one of them changed alone, or that were favoured.
-    Resolved(Vec<u8>),
+    Clean(Vec<u8>),
     /// Lines that both changed.
     Conflict {
         /// What both started from.
@@ -223,18 +262,14 @@ pub enum Answer {
     Ours,
     /// Upstream's side, whole.
     Theirs,
-    /// Hunk by hunk, the site's where they conflict.
-    FavorOurs,
-    /// Hunk by hunk, upstream's where they conflict.
-    FavorTheirs,
-    /// Hunk by hunk, both where they conflict.
-    FavorUnion,
+    /// What does not conflict from both; where lines conflict, as it says. Never the union of what has no lines.
+    Favor(Favor),
     /// This content.
     Content {
         /// What the file holds.
         content: Vec<u8>,
-        /// Git's mode, `0o100644` or `0o100755`; none keeps what the merge of the modes gives.
-        mode: Option<u32>,
+        /// A file, an executable or a link; without it, as merged from both sides.
+        mode: Option<FileMode>,
     },
     /// The path goes.
     Remove,
@@ -261,6 +296,15 @@ pub enum Decided {
     },
 }
 
+/// What post-pull plugins are told.
+#[derive(Clone, Debug)]
+pub struct PostPull {
+    /// The time, in the site's time zone.
+    pub now: ZonedDateTime,
+    /// The images of the merged stack, those that did not change included.
+    pub images: Vec<Image>,
+}
+
 /// An image of the merged stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -268,10 +312,10 @@ pub struct Image {
     pub reference: String,
     /// The services that use it.
     pub services: Vec<String>,
-    /// The digest or id that ran before.
-    pub from: Option<String>,
-    /// The digest or id that was pulled.
-    pub to: Option<String>,
+    /// What the running containers have: `sha256:…`; none for a new service.
+    pub old_digest: Option<String>,
+    /// What the new ones will have; none where the registry gave none.
+    pub new_digest: Option<String>,
     /// Its size in bytes.
     pub size: Option<u64>,
     /// Its labels.
@@ -297,6 +341,17 @@ pub enum PostPullVerdict {
     },
 }
 
+/// What pre-prune plugins are told.
+#[derive(Clone, Debug)]
+pub struct PrePrune {
+    /// The time, in the site's time zone.
+    pub now: ZonedDateTime,
+    /// What would go.
+    pub candidates: Vec<Candidate>,
+    /// The references of the images that the stack now uses.
+    pub in_use: Vec<String>,
+}
+
 /// Something that prune would remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -312,9 +367,9 @@ pub struct Candidate {
     pub created: Option<jiff::Timestamp>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether the stack ran it before this update.
-    pub previous: bool,
-    /// Why it would go.
+    /// Why it could go.
+    pub cause: Cause,
+    /// The same for people.
     pub reason: String,
 }
 
@@ -325,6 +380,17 @@ pub enum CandidateKind {
     Image,
     /// A volume.
     Volume,
+}
+
+/// Why something could go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The release just left used it.
+    Previous,
+    /// An older release used it.
+    Superseded,
+    /// Nothing names it.
+    Dangling,
 }
 
 /// A candidate that stays.
