@@ -101,7 +101,7 @@ impl Plugins {
     }
 
     fn at(&mut self, hook: Hook) -> impl Iterator<Item = &mut Plugin> {
-        self.plugins.iter_mut().filter(move |plugin| plugin.has(hook))
+        self.chain.iter_mut().filter(move |plugin| plugin.has(hook))
     }
 }
 

@@ -69,7 +69,7 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
                 }
             }
             Payload::CustomSection(section) if section.name() == SECTION => {
-                parts.requests.push(section.data().to_vec())
+                parts.requests.push(section.data().to_vec());
             }
             _ => {}
         }

@@ -89,7 +89,7 @@ impl Plugins {
 
     /// The plugins in the order in which they are asked.
     pub fn list(&self) -> Vec<Listed> {
-        self.plugins.iter().map(listed).collect()
+        self.chain.iter().map(listed).collect()
     }
 }
 
@@ -144,7 +144,7 @@ impl Loader<'_> {
                 plugins.push(self.load_one(&spec, false).await?);
             }
         }
-        Ok(Plugins { plugins, observing: Vec::new(), events: self.options.events.clone() })
+        Ok(Plugins { chain: plugins, observing: Vec::new(), events: self.options.events.clone() })
     }
 
     /// A plugin that a site can do without is left out; what it would have been asked is not known, so a table of hooks does not help.
@@ -192,5 +192,5 @@ impl Loader<'_> {
 /// Why a plugin cannot be used, with its name and file.
 fn unusable(spec: &Spec, why: &Error) -> Error {
     let what = format!("the plugin `{}` ({}) cannot be used", spec.name, spec.source);
-    why.hints().iter().fold(Error::new(what).because(why.summary()), |error, hint| error.hint(hint))
+    why.hints().iter().fold(Error::new(what).because(why.summary()), Error::hint)
 }

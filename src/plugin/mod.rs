@@ -43,7 +43,7 @@ pub use source::STOCK_PREFIX;
 
 /// The plugins of one site, loaded, in the order in which they are asked.
 pub struct Plugins {
-    plugins: Vec<instance::Plugin>,
+    chain: Vec<instance::Plugin>,
     observing: Vec<observer::Observing>,
     events: crate::event::Events,
 }

@@ -72,7 +72,7 @@ impl Sink for Feed {
 impl Plugins {
     /// Starts the observers; none where there are none. The sink goes to [`crate::event::Events::add`].
     pub fn observe(&mut self) -> Option<Box<dyn Sink>> {
-        let observers = self.plugins.iter().filter(|plugin| plugin.has(Hook::Observer));
+        let observers = self.chain.iter().filter(|plugin| plugin.has(Hook::Observer));
         self.observing = observers.map(|plugin| start(plugin.as_observer())).collect();
         let queues = self.observing.iter().map(|one| (one.queue.clone(), Arc::clone(&one.dropped)));
         let feed: Vec<_> = queues.collect();
