@@ -2,7 +2,9 @@
 //! health check and weight are wanted. No engine is asked.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
+use oci_client::Reference;
 use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
 use oci_client::manifest::{IMAGE_CONFIG_MEDIA_TYPE, IMAGE_LAYER_MEDIA_TYPE, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::wait;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 
 /// The static program that is in every image; see `service.rs` for what it can be told.
 pub const SERVICE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/service"));
@@ -128,35 +130,63 @@ impl Images {
     /// Pushes `image` as `name:tag`, whatever was there before, and gives the digest of its manifest.
     pub fn push(&self, name: &str, tag: &str, image: &Image) -> Result<String> {
         let reference = self.reference(name, tag);
-        let mut layers = vec![archive("service", SERVICE, 0o755)?];
+        let mut layers = vec![program()?];
         if image.weight > 0 {
             layers.push(archive("weight", &noise(&reference, image.weight), 0o644)?);
         }
-        let diffs: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+        let diffs: Vec<String> = layers.iter().map(ImageLayer::sha256_digest).collect();
         let config = image.config(&self.prefix, name, tag, &diffs).to_string();
-        let layers: Vec<_> =
-            layers.into_iter().map(|data| ImageLayer::new(data, IMAGE_LAYER_MEDIA_TYPE.to_owned(), None)).collect();
-        wait(self.send(&reference, &layers, Config::new(config, IMAGE_CONFIG_MEDIA_TYPE.to_owned(), None)))
+        let config = Config::new(config, IMAGE_CONFIG_MEDIA_TYPE.to_owned(), None);
+        wait(self.send(&reference, &layers, &diffs, config)).what_with(|| format!("could not push {reference}"))
     }
 
-    async fn send(&self, reference: &str, layers: &[ImageLayer], config: Config) -> Result<String> {
-        let doing = || format!("could not push {reference}");
-        let target = reference.parse().map_err(|error| Error::new(doing()).because(error))?;
+    async fn send(&self, reference: &str, layers: &[ImageLayer], digests: &[String], config: Config) -> Result<String> {
+        let (client, target) = (&self.client, parse(reference)?);
+        for (layer, digest) in layers.iter().zip(digests) {
+            self.send_layer(&target, layer, digest).await?;
+        }
         let manifest = OciImageManifest::build(layers, &config, None);
-        self.client.push(&target, layers, config, &RegistryAuth::Anonymous, Some(manifest)).await.what_with(doing)?;
-        self.client.fetch_manifest_digest(&target, &RegistryAuth::Anonymous).await.what_with(doing)
+        let failed = "the registry refused it";
+        client.push_blob(&target, config.data, &manifest.config.digest).await.what(failed)?;
+        client.push_manifest(&target, &manifest.into()).await.what(failed)?;
+        client.fetch_manifest_digest(&target, &RegistryAuth::Anonymous).await.what(failed)
+    }
+
+    /// Sends a layer once a registry, to a repository of its own, and lets the others share it.
+    async fn send_layer(&self, target: &Reference, layer: &ImageLayer, digest: &str) -> Result<()> {
+        let failed = "the registry refused a layer";
+        let shared = parse(&format!("{}/layers:none", self.registry))?;
+        if !self.client.blob_exists(&shared, digest).await.what(failed)? {
+            self.client.push_blob(&shared, layer.data.clone(), digest).await.what(failed)?;
+        }
+        self.client.mount_blob(target, &shared, digest).await.what(failed)
     }
 }
 
+fn parse(reference: &str) -> Result<Reference> {
+    reference.parse().what_with(|| format!("{reference} is no reference to an image"))
+}
+
+/// The layer with the program, the same in all images.
+fn program() -> Result<ImageLayer> {
+    static LAYER: OnceLock<ImageLayer> = OnceLock::new();
+    if let Some(layer) = LAYER.get() {
+        return Ok(layer.clone());
+    }
+    let layer = archive("service", SERVICE, 0o755)?;
+    Ok(LAYER.get_or_init(|| layer).clone())
+}
+
 /// A tar archive that holds one file.
-fn archive(name: &str, content: &[u8], mode: u32) -> Result<Vec<u8>> {
+fn archive(name: &str, content: &[u8], mode: u32) -> Result<ImageLayer> {
     let doing = || format!("could not make the layer with {name}");
     let mut header = tar::Header::new_ustar();
     header.set_size(content.len() as u64);
     header.set_mode(mode);
     let mut archive = tar::Builder::new(Vec::with_capacity(content.len() + 4096));
     archive.append_data(&mut header, name, content).what_with(doing)?;
-    archive.into_inner().what_with(doing)
+    let data = archive.into_inner().what_with(doing)?;
+    Ok(ImageLayer::new(data, IMAGE_LAYER_MEDIA_TYPE.to_owned(), None))
 }
 
 /// Bytes that do not compress and are always the same for the same seed.
