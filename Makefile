@@ -8,8 +8,8 @@ build: setup
 setup:
 	@scripts/setup
 
-demo: setup
-	cargo run --quiet -- demo
+demo: build
+	@cargo run --quiet -- demo
 
 test: setup
 	@scripts/test

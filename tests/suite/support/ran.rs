@@ -37,7 +37,7 @@ impl Cowhand {
         let arguments: Vec<&str> = arguments.into_iter().collect();
         let mut command = Command::new(program);
         command.args(&arguments).env_clear();
-        for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {
+        for name in ["PATH", "TMPDIR", "DOCKER_CONFIG"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         command.env("HOME", world::home()).env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
