@@ -96,9 +96,10 @@ fn one(situation: &Situation<'_>, name: &str, service: &Service, down: &[String]
 }
 
 fn removed(situation: &Situation<'_>, name: &str) -> ServiceChange {
-    let why = match situation.new.services.contains_key(name) {
-        true => "the configuration asks for no container of it",
-        false => "no compose file names it any more",
+    let why = if situation.new.services.contains_key(name) {
+        "the configuration asks for no container of it"
+    } else {
+        "no compose file names it any more"
     };
     change(name, Action::Remove, vec![reason(ReasonKind::Config, why)])
 }

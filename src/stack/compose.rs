@@ -104,10 +104,10 @@ impl Compose {
 
     async fn carry_out(&self, command: &Command, what: &str) -> Result<()> {
         let output = command.run().await.map_err(|error| Error::new(what).because(error.summary()))?;
-        match output.success() {
-            true => Ok(()),
-            false => Err(Error::new(what).because(complaint(&output)).hint(format!("By hand: {}", command.line()))),
+        if output.success() {
+            return Ok(());
         }
+        Err(Error::new(what).because(complaint(&output)).hint(format!("By hand: {}", command.line())))
     }
 
     fn command(&self, files: &ComposeFiles, limit: Duration) -> Command {

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum, MountPoint, NetworkSettings,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthConfig, HealthStatusEnum, MountPoint,
+    NetworkSettings,
 };
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::future::try_join_all;
@@ -43,6 +45,8 @@ pub struct Container {
     pub state: State,
     /// What its health check says.
     pub health: Health,
+    /// How the engine carries out its health check, where it has one.
+    pub check: Option<Check>,
     /// The exit code of its last end; 0 while it never ended.
     pub exit_code: i64,
     /// How often the engine has restarted it by itself.
@@ -91,6 +95,24 @@ pub enum Health {
     Unhealthy,
 }
 
+/// How the engine carries out a health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// How long it may fail after the start without counting.
+    pub start_period: Duration,
+    /// The time between two checks.
+    pub interval: Duration,
+    /// How often in a row it may fail.
+    pub retries: u32,
+}
+
+impl Default for Check {
+    /// What the engine takes where nothing is said.
+    fn default() -> Self {
+        Self { start_period: Duration::ZERO, interval: Duration::from_secs(30), retries: 3 }
+    }
+}
+
 /// A mount of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerMount {
@@ -135,7 +157,7 @@ impl Engine {
 
     async fn containers_that(&self, filter: Option<HashMap<String, Vec<String>>>) -> Result<Vec<Container>> {
         let options = ListContainersOptionsBuilder::default().all(true);
-        let options = filter.iter().fold(options, |options, filter| options.filters(filter)).build();
+        let options = filter.iter().fold(options, ListContainersOptionsBuilder::filters).build();
         let listed = self
             .ask("could not list the containers", async || self.docker().list_containers(Some(options.clone())).await)
             .await?;
@@ -167,6 +189,7 @@ fn read(found: ContainerInspectResponse) -> Container {
         image: config.image.unwrap_or_default(),
         image_id: found.image.unwrap_or_default(),
         health: health(&state),
+        check: config.healthcheck.map(|found| check(&found)),
         exit_code: state.exit_code.unwrap_or_default(),
         restarts: found.restart_count.unwrap_or_default(),
         started_at: state.started_at.clone().unwrap_or_default(),
@@ -195,6 +218,19 @@ fn health(state: &ContainerState) -> Health {
         Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
         Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
         _ => Health::None,
+    }
+}
+
+/// The engine writes nanoseconds, and 0 for its own choice.
+fn check(found: &HealthConfig) -> Check {
+    let usual = Check::default();
+    let time =
+        |nanoseconds: Option<i64>| nanoseconds.and_then(|time| u64::try_from(time).ok()).filter(|time| *time > 0);
+    let retries = found.retries.and_then(|retries| u32::try_from(retries).ok()).filter(|retries| *retries > 0);
+    Check {
+        start_period: time(found.start_period).map_or(usual.start_period, Duration::from_nanos),
+        interval: time(found.interval).map_or(usual.interval, Duration::from_nanos),
+        retries: retries.unwrap_or(usual.retries),
     }
 }
 

@@ -124,14 +124,18 @@ struct DockerEndpoint {
     host: String,
 }
 
-/// Contexts lie in folders named by the digest of their name.
-fn context(name: &str, said_by: &str, folder: Option<&Path>) -> Result<Endpoint> {
+/// Contexts lie in folders named by the SHA-256 of their name.
+fn id_of(name: &str) -> String {
     use sha2::Digest;
     use std::fmt::Write;
-    let id = sha2::Sha256::digest(name).iter().fold(String::new(), |mut text, byte| {
+    sha2::Sha256::digest(name).iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
-    });
+    })
+}
+
+fn context(name: &str, said_by: &str, folder: Option<&Path>) -> Result<Endpoint> {
+    let id = id_of(name);
     let contexts = folder.unwrap_or(Path::new(".")).join("contexts");
     let path = contexts.join("meta").join(&id).join("meta.json");
     let what = || format!("the Docker context `{name}` (from {said_by}) cannot be used");
@@ -161,8 +165,7 @@ mod tests {
     }
 
     fn add_context(folder: &Path, name: &str, host: &str, tls: bool) {
-        use sha2::Digest;
-        let id: String = sha2::Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = id_of(name);
         let meta = folder.join("contexts/meta").join(&id);
         std::fs::create_dir_all(&meta).unwrap();
         let text = format!(r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}"}}}}}}"#);

@@ -5,12 +5,18 @@ pub mod changes;
 pub mod compose;
 pub mod container;
 mod credentials;
+pub mod disk;
 pub mod endpoint;
 pub mod engine;
 mod failure;
 pub mod images;
+mod order;
+pub mod prune;
 pub mod reference;
 pub mod resolved;
+pub mod start;
+pub mod validate;
+pub mod verify;
 
 pub use compose::{Compose, ComposeFiles};
 pub use endpoint::Endpoint;

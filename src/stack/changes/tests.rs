@@ -27,9 +27,8 @@ fn stack() -> Value {
 fn resolved(stack: &Value) -> Resolved {
     // Compose's hash is any text that changes with the configuration.
     let services = stack["services"].as_object().unwrap();
-    let hashes: String =
-        services.iter().map(|(name, raw)| format!("{name} {}\n", raw.to_string().replace(' ', ""))).collect();
-    Resolved::parse(&stack.to_string(), &hashes).unwrap()
+    let hashes = services.iter().map(|(name, raw)| format!("{name} {}", raw.to_string().replace(' ', "")));
+    Resolved::parse(&stack.to_string(), &hashes.collect::<Vec<_>>().join("\n")).unwrap()
 }
 
 fn running(old: &Resolved) -> Vec<Container> {

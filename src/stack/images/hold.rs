@@ -55,8 +55,8 @@ pub async fn release(engine: &Engine, project: &str, keep: &[&str]) -> Result<()
         let Some(image) = engine.image(&image.id).await? else { continue };
         let (ours, others): (Vec<_>, Vec<_>) = image.tags.iter().partition(|tag| is_ours(tag, project));
         let let_go: Vec<_> = ours.iter().filter(|tag| !keep.iter().any(|label| label_of(tag) == Some(label))).collect();
-        let spare = if others.is_empty() && let_go.len() == ours.len() { 1 } else { 0 };
-        for tag in let_go.iter().skip(spare) {
+        let is_last = others.is_empty() && let_go.len() == ours.len();
+        for tag in let_go.iter().skip(usize::from(is_last)) {
             untag(engine, tag).await?;
         }
     }

@@ -62,7 +62,7 @@ impl Engine {
             digests: found.repo_digests.unwrap_or_default(),
             size: found.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
             labels: found.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
-            created: found.created.map(|created| created.to_string()),
+            created: found.created,
         }))
     }
 

@@ -1,0 +1,32 @@
+//! The room that the engine has for images.
+
+use std::path::{Path, PathBuf};
+
+use super::engine::Engine;
+use crate::error::{Context, Result};
+
+/// Free space where the engine keeps its images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// The engine's folder.
+    pub path: PathBuf,
+    /// Bytes that root can still write there.
+    pub free: u64,
+}
+
+/// The free space; none where the engine is elsewhere or its folder cannot be seen.
+pub async fn space(engine: &Engine) -> Result<Option<Space>> {
+    let info = engine.ask("could not ask the engine about itself", async || engine.docker().info().await).await?;
+    let Some(path) = info.docker_root_dir.map(PathBuf::from) else { return Ok(None) };
+    if !engine.endpoint().is_local() || !path.is_dir() {
+        return Ok(None);
+    }
+    free(&path).map(|free| Some(Space { path, free }))
+}
+
+/// Bytes that root can still write below a folder.
+pub fn free(path: &Path) -> Result<u64> {
+    let found =
+        rustix::fs::statvfs(path).what_with(|| format!("could not ask for the free space at {}", path.display()))?;
+    Ok(found.f_bfree.saturating_mul(found.f_frsize))
+}

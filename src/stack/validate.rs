@@ -1,0 +1,272 @@
+//! What would go wrong with the new configuration, found while the old stack still serves: each with its fix.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
+use std::path::Path;
+
+use super::compose::{Compose, ComposeFiles};
+use super::container::Container;
+use super::engine::Engine;
+use super::resolved::{Mount, Port, Resolved};
+use crate::error::{Error, Result};
+
+/// Something that must be put right before the update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, on what.
+    pub what: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// One error for all problems; none where there are none.
+pub fn refusal(problems: Vec<Problem>) -> Option<Error> {
+    let mut problems = problems.into_iter();
+    let first = problems.next()?;
+    let error = Error::new("the new configuration would not work").because(first.what).hint(first.fix);
+    Some(problems.fold(error, |error, problem| error.because(problem.what).hint(problem.fix)))
+}
+
+/// What the two configurations alone tell. `exists` says whether a path of the host will exist after the switch.
+pub fn problems(old: &Resolved, new: &Resolved, exists: &dyn Fn(&Path) -> bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    problems.extend(project(old, new));
+    problems.extend(volumes(old, new));
+    problems.extend(binds(new, exists));
+    problems
+}
+
+/// Another project name means other, empty volumes.
+fn project(old: &Resolved, new: &Resolved) -> Option<Problem> {
+    (old.project != new.project).then(|| Problem {
+        what: format!(
+            "the compose project would be called {} instead of {}: all volumes, and with them all mail, would be left behind",
+            new.project, old.project
+        ),
+        fix: format!("Set COMPOSE_PROJECT_NAME={} in mailcow.conf.", old.project),
+    })
+}
+
+/// A volume that is called something else is another, empty volume; so is one that takes another's place in a service.
+fn volumes(old: &Resolved, new: &Resolved) -> Vec<Problem> {
+    let name = |resolved: &Resolved, mount: &Mount| {
+        let key = mount.volume()?;
+        resolved.volumes.get(key).map(|volume| volume.name.clone())
+    };
+    let mut problems = Vec::new();
+    for (service, before) in &old.services {
+        let Some(after) = new.services.get(service) else { continue };
+        for mount in &before.mounts {
+            let Some(volume) = name(old, mount) else { continue };
+            let Some(other) = after.mounts.iter().find(|other| same_target(other, mount)) else { continue };
+            let now = name(new, other).unwrap_or_else(|| other.source.clone().unwrap_or_default());
+            // Where the whole project is called something else, that is the problem to name.
+            if now != volume && old.project == new.project {
+                problems.push(Problem {
+                    what: format!("{service} would have {now} at {} instead of the volume {volume}: its data would be left behind", mount.target),
+                    fix: format!("Keep the volume in docker-compose.override.yml (`volumes:` with `name: {volume}`), or move the data first."),
+                });
+            }
+        }
+    }
+    problems
+}
+
+fn same_target(one: &Mount, other: &Mount) -> bool {
+    one.target.trim_end_matches('/') == other.target.trim_end_matches('/')
+}
+
+/// A missing path that the engine would refuse, or replace by a folder where a file is meant.
+fn binds(new: &Resolved, exists: &dyn Fn(&Path) -> bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (service, configuration) in new.wanted() {
+        for mount in &configuration.mounts {
+            let Some(path) = mount.host_path() else { continue };
+            let made = mount.bind.as_ref().is_some_and(|bind| bind.create_host_path);
+            if !exists(&path) && (!made || looks_like_a_file(&path)) {
+                problems.push(Problem {
+                    what: format!("{service} mounts {}, which does not exist", path.display()),
+                    fix: format!("Create {}, or take the mount out of docker-compose.override.yml.", path.display()),
+                });
+            }
+        }
+    }
+    problems
+}
+
+/// The engine makes folders. Those with a dot in their names are called `something.d`, or begin with it.
+fn looks_like_a_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension != "d")
+}
+
+/// Services that upstream dropped and that only the site's additions still name, so that what is left of them would go on running
+/// or cannot run. The first file of each is upstream's.
+pub async fn left_over(
+    compose: &Compose,
+    old: &ComposeFiles,
+    new: &ComposeFiles,
+    resolved: &Resolved,
+) -> Result<Vec<Problem>> {
+    let upstream =
+        |files: &ComposeFiles| ComposeFiles { files: files.files.iter().take(1).cloned().collect(), ..files.clone() };
+    let (old, new) = (upstream(old), upstream(new));
+    let (before, after) = tokio::join!(compose.services(&old), compose.services(&new));
+    let after: BTreeSet<String> = after?.into_iter().collect();
+    let gone = before?.into_iter().filter(|service| !after.contains(service));
+    let still = gone.filter(|service| resolved.services.contains_key(service));
+    Ok(still
+        .map(|service| Problem {
+            what: format!(
+                "upstream no longer has the service {service}, and only docker-compose.override.yml still names it"
+            ),
+            fix: format!("Take {service} out of docker-compose.override.yml."),
+        })
+        .collect())
+}
+
+/// Ports that somebody else has. Those that the project itself holds now are its own; an engine elsewhere cannot be asked.
+pub async fn ports(engine: &Engine, new: &Resolved) -> Result<Vec<Problem>> {
+    let (mine, others): (Vec<Container>, Vec<Container>) = engine
+        .all_containers()
+        .await?
+        .into_iter()
+        .partition(|one| one.labels.get(super::container::label::PROJECT) == Some(&new.project));
+    let mut problems = Vec::new();
+    for (service, configuration) in new.wanted() {
+        for port in &configuration.ports {
+            let Some(number) = port.published else { continue };
+            let holder = others.iter().find(|one| holds(one, port)).map(|one| format!("the container {}", one.name));
+            let holder = match holder {
+                None if engine.endpoint().is_local() && !mine.iter().any(|one| holds(one, port)) => taken(port),
+                found => found,
+            };
+            if let Some(holder) = holder {
+                problems.push(Problem {
+                    what: format!("port {number} of {service} ({}) is taken by {holder}", port.host_ip.as_deref().unwrap_or("all addresses")),
+                    fix: format!("Free port {number} (`ss -lnp 'sport = :{number}'` shows who has it), or give {service} another in mailcow.conf."),
+                });
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// Whether a container publishes what would collide with this port.
+fn holds(container: &Container, port: &Port) -> bool {
+    let collide = |one: &str, other: &str| {
+        let all = |address: &str| matches!(address, "" | "0.0.0.0" | "::");
+        all(one) || all(other) || one == other
+    };
+    container.ports.iter().any(|held| {
+        Some(held.host_port) == port.published
+            && held.protocol == port.protocol
+            && collide(&held.host_ip, port.host_ip.as_deref().unwrap_or_default())
+    })
+}
+
+/// Tries to listen on the port, for a moment. What this process may not try is left to the engine.
+fn taken(port: &Port) -> Option<String> {
+    let number = port.published?;
+    let address = match &port.host_ip {
+        Some(text) => text.parse().ok()?,
+        None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    // A program that listens on all IPv6 addresses has the port for IPv4 too, and the other way round.
+    let addresses = match address {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => vec![address, IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
+        address => vec![address],
+    };
+    let failures = addresses.into_iter().filter_map(|address| match port.protocol.as_str() {
+        "udp" => UdpSocket::bind((address, number)).err(),
+        _ => TcpListener::bind((address, number)).err(),
+    });
+    failures.map(|error| error.kind()).find_map(|kind| match kind {
+        ErrorKind::AddrInUse => Some("another program".to_owned()),
+        ErrorKind::AddrNotAvailable if port.host_ip.is_some() => {
+            Some("nobody: this machine does not have that address".to_owned())
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn mail() -> Value {
+        json!({"name": "mail", "services": {"db": {"image": "d", "volumes": [
+            {"type": "volume", "source": "db-vol", "target": "/var/lib/mysql/"},
+            {"type": "bind", "source": "/s/my.cnf", "target": "/my.cnf", "bind": {"create_host_path": true}},
+            {"type": "bind", "source": "/s/conf.d", "target": "/conf", "bind": {"create_host_path": true}},
+            {"type": "bind", "source": "/s/must", "target": "/must", "bind": {}}]}},
+            "volumes": {"db-vol": {"name": "mail_db-vol"}}})
+    }
+
+    fn found(edit: impl FnOnce(&mut Value), missing: &[&str]) -> Vec<String> {
+        let read = |value: &Value| Resolved::parse(&value.to_string(), "").unwrap();
+        let mut new = mail();
+        edit(&mut new);
+        let exists = |path: &Path| !missing.iter().any(|missing| path == Path::new(missing));
+        problems(&read(&mail()), &read(&new), &exists).into_iter().map(|problem| problem.what).collect()
+    }
+
+    #[test]
+    fn names_that_would_leave_data_behind_are_found_once() {
+        assert!(found(|_| {}, &[]).is_empty());
+        let renamed = found(
+            |new| {
+                new["name"] = json!("x");
+                new["volumes"]["db-vol"]["name"] = json!("x_db-vol");
+            },
+            &[],
+        );
+        assert_eq!(renamed.len(), 1);
+        assert!(renamed[0].starts_with("the compose project would be called x instead of mail"), "{renamed:?}");
+        let volume = found(|new| new["volumes"]["db-vol"]["name"] = json!("mail_db2"), &[]);
+        assert_eq!(
+            volume,
+            [
+                "db would have mail_db2 at /var/lib/mysql/ instead of the volume mail_db-vol: its data would be left behind"
+            ]
+        );
+        let bind = found(
+            |new| {
+                new["services"]["db"]["volumes"][0] =
+                    json!({"type": "bind", "source": "/d", "target": "/var/lib/mysql"});
+            },
+            &["/x"],
+        );
+        assert!(bind[0].starts_with("db would have /d at /var/lib/mysql/"), "{bind:?}");
+    }
+
+    #[test]
+    fn missing_paths_are_found_where_the_engine_would_not_do_the_right_thing() {
+        assert_eq!(found(|_| {}, &["/s/my.cnf"]), ["db mounts /s/my.cnf, which does not exist"]);
+        assert_eq!(found(|_| {}, &["/s/must"]).len(), 1);
+        assert!(found(|_| {}, &["/s/conf.d"]).is_empty());
+    }
+
+    #[test]
+    fn a_port_that_is_listened_on_is_taken() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let published = Some(listener.local_addr().unwrap().port());
+        let port =
+            Port { host_ip: Some("127.0.0.1".to_owned()), published, protocol: "tcp".to_owned(), ..Port::default() };
+        assert_eq!(taken(&port).as_deref(), Some("another program"));
+        drop(listener);
+        assert_eq!(taken(&port), None);
+        let elsewhere = Port { host_ip: Some("192.0.2.1".to_owned()), ..port };
+        assert!(taken(&elsewhere).unwrap().starts_with("nobody"));
+    }
+
+    #[test]
+    fn all_problems_are_in_one_refusal() {
+        let problem = |text: &str| Problem { what: text.to_owned(), fix: format!("fix {text}") };
+        let error = refusal(vec![problem("a"), problem("b")]).unwrap();
+        assert_eq!((error.causes().len(), error.hints().len()), (2, 2));
+        assert!(refusal(Vec::new()).is_none());
+    }
+}

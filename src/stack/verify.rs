@@ -1,0 +1,140 @@
+//! Whether the stack is well: every container runs and stays up, is healthy where it says so, and its ports are really served.
+
+mod ports;
+mod verdict;
+
+use std::time::{Duration, Instant};
+
+use bollard::query_parameters::LogsOptionsBuilder;
+use futures_util::StreamExt;
+
+use self::verdict::{Verdict, judge};
+use super::container::{Container, label};
+use super::engine::Engine;
+use super::failure::words;
+use super::resolved::Resolved;
+use crate::error::{Error, Result};
+use crate::event::{Events, Unit};
+
+/// How often the engine is asked.
+const ROUND: Duration = Duration::from_millis(500);
+/// How much of a service's log is shown.
+const LOG_LINES: usize = 20;
+
+/// How long what may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a container has to stay up.
+    pub settle: Duration,
+    /// How long a container may need until it stays up: some end until their database answers.
+    pub running: Duration,
+    /// How long a health check may need beyond its start period and its retries, and how long it may fail in between.
+    pub healthy: Duration,
+    /// How long a published port may need until it is served.
+    pub ports: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { settle: seconds(5), running: seconds(90), healthy: seconds(60), ports: seconds(120) }
+    }
+}
+
+/// A service that is not well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwell {
+    /// The service.
+    pub service: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The end of its log.
+    pub log: Vec<String>,
+}
+
+/// One error for all that is not well; none where all is.
+pub fn failure(unwell: &[Unwell]) -> Option<Error> {
+    let first = unwell.first()?;
+    let names: Vec<&str> = unwell.iter().map(|one| one.service.as_str()).collect();
+    let error = Error::new(format!("not well after the start: {}", names.join(", ")));
+    let told = unwell.iter().fold(error, |error, one| {
+        let error = error.because(format!("{}: {}", one.service, one.reason));
+        one.log.iter().fold(error, |error, line| error.because(format!("{} says: {line}", one.service)))
+    });
+    Some(told.hint(format!("See `docker compose logs {}`.", first.service)))
+}
+
+/// Watches until every wanted service is well, or one has been given all the time it may take. Gives what is not well.
+pub async fn check(engine: &Engine, resolved: &Resolved, limits: &Limits, events: &Events) -> Result<Vec<Unwell>> {
+    let began = Instant::now();
+    let wanted: Vec<_> = resolved.wanted().collect();
+    let total = wanted.len() as u64;
+    let mut watched: Vec<verdict::Watched> = wanted.iter().map(|(name, _)| verdict::Watched::new(name)).collect();
+    let reachable = ports::reachable(engine).await?;
+    loop {
+        let containers = engine.containers(&resolved.project).await?;
+        let mut ill = Vec::new();
+        let mut waiting = false;
+        for watched in &mut watched {
+            let verdict = match judge(watched, resolved, &containers, limits, began.elapsed()) {
+                Verdict::Well if reachable => {
+                    ports::judge(watched, resolved, &containers, limits, began.elapsed()).await
+                }
+                verdict => verdict,
+            };
+            watched.well = verdict == Verdict::Well;
+            match verdict {
+                Verdict::Well => {}
+                Verdict::Wait => waiting = true,
+                Verdict::Ill(reason) => ill.push((watched.service.clone(), reason)),
+            }
+        }
+        let well = watched.iter().filter(|one| one.well).count() as u64;
+        events.progress("services that are well", well, Some(total), Unit::Items);
+        if !ill.is_empty() || !waiting {
+            events.finished("services that are well", well, Unit::Items);
+            return Ok(with_logs(engine, &containers, ill).await);
+        }
+        tokio::time::sleep(ROUND).await;
+    }
+}
+
+async fn with_logs(engine: &Engine, containers: &[Container], ill: Vec<(String, String)>) -> Vec<Unwell> {
+    let mut unwell = Vec::new();
+    for (service, reason) in ill {
+        let mut log = Vec::new();
+        for container in containers.iter().filter(|one| one.service == service) {
+            log.extend(engine.last_lines(&container.id).await);
+        }
+        unwell.push(Unwell { service, reason, log });
+    }
+    unwell
+}
+
+impl Engine {
+    /// The last lines of a container's log; why there are none, where the engine does not give them.
+    pub async fn last_lines(&self, id: &str) -> Vec<String> {
+        let tail = LOG_LINES.to_string();
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&tail).build();
+        let mut lines = Vec::new();
+        let mut log = self.docker().logs(id, Some(options));
+        while let Some(entry) = log.next().await {
+            match entry {
+                Ok(entry) => lines.extend(entry.to_string().lines().map(|line| line.trim_end().to_owned())),
+                Err(error) => {
+                    lines.push(format!("(no more of its log: {})", words(&error)));
+                    break;
+                }
+            }
+        }
+        lines.split_off(lines.len().saturating_sub(LOG_LINES))
+    }
+}
+
+/// The wanted services of which the project has no container at all.
+pub fn without_container<'a>(resolved: &'a Resolved, containers: &[Container]) -> Vec<&'a str> {
+    let has = |name: &str| {
+        containers.iter().any(|one| one.service == name && one.labels.get(label::PROJECT) == Some(&resolved.project))
+    };
+    resolved.wanted().map(|(name, _)| name).filter(|name| !has(name)).collect()
+}
