@@ -19,10 +19,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine that answers `docker` as the environment and contexts have it, if any does.
+    /// The engine that answers `docker` as the environment and contexts have it, if any does. One on another machine does not
+    /// count: it could reach neither the fixture's files nor its registry.
     pub fn answering() -> Option<Self> {
         let engine = Self::new(None);
-        engine.answers().then_some(engine)
+        let ask = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"];
+        let local = engine.lines(&ask).is_ok_and(|host| host.iter().any(|host| host.starts_with("unix://")));
+        (local && engine.answers()).then_some(engine)
     }
 
     /// Starts a private engine. It shares nothing with others on the machine: no default bridge, no firewall rules.
