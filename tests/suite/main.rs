@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod check;
+mod cli;
 mod plan;
 mod plugins;
 mod prune;
@@ -16,7 +17,7 @@ use support::{Test, world};
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let modules = [check::all(), plan::all(), update::all(), prune::all(), plugins::all(), refusals::all()];
+    let modules = [check::all(), cli::all(), plan::all(), update::all(), prune::all(), plugins::all(), refusals::all()];
     let tests: Vec<Test> = modules.into_iter().flatten().collect();
     let (trials, skipped) = support::trials(tests);
     for (name, reason) in &skipped {

@@ -36,9 +36,17 @@ tests! {
     an_override_that_does_not_resolve,
 }
 
-/// Demands the exit code and the words from `update --yes`, and that the site is as before.
+/// Demands the exit code and the words from `update --yes`, that it says what was left as it was and what to do, and that the
+/// site is as before.
 fn refused(site: &Site, code: i32, words: &str) {
-    untouched(site, code, words, || site.cowhand(["update", "--yes"]));
+    untouched(site, code, words, || {
+        let ran = site.cowhand(["update", "--yes", "--json"]);
+        let outcome = ran.event("outcome");
+        assert_eq!(outcome["code"], code, "{ran}");
+        assert!(outcome["left"].is_string(), "what was left as it was is not said: {ran}");
+        assert!(outcome["hints"].as_array().is_some_and(|hints| !hints.is_empty()), "what to do is not said: {ran}");
+        ran
+    });
 }
 
 fn untouched(site: &Site, code: i32, words: &str, run: impl FnOnce() -> Ran) {

@@ -1,0 +1,50 @@
+//! The command line itself: help, completions, the manual page, and output that is not a terminal.
+
+use crate::support::ran::Cowhand;
+use crate::support::site::Site;
+use crate::support::tests;
+
+tests! {
+    Nothing: the_version_is_told,
+    help_names_every_command,
+    completions_and_the_manual_page_are_printed,
+    a_pipe_gets_no_escape_sequences,
+    json_is_alone_on_standard_output,
+}
+
+fn the_version_is_told() {
+    Cowhand::new(["--version"]).run().exits(0).stdout_has(env!("CARGO_PKG_VERSION"));
+}
+
+fn help_names_every_command() {
+    let mut ran = Cowhand::new(["--help"]).run().exits(0);
+    for command in [
+        "update", "plan", "check", "prefetch", "status", "resume", "rollback", "history", "show", "prune", "plugin",
+        "demo",
+    ] {
+        ran = ran.stdout_has(&format!("\n  {command}"));
+    }
+    for option in ["--site", "--json"] {
+        ran = ran.stdout_has(option);
+    }
+}
+
+fn completions_and_the_manual_page_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        Cowhand::new(["completions", shell]).run().exits(0).stdout_has("prefetch");
+    }
+    Cowhand::new(["man"]).run().exits(0).stdout_has(".TH");
+}
+
+fn a_pipe_gets_no_escape_sequences() {
+    let site = Site::without_engine().behind_one_release();
+    site.cowhand(["plan", "--until", "merge"]).exits(0).keeps_quiet_about("\u{1b}");
+    site.cowhand(["update", "--nonsense"]).exits(2).keeps_quiet_about("\u{1b}");
+}
+
+fn json_is_alone_on_standard_output() {
+    let site = Site::without_engine().behind_one_release();
+    let events = site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).events();
+    assert_eq!(events.first().map(|event| &event["event"]), Some(&"start".into()));
+    assert_eq!(events.last().map(|event| &event["event"]), Some(&"outcome".into()));
+}
