@@ -1,6 +1,6 @@
 //! What `cowhand.toml` may say. Text in, value out: reading the file is the site's job.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -29,7 +29,7 @@ pub struct Merge {
 }
 
 /// Whose side wins in a conflicting hunk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Favor {
     /// Upstream's.

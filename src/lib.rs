@@ -2,6 +2,7 @@
 //!
 //! Read it in this order: [`pipeline`] is the product at a glance; then follow an update through the modules it calls.
 
+pub mod cli;
 pub mod config;
 #[doc(hidden)]
 pub mod demo;
@@ -10,8 +11,11 @@ pub mod event;
 pub mod exit;
 pub mod files;
 pub mod git;
+pub mod interrupt;
 pub mod nearest;
 pub mod path;
+pub mod person;
+pub mod pipeline;
 pub mod plan;
 pub mod plugin;
 pub mod process;

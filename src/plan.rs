@@ -19,6 +19,9 @@ pub struct Plan {
     pub images: Vec<ImageChange>,
     /// Files that plugins gave for installation.
     pub files: Vec<PlannedFile>,
+    /// What upstream's own functions change in `mailcow.conf`. Values are not shown.
+    #[serde(default)]
+    pub settings: Vec<crate::site::settings::Change>,
     /// What goes in the end, and what stays although it could go.
     pub prune: Vec<PruneItem>,
 }

@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use git2::{Delta, DiffOptions, ErrorCode, Oid, Sort};
 use serde::{Deserialize, Serialize};
 
-use super::{Repo, oid_text};
+use super::Repo;
 use crate::error::{Context, Result};
 use crate::path::SitePath;
 
 /// A commit, as far as people and plugins care.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitInfo {
     /// Its id.
-    #[serde(with = "oid_text")]
     pub oid: Oid,
+    /// Its parents.
+    pub parents: Vec<Oid>,
     /// When it was committed: seconds since 1970, UTC.
     pub time: i64,
     /// The committer's offset from UTC, in minutes.
@@ -23,6 +24,24 @@ pub struct CommitInfo {
     pub subject: String,
     /// The tags on it, in order.
     pub tags: Vec<String>,
+}
+
+impl CommitInfo {
+    /// The day of the commit, where the committer was: `2026-11-23`.
+    pub fn day(&self) -> String {
+        self.local_time("%Y-%m-%d")
+    }
+
+    /// The commit's time as `git log --format=%ci` has it.
+    pub fn date_and_time(&self) -> String {
+        self.local_time("%Y-%m-%d %H:%M:%S %z")
+    }
+
+    fn local_time(&self, format: &str) -> String {
+        let offset = jiff::tz::Offset::from_seconds(self.offset * 60).unwrap_or(jiff::tz::Offset::UTC);
+        let time = jiff::Timestamp::from_second(self.time).unwrap_or_default();
+        time.to_zoned_datetime(offset.to_time_zone()).strftime(format).to_string()
+    }
 }
 
 /// What happened to a path between two trees.
@@ -59,6 +78,7 @@ impl Repo {
         let time = commit.time();
         Ok(CommitInfo {
             oid,
+            parents: commit.parent_ids().collect(),
             time: time.seconds(),
             offset: time.offset_minutes(),
             subject: String::from_utf8_lossy(subject).trim().to_owned(),
@@ -77,6 +97,21 @@ impl Repo {
         }
         tags.values_mut().for_each(|names| names.sort());
         Ok(tags)
+    }
+
+    /// The name of the newest tagged commit that `head` contains.
+    pub fn newest_tag(&self, head: Oid) -> Result<Option<String>> {
+        let mut tagged: Vec<CommitInfo> = Vec::new();
+        for commit in self.tags()?.into_keys() {
+            tagged.push(self.commit(commit)?);
+        }
+        tagged.sort_by_key(|commit| std::cmp::Reverse(commit.time));
+        for commit in tagged {
+            if self.contains(head, commit.oid)? {
+                return Ok(commit.tags.into_iter().next_back());
+            }
+        }
+        Ok(None)
     }
 
     /// Whether `commit` is `head` or one of its ancestors.

@@ -50,8 +50,9 @@ impl Branch {
 impl Repo {
     /// The branch, once it is certain that git is in no state that forbids an update. Reads only.
     pub fn readiness(&self) -> Result<Branch> {
-        let branch = self.branch()?;
+        // A rebase detaches HEAD: what is under way says more.
         self.nothing_under_way()?;
+        let branch = self.branch()?;
         self.no_locks(&branch)?;
         self.whole()?;
         Ok(branch)

@@ -80,6 +80,15 @@ impl Repo {
         list.iter().find(|head| head.name() == source).map(git2::RemoteHead::oid).ok_or_else(|| gone(branch))
     }
 
+    /// Brings the commits of upstream's branch here without moving a ref, so that they can be read. Writes objects only.
+    pub fn download(&self, branch: &Branch) -> Result<()> {
+        let mut remote = self.remote(branch)?;
+        let mut options = FetchOptions::new();
+        options.remote_callbacks(callbacks(&branch.upstream.url, None)).proxy_options(proxy());
+        let source = format!("refs/heads/{}", branch.upstream.branch);
+        remote.download(&[source], Some(&mut options)).map_err(|error| unreachable(branch, &error))
+    }
+
     /// Where the last fetch left upstream's branch; none where it never was fetched. For working without the network.
     pub fn tracked(&self, branch: &Branch) -> Option<Oid> {
         let name = format!("refs/remotes/{}/{}", branch.upstream.remote, branch.upstream.branch);

@@ -70,6 +70,15 @@ impl Repo {
         Ok(Some(self.git.find_blob(entry.id()).what_with(doing)?.content().to_vec()))
     }
 
+    /// Whether `tree` has a file or a folder at `path`.
+    pub fn has_path(&self, tree: Oid, path: &SitePath) -> Result<bool> {
+        match self.git.find_tree(tree).and_then(|tree| tree.get_path(path.as_path()).map(drop)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(error).what_with(|| format!("could not look for {path} in tree {tree}")),
+        }
+    }
+
     /// A blob's content.
     pub fn blob(&self, oid: Oid) -> Result<Vec<u8>> {
         let blob = self.git.find_blob(oid).what_with(|| format!("could not read object {oid}"))?;

@@ -39,7 +39,7 @@ pub use inspect::{HOOKS_VERSION, Inspection, inspect};
 pub use load::{Listed, Options};
 pub use receipt::Receipt;
 pub use request::{Capability, Request};
-pub use source::STOCK_PREFIX;
+pub use source::{STOCK_PREFIX, read as read_source};
 
 /// The plugins of one site, loaded, in the order in which they are asked.
 pub struct Plugins {

@@ -12,7 +12,7 @@ pub const STOCK_PREFIX: &str = "stock:";
 const LARGEST: u64 = 256 << 20;
 
 /// The bytes that a `source` names; a relative file is below the site.
-pub(super) fn read(source: &str, site: &Path) -> Result<std::borrow::Cow<'static, [u8]>> {
+pub fn read(source: &str, site: &Path) -> Result<std::borrow::Cow<'static, [u8]>> {
     if let Some(name) = source.strip_prefix(STOCK_PREFIX) {
         return stock(name).map(Into::into);
     }

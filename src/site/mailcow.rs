@@ -7,6 +7,8 @@ use jiff::ZonedDateTime;
 
 /// The site's settings, sourced by bash and read by compose through the `.env` link.
 pub const CONF: &str = "mailcow.conf";
+/// The mode that upstream gives it: it holds passwords.
+pub const CONF_MODE: u32 = 0o600;
 /// Upstream's compose file.
 pub const COMPOSE_FILE: &str = "docker-compose.yml";
 /// The site's own additions to it, by the names that compose looks for, in its order.
@@ -15,6 +17,14 @@ pub const OVERRIDE_FILES: [&str; 2] = ["docker-compose.override.yml", "docker-co
 pub const CERTIFICATES: &str = "data/assets/ssl";
 /// The certificates that upstream ships so that a new site can start.
 pub const EXAMPLE_CERTIFICATES: &str = "data/assets/ssl-example";
+/// The option that names the server.
+pub const HOSTNAME: &str = "MAILCOW_HOSTNAME";
+/// Upstream's own updater.
+pub const UPDATE_SCRIPT: &str = "update.sh";
+/// Where releases since 2025-09 keep the functions that bring a `mailcow.conf` up to date.
+pub const OPTION_MODULES: [&str; 2] = ["_modules/scripts/migrate_options.sh", "_modules/scripts/new_options.sh"];
+/// What these functions are called in the update.sh of older releases.
+pub const OPTION_FUNCTIONS: [&str; 3] = ["migrate_solr_config_options", "migrate_config_options", "adapt_new_options"];
 /// Where update.sh leaves the diff of the local changes.
 pub const DIFFS: &str = "update_diffs";
 /// What the web interface shows as the version.
@@ -82,9 +92,8 @@ impl AppInfo<'_> {
             ("GIT_COMMIT_DATE", commit_date),
             ("BRANCH", branch),
         ];
-        let lines: String =
-            texts.iter().map(|(name, text)| format!("  $MAILCOW_{name}=\"{}\";\n", php_text(text))).collect();
-        format!("<?php\n{lines}  $MAILCOW_UPDATEDAT={updated_at};\n?>\n")
+        let lines = texts.iter().map(|(name, text)| format!("  $MAILCOW_{name}=\"{}\";", php_text(text)));
+        format!("<?php\n{}\n  $MAILCOW_UPDATEDAT={updated_at};\n?>\n", lines.collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -112,6 +121,12 @@ impl Conf {
     pub fn secrets(&self) -> impl Iterator<Item = String> + '_ {
         let secret = |name: &str| ["PASS", "ROOT", "KEY", "SECRET", "TOKEN"].iter().any(|part| name.contains(part));
         self.0.iter().filter(move |(name, _)| secret(name)).map(|(_, value)| value.clone())
+    }
+}
+
+impl From<Conf> for BTreeMap<String, String> {
+    fn from(conf: Conf) -> Self {
+        conf.0
     }
 }
 
@@ -175,7 +190,7 @@ pub const MIGRATIONS: &[Migration] = &[
 pub fn precious(compose_files: &[PathBuf]) -> Vec<PathBuf> {
     let fixed = [CERTIFICATES, CONF, crate::site::CONFIG_FILE].into_iter().map(PathBuf::from);
     let overrides = compose_files.iter().filter(|file| file.as_path() != Path::new(COMPOSE_FILE)).cloned();
-    let migrated = MIGRATIONS.iter().map(|migration| PathBuf::from(migration.from));
+    let migrated = MIGRATIONS.iter().flat_map(|migration| [migration.from, migration.to]).map(PathBuf::from);
     fixed.chain(overrides).chain([PathBuf::from(APP_INFO)]).chain(migrated).collect()
 }
 

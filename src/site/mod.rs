@@ -5,6 +5,7 @@ pub mod journal;
 pub mod keep;
 pub mod lock;
 pub mod mailcow;
+pub mod settings;
 pub mod store;
 
 use std::fs;
@@ -72,15 +73,12 @@ impl Site {
     /// The compose files of the site as compose itself would find them, relative to the site's folder: what
     /// `COMPOSE_FILE` names, else the usual two.
     pub fn compose_files(&self) -> Vec<PathBuf> {
-        match self.conf.get("COMPOSE_FILE").filter(|files| !files.is_empty()) {
-            Some(files) => {
-                files.split(self.conf.get("COMPOSE_PATH_SEPARATOR").unwrap_or(":")).map(PathBuf::from).collect()
-            }
-            None => {
-                let overrides = mailcow::OVERRIDE_FILES.iter().find(|name| self.path(name).is_file());
-                std::iter::once(mailcow::COMPOSE_FILE).chain(overrides.copied()).map(PathBuf::from).collect()
-            }
+        if let Some(files) = self.conf.get("COMPOSE_FILE").filter(|files| !files.is_empty()) {
+            let separator = self.conf.get("COMPOSE_PATH_SEPARATOR").unwrap_or(":");
+            return files.split(separator).map(PathBuf::from).collect();
         }
+        let overrides = mailcow::OVERRIDE_FILES.iter().find(|name| self.path(name).is_file());
+        std::iter::once(mailcow::COMPOSE_FILE).chain(overrides.copied()).map(PathBuf::from).collect()
     }
 }
 

@@ -103,6 +103,27 @@ impl Store {
     }
 }
 
+/// Keeps Cowhand's own files out of what git shows, without a change to a tracked file.
+pub fn exclude(common_git_folder: &Path) -> Result<()> {
+    const OURS: [&str; 3] = ["/cowhand.toml", "/cowhand.lock", "/plugins/"];
+    let path = common_git_folder.join("info/exclude");
+    let doing = || format!("could not add to {}", path.display());
+    let mut text = match fs::read_to_string(&path) {
+        Err(none) if none.kind() == std::io::ErrorKind::NotFound => String::new(),
+        read => read.what_with(doing)?,
+    };
+    let missing: Vec<&str> = OURS.into_iter().filter(|line| !text.lines().any(|known| known == *line)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.extend(missing.iter().flat_map(|line| [*line, "\n"]));
+    fs::create_dir_all(common_git_folder.join("info")).what_with(doing)?;
+    files::write(&path, text.as_bytes(), 0o644)
+}
+
 impl RunFolder {
     /// The run's id.
     pub fn id(&self) -> &str {

@@ -65,6 +65,11 @@ impl Compose {
         &self.version
     }
 
+    /// How it is called: `native` for the plugin of docker, `standalone` for a command of its own.
+    pub fn kind(&self) -> &'static str {
+        if self.way.len() > 1 { "native" } else { "standalone" }
+    }
+
     /// Resolves a configuration: merges, replaces variables, checks. Needs no engine.
     pub async fn resolve(&self, files: &ComposeFiles) -> Result<Resolved> {
         let config = self.command(files, QUESTION).args(["config", "--format", "json"]);

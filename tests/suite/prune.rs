@@ -12,12 +12,12 @@ tests! {
 
 /// An image without a name, as a pull over a tag leaves one; gives its id.
 fn leave_a_dangling_image(site: &Site) -> String {
-    let reference = site.images.reference("scrap", "1");
+    let reference = site.images.reference("postfix", "scrap");
     let docker = |arguments: &[&str]| site.engine().lines(arguments).unwrap();
-    site.images.push("scrap", "1", &cowhand::demo::images::Image::new().label("edition", "first")).unwrap();
+    site.images.push("postfix", "scrap", &cowhand::demo::images::Image::new().label("edition", "first")).unwrap();
     docker(&["pull", "--quiet", &reference]);
     let id = docker(&["images", "--quiet", "--no-trunc", &reference]).remove(0);
-    site.images.push("scrap", "1", &cowhand::demo::images::Image::new().label("edition", "second")).unwrap();
+    site.images.push("postfix", "scrap", &cowhand::demo::images::Image::new().label("edition", "second")).unwrap();
     docker(&["pull", "--quiet", &reference]);
     id
 }

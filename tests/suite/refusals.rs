@@ -206,7 +206,7 @@ fn another_run_that_holds_the_lock() {
     site.cowhand(["plan", "--until", "merge"]).exits(0);
     let lock = fs::File::create(site.root().join(".git/cowhand/lock")).unwrap();
     lock.lock().unwrap();
-    refused(&site, 30, "another run");
+    refused(&site, 30, "Another run");
     site.cowhand(["check"]).exits(0);
 }
 

@@ -1,0 +1,196 @@
+//! What can be typed. The help texts are the reference; the README shows the common cases.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Favor;
+use crate::pipeline::StageName;
+
+/// Updates a mailcow: dockerized site without losing what it wrote, stopping more than it must, or leaving it broken.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cowhand", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The site's folder.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub site: PathBuf,
+    /// Events as JSON Lines on standard output; text for people goes to standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Update the site.
+    Update(UpdateOptions),
+    /// Show everything an update would do; the site stays untouched.
+    Plan(PlanOptions),
+    /// Say whether an update is available: exit code 0 if so, 3 if not, 99 if that cannot be told.
+    Check,
+    /// Fetch the commits and pull the images that the next update needs.
+    Prefetch,
+    /// Say where the site stands: old, new, or between, and what ends that.
+    Status,
+    /// Finish a run that was interrupted.
+    Resume(RecoverOptions),
+    /// Make the site what it was before a run.
+    Rollback(RollbackOptions),
+    /// List the runs of this site.
+    History,
+    /// Tell what one run did.
+    Show {
+        /// The run's id, or the beginning of it.
+        run: String,
+    },
+    /// Remove superseded images, and on request unowned dangling volumes; never a volume of the project.
+    Prune(PruneOptions),
+    /// What plugins this site has and what they may do.
+    Plugin {
+        /// What about them.
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Show an update on a throw-away site with real containers.
+    Demo,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// Whose side wins where the site and upstream changed the same lines.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct FavorOptions {
+    /// The site's side wins in conflicting lines.
+    #[arg(long, conflicts_with = "theirs")]
+    ours: bool,
+    /// Upstream's side wins in conflicting lines; the default unless cowhand.toml says otherwise.
+    #[arg(long)]
+    theirs: bool,
+}
+
+impl FavorOptions {
+    /// What was asked for, if anything.
+    pub fn favor(self) -> Option<Favor> {
+        match self {
+            Self { ours: true, .. } => Some(Favor::Ours),
+            Self { theirs: true, .. } => Some(Favor::Theirs),
+            _ => None,
+        }
+    }
+}
+
+/// Options of `update`.
+#[derive(Clone, Debug, Args)]
+pub struct UpdateOptions {
+    /// Whose side wins.
+    #[command(flatten)]
+    pub favor: FavorOptions,
+    /// End after this stage of the prepare phase; the site stays untouched.
+    #[arg(long, value_name = "STAGE")]
+    pub until: Option<StageName>,
+    /// Apply only if the merge's result is this tree, as `plan` showed it.
+    #[arg(long, value_name = "OID")]
+    pub expect_tree: Option<String>,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Change the files but start nothing: the run ends as "new, not started".
+    #[arg(long)]
+    pub skip_start: bool,
+    /// Wait while another run is at work on the site.
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Options of `plan`.
+#[derive(Clone, Debug, Args)]
+pub struct PlanOptions {
+    /// Whose side wins.
+    #[command(flatten)]
+    pub favor: FavorOptions,
+    /// End after this stage; with `--until merge` no engine is needed.
+    #[arg(long, value_name = "STAGE")]
+    pub until: Option<StageName>,
+}
+
+/// Options of `resume`.
+#[derive(Clone, Debug, Args)]
+pub struct RecoverOptions {
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Options of `rollback`.
+#[derive(Clone, Debug, Args)]
+pub struct RollbackOptions {
+    /// The run to undo; the newest one that changed the site if not named.
+    pub run: Option<String>,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Options of `prune`.
+#[derive(Clone, Debug, Args)]
+pub struct PruneOptions {
+    /// Only show what would go.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// The commands about plugins.
+#[derive(Clone, Debug, Subcommand)]
+pub enum PluginCommand {
+    /// List the site's plugins in the order in which they are asked.
+    List,
+    /// Tell what a component is and what it wants, without running it.
+    Inspect {
+        /// A component, or `stock:NAME`.
+        source: String,
+    },
+}
+
+impl Command {
+    /// The command's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Update(_) => "update",
+            Self::Plan(_) => "plan",
+            Self::Check => "check",
+            Self::Prefetch => "prefetch",
+            Self::Status => "status",
+            Self::Resume(_) => "resume",
+            Self::Rollback(_) => "rollback",
+            Self::History => "history",
+            Self::Show { .. } => "show",
+            Self::Prune(_) => "prune",
+            Self::Plugin { .. } => "plugin",
+            Self::Demo => "demo",
+            Self::Completions { .. } => "completions",
+            Self::Man => "man",
+        }
+    }
+
+    /// Whether questions are answered with yes.
+    pub fn yes(&self) -> bool {
+        match self {
+            Self::Update(options) => options.yes,
+            Self::Resume(options) => options.yes,
+            Self::Rollback(options) => options.yes,
+            Self::Prune(options) => options.yes,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The command line: what was typed becomes a call, and what came of it an exit code. One file a command.
+
+mod args;
+mod check;
+mod history;
+mod plugin;
+mod prune;
+mod recover;
+mod status;
+mod update;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use jiff::Timestamp;
+
+use crate::interrupt::Interrupt;
+use crate::person::Person;
+pub use args::{Arguments, Command};
+
+use crate::error::{Context, Error, Result};
+use crate::event::{Event, Events, SCHEMA};
+use crate::exit::Exit;
+use crate::pipeline::{Company, Finished, Run};
+use crate::report::{JsonLines, Terminal};
+use crate::site::Site;
+
+/// Parses the command line, runs the command, and tells what came of it.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // What update.sh sets, so that files appear with the modes that upstream's containers expect.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("could not start: {error}");
+            return Exit::Unexpected.into();
+        }
+    };
+    let exit = runtime.block_on(run(arguments));
+    // A read of standard input that nobody waits for any more must not hold the process.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+/// What every command gets to work with.
+pub struct Call {
+    /// What was typed.
+    pub arguments: Arguments,
+    /// Where to tell what happens, who is asked, and whether somebody wants this to end.
+    pub company: Company,
+    /// The run, where there was one: its observers are told the outcome before the process ends.
+    pub run: Option<Run>,
+}
+
+impl Call {
+    /// Opens the site that the command is for, and sees to it that its secrets are shown nowhere.
+    pub fn site(&self) -> Result<Site> {
+        let site = Site::open(&self.arguments.site)?;
+        self.company.events.redact(crate::redact::Redactor::new(site.conf().secrets()));
+        Ok(site)
+    }
+
+    /// The first event of the command.
+    pub fn start(&self, site: &Site, run: Option<&str>) {
+        self.company.events.emit(Event::Start {
+            schema: SCHEMA,
+            command: self.arguments.command.name().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            site: site.root().to_string_lossy().into_owned(),
+            run: run.map(str::to_owned),
+            at: Timestamp::now(),
+        });
+    }
+}
+
+async fn run(arguments: Arguments) -> Exit {
+    let events = Events::default();
+    if arguments.json {
+        events.add(Box::new(JsonLines::new(std::io::stdout())));
+        events.add(Box::new(Terminal::new(console::Term::stderr())));
+        console::set_colors_enabled(console::colors_enabled_stderr());
+    } else {
+        events.add(Box::new(Terminal::new(console::Term::stdout())));
+    }
+    let interrupt = Interrupt::listen();
+    let person = Person::new(arguments.command.yes(), interrupt.clone());
+    let mut call = Call { arguments, company: Company { events: events.clone(), person, interrupt }, run: None };
+    let (exit, outcome) = match dispatch(&mut call).await {
+        Ok(finished) => tell(finished),
+        Err(error) => tell_error(&error, call.run.as_ref()),
+    };
+    if let Some(outcome) = outcome {
+        events.emit(outcome.clone());
+        if let Some(run) = &mut call.run {
+            run.finish_observers(&outcome).await;
+        }
+    }
+    exit
+}
+
+async fn dispatch(call: &mut Call) -> Result<Finished> {
+    match call.arguments.command.clone() {
+        Command::Update(options) => update::update(call, options).await,
+        Command::Plan(options) => update::plan(call, options).await,
+        Command::Prefetch => update::prefetch(call).await,
+        Command::Check => check::check(call),
+        Command::Status => status::status(call),
+        Command::Resume(_) => recover::resume(call).await,
+        Command::Rollback(options) => recover::roll_back(call, options.run.as_deref()).await,
+        Command::History => history::history(call),
+        Command::Show { run } => history::show(call, &run),
+        Command::Prune(options) => prune::prune(call, options.dry_run).await,
+        Command::Plugin { command } => plugin::plugin(call, command).await,
+        Command::Demo => {
+            crate::demo::run().await.map(|()| Finished::done("The demo is over; everything it made is gone."))
+        }
+        Command::Completions { shell } => {
+            print(|out| clap_complete::generate(shell, &mut Arguments::command(), "cowhand", out))
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut page).what("could not write the manual page")?;
+            print(|out| out.extend(page))
+        }
+    }
+}
+
+/// Prints something that is not a report: no outcome follows it.
+fn print(write: impl FnOnce(&mut Vec<u8>)) -> Result<Finished> {
+    let mut text = Vec::new();
+    write(&mut text);
+    std::io::Write::write_all(&mut std::io::stdout(), &text).what("could not print")?;
+    Ok(Finished::done(""))
+}
+
+fn tell(finished: Finished) -> (Exit, Option<Event>) {
+    let Finished { exit, message, hints, run } = finished;
+    let event = Event::Outcome { code: exit.code(), exit, message, because: Vec::new(), left: None, hints, run };
+    (exit, Some(event).filter(|event| !matches!(event, Event::Outcome { message, .. } if message.is_empty())))
+}
+
+fn tell_error(error: &Error, run: Option<&Run>) -> (Exit, Option<Event>) {
+    let exit = error.exit_code().unwrap_or(Exit::Unexpected);
+    let event = Event::Outcome {
+        code: exit.code(),
+        exit,
+        message: sentence(error.headline()),
+        because: error.causes().to_vec(),
+        left: error.what_is_left().map(str::to_owned),
+        hints: error.hints().to_vec(),
+        run: run.map(|run| run.folder.id().to_owned()),
+    };
+    (exit, Some(event))
+}
+
+/// Headlines begin in lower case, so that they read well as causes; alone they are sentences. A file's or plugin's name stays as it is.
+fn sentence(headline: &str) -> String {
+    let word = headline.split(' ').next().unwrap_or_default();
+    let plain = word.chars().all(char::is_alphabetic);
+    let mut characters = headline.chars();
+    let first = characters.next().map(|first| if plain { first.to_uppercase().collect() } else { first.to_string() });
+    let end = if headline.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+    first.into_iter().chain(characters.map(String::from)).collect::<String>() + end
+}
+
+/// The words of the command line, as typed, for the lock and the journal.
+pub fn typed() -> String {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}

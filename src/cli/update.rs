@@ -1,0 +1,67 @@
+//! `update`, `plan` and `prefetch`: the pipeline, walked to different ends.
+
+use super::args::{PlanOptions, UpdateOptions};
+use super::{Call, recover, typed};
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::pipeline::{self, Finished, Goal, Options, Run, Standing};
+use crate::site::Site;
+
+/// `cowhand update`
+pub async fn update(call: &mut Call, typed: UpdateOptions) -> Result<Finished> {
+    let site = call.site()?;
+    if let Standing::Between(record) = pipeline::standing(&site)? {
+        return over_unfinished(call, &record.id).await;
+    }
+    let UpdateOptions { favor, until, expect_tree, skip_start, wait, .. } = typed;
+    if let Some(tree) = &expect_tree {
+        object_id(tree)?;
+    }
+    let options = Options { goal: Goal::Update { until }, favor: favor.favor(), expect_tree, skip_start, wait };
+    walk(call, site, options).await
+}
+
+/// `cowhand plan`
+pub async fn plan(call: &mut Call, typed: PlanOptions) -> Result<Finished> {
+    let site = call.site()?;
+    let options = Options { favor: typed.favor.favor(), ..Options::new(Goal::Plan { until: typed.until }) };
+    let finished = walk(call, site, options).await?;
+    call.company.events.info(finished.message);
+    // The plan is the last event: whoever reads the JSON finds it at the end.
+    let plan = call.run.as_ref().map(|run| run.plan.clone()).unwrap_or_default();
+    call.company.events.emit(Event::Plan(Box::new(plan)));
+    Ok(Finished { message: String::new(), ..finished })
+}
+
+/// `cowhand prefetch`
+pub async fn prefetch(call: &mut Call) -> Result<Finished> {
+    let site = call.site()?;
+    walk(call, site, Options::new(Goal::Prefetch)).await
+}
+
+async fn walk(call: &mut Call, site: Site, options: Options) -> Result<Finished> {
+    let run = Run::begin(site, options, call.company.clone(), &typed())?;
+    call.start(&run.site, Some(run.folder.id()));
+    pipeline::walk(call.run.insert(run)).await
+}
+
+/// An earlier run was killed between the two commit points, or its rollback failed.
+async fn over_unfinished(call: &mut Call, id: &str) -> Result<Finished> {
+    let unfinished = Error::new(format!("run {id} is unfinished: the site is between old and new"))
+        .exit(Exit::Unfinished)
+        .left("Nothing was started.")
+        .hint("`cowhand resume` finishes that update.")
+        .hint(format!("`cowhand rollback {id}` makes the site the old one."));
+    let question = format!("Run {id} is unfinished: the site is between old and new. Finish it now?");
+    if call.company.person.agrees(&question).await? { recover::resume(call).await } else { Err(unfinished) }
+}
+
+fn object_id(text: &str) -> Result<()> {
+    let whole = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if whole {
+        Ok(())
+    } else {
+        Err(Error::new(format!("--expect-tree takes a whole object id, not `{text}`")).exit(Exit::Usage))
+    }
+}

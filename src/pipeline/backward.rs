@@ -1,0 +1,63 @@
+//! Going backward: abandoning a run that changed nothing, and making the site the old one again.
+
+use super::forward::end;
+use super::{Finished, Run, STAGES, StageName, Undo, facts, snapshot, start};
+use crate::error::{Error, Result};
+use crate::event::{Event, StageState};
+use crate::exit::Exit;
+use crate::site::journal::{Record, State};
+
+/// Lets go of what a run holds that never changed the site: its objects and its image tags.
+pub async fn abandon(run: &mut Run) -> Result<()> {
+    let record = run.journal.record().clone();
+    let_go(run, &record).await
+}
+
+/// Lets go of what the run of this record holds.
+pub async fn let_go(run: &mut Run, record: &Record) -> Result<()> {
+    run.repo.release(&record.id)?;
+    snapshot::release(run, record).await
+}
+
+/// The command `rollback`: says what it cannot undo, asks, and makes the site what it was before the run.
+pub async fn go_back(run: &mut Run) -> Result<Finished> {
+    let record = run.journal.record();
+    let id = run.folder.id().to_owned();
+    if record.state(StageName::Switch.text()).is_none() {
+        return Err(Error::new(format!("run {id} changed nothing")).exit(Exit::Usage).left("Nothing was changed."));
+    }
+    if record.fact(facts::DATA_MIGRATED)?.unwrap_or(false) {
+        let hint = "Restore a backup of the database afterwards if the old version does not start on it.".to_owned();
+        run.events.warn(
+            "New containers have started and may have migrated the database: a rollback does not undo that.",
+            Some(hint),
+        );
+    }
+    if !run.person.agrees(&format!("Make the site what it was before run {id}?")).await? {
+        return Err(Error::new("not rolled back, as asked").exit(Exit::Declined).left("Nothing was changed."));
+    }
+    match roll_back(run).await {
+        Ok(()) => end(run, Finished::with(Exit::Done, format!("The site is what it was before run {id}."))).await,
+        Err(error) => Err(error
+            .exit(Exit::Broken)
+            .or_left("The site is between old and new.")
+            .hint(format!("Mend what is named above, then run `cowhand rollback {id}` again."))),
+    }
+}
+
+/// Makes the site the old one. Every part may be repeated, so that a rollback survives a kill and can be run again.
+pub async fn roll_back(run: &mut Run) -> Result<()> {
+    run.journal.set(facts::ROLLING_BACK, &true)?;
+    let started = run.journal.record().state(StageName::Start.text()).is_some();
+    for stage in STAGES.iter().rev() {
+        let name = stage.name.text();
+        let begun = run.journal.record().state(name).is_some_and(|state| state != State::Undone);
+        if let (Undo::With(undo), true) = (&stage.undo, begun) {
+            run.journal.step(name, State::Undoing)?;
+            undo(run).await?;
+            run.journal.step(name, State::Undone)?;
+            run.events.emit(Event::Stage { stage: name.to_owned(), state: StageState::Undone, detail: None });
+        }
+    }
+    if started { start::old_stack(run).await } else { Ok(()) }
+}

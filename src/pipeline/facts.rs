@@ -1,0 +1,83 @@
+//! What a run's journal knows besides its steps: enough to go on, or back, after a kill and without the network.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Result};
+use crate::git::Oid;
+use crate::path::SitePath;
+
+/// [`super::Options`]: what was asked for.
+pub const OPTIONS: &str = "options";
+/// [`crate::plan::Plan`]: what is to be done.
+pub const PLAN: &str = "plan";
+/// [`Before`]: where the branch was.
+pub const BEFORE: &str = "before";
+/// [`Chosen`]: what is merged.
+pub const CHOSEN: &str = "chosen";
+/// [`crate::git::local::Local`]: the site's side.
+pub const LOCAL: &str = "local";
+/// [`crate::git::merge::Merged`]: what the merge came to.
+pub const MERGED: &str = "merged";
+/// [`crate::git::switch::Switch`]: the files to change, and how they were.
+pub const SWITCH: &str = "switch";
+/// The compose project's name.
+pub const PROJECT: &str = "project";
+/// [`OldImage`], one a container: what ran before.
+pub const OLD_IMAGES: &str = "old-images";
+/// [`crate::stack::images::Pulled`], one an image: what the containers shall run from.
+pub const PULLED: &str = "pulled";
+/// [`Install`], one a file: what plugins gave.
+pub const INSTALL: &str = "install";
+/// `true` once a rollback has begun.
+pub const ROLLING_BACK: &str = "rolling-back";
+/// `true` once a service that migrates data has been started from a new image.
+pub const DATA_MIGRATED: &str = "data-migrated";
+
+/// A git object id that was recorded.
+pub fn oid(text: &str) -> Result<Oid> {
+    Oid::from_str(text).what_with(|| format!("`{text}` is no object id"))
+}
+
+/// Where the site was when the run began.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Before {
+    /// The branch that the site is on.
+    pub branch: String,
+    /// Its commit.
+    pub head: String,
+    /// What it follows, as `REMOTE/BRANCH`.
+    pub upstream: String,
+}
+
+/// What the fetch stage, and whoever was asked there, chose.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Upstream's commit to merge.
+    pub theirs: String,
+    /// Upstream's newest commit.
+    pub newest: String,
+}
+
+/// What a container of the old stack ran from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OldImage {
+    /// The service.
+    pub service: String,
+    /// The reference that its compose file had.
+    pub reference: String,
+    /// The engine's id of the image: a tag can move on, this cannot.
+    pub image_id: String,
+}
+
+/// A file that a plugin gave, kept in the run until it is installed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Install {
+    /// Where it goes.
+    pub path: SitePath,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Who gave it.
+    pub plugin: String,
+    /// The name of its content in the run's folder `install`.
+    pub content: String,
+}

@@ -1,0 +1,188 @@
+//! Going forward: stage after stage, each recorded before and after, and what a failure comes to.
+
+use super::backward::{abandon, roll_back};
+use super::run::Finished;
+use super::{Phase, Progress, Run, STAGES, Stage, StageName, consent, facts};
+use crate::error::{Error, Result};
+use crate::event::{Event, StageState};
+use crate::exit::Exit;
+use crate::site::journal::State;
+
+/// Walks the stages that the run's goal includes and that are not done yet.
+pub async fn walk(run: &mut Run) -> Result<Finished> {
+    let goal = run.options.goal;
+    for stage in STAGES.iter().filter(|stage| goal.includes(stage)) {
+        if run.journal.record().state(stage.name.text()) == Some(State::Done) {
+            continue;
+        }
+        let progress = match agreed(run, stage).await {
+            Ok(()) => step(run, stage).await,
+            Err(error) => Err(error),
+        };
+        match progress {
+            Ok(Progress::End(finished)) => return end(run, finished).await,
+            Ok(Progress::Done(_) | Progress::Skipped(_)) => {}
+            Err(error) => fail(run, stage, error).await?,
+        }
+    }
+    let finished = run.finished.take().unwrap_or_else(|| ended_early(run));
+    end(run, finished).await
+}
+
+/// Finishes a run that was killed: goes on where its journal ends, forward or, if a rollback had begun, backward.
+pub async fn resume(run: &mut Run) -> Result<Finished> {
+    let record = run.journal.record();
+    if record.fact(facts::ROLLING_BACK)?.unwrap_or(false) {
+        roll_back(run).await?;
+        return end(run, Finished::done("The rollback that was interrupted is finished: the site is the old one."))
+            .await;
+    }
+    if record.state(StageName::Switch.text()).is_none() {
+        abandon(run).await?;
+        let finished = Finished::done("The run had changed nothing yet; it is cleared away.")
+            .hint("Start again with `cowhand update`.");
+        return end(run, finished).await;
+    }
+    walk(run).await
+}
+
+/// Before the first stage that changes the site, somebody agrees.
+async fn agreed(run: &mut Run, stage: &Stage) -> Result<()> {
+    let first = stage.phase == Phase::Apply && run.journal.record().state(StageName::Switch.text()).is_none();
+    if first { consent::ask(run).await } else { Ok(()) }
+}
+
+/// One stage: recorded, announced, done, recorded, announced.
+async fn step(run: &mut Run, stage: &Stage) -> Result<Progress> {
+    if run.interrupt.asked() {
+        return Err(interrupted(run));
+    }
+    let name = stage.name.text();
+    run.journal.step(name, State::Started)?;
+    announce(run, stage, StageState::Started, None);
+    let progress = act(run, stage).await;
+    match &progress {
+        Ok(Progress::Done(detail)) => announce(run, stage, StageState::Done, Some(detail)),
+        Ok(Progress::Skipped(why)) => announce(run, stage, StageState::Skipped, Some(why)),
+        Ok(Progress::End(_)) => announce(run, stage, StageState::Done, None),
+        Err(error) => announce(run, stage, StageState::Failed, Some(error.headline())),
+    }
+    let recorded = run.journal.step(name, if progress.is_ok() { State::Done } else { State::Failed });
+    // The stage's own failure says more than that it could not be written down (a full disk causes both).
+    let progress = progress?;
+    recorded.map(|()| progress)
+}
+
+/// While the site is untouched, any moment is a safe point to end at; later, only the end of a stage.
+async fn act(run: &mut Run, stage: &Stage) -> Result<Progress> {
+    if stage.phase != Phase::Prepare {
+        return (stage.act)(run).await;
+    }
+    let interrupt = run.interrupt.clone();
+    let progress = tokio::select! {
+        progress = (stage.act)(run) => Some(progress),
+        () = interrupt.wait() => None,
+    };
+    progress.unwrap_or_else(|| Err(interrupted(run)))
+}
+
+fn announce(run: &Run, stage: &Stage, state: StageState, detail: Option<&str>) {
+    let detail = detail.map(str::to_owned);
+    run.events.emit(Event::Stage { stage: stage.name.text().to_owned(), state, detail });
+}
+
+/// What a failure comes to, by the phase in which it happened. Comes back only where the run goes on all the same.
+async fn fail(run: &mut Run, stage: &Stage, error: Error) -> Result<()> {
+    let error = error.or_exit(stage.fails);
+    let exit = error.exit_code();
+    let untouched = run.journal.record().state(StageName::Switch.text()).is_none();
+    match stage.phase {
+        _ if untouched => {
+            let error = match abandon(run).await {
+                Ok(()) => error,
+                Err(second) => error.because(format!("clearing up after the run: {second}")),
+            };
+            let error = error.or_left("Nothing was changed: the site and its containers are as they were.");
+            // Where even this cannot be written down, the next run finds a preparation without an end and clears it away.
+            let _ = conclude(run, &error);
+            Err(error)
+        }
+        Phase::Prepare => Err(error),
+        Phase::Apply if exit == Some(Exit::Interrupted) => Err(error),
+        Phase::Apply if exit == Some(Exit::Unwell) => {
+            conclude(run, &error)?;
+            Err(error)
+        }
+        Phase::Apply => Err(undo(run, error).await?),
+        Phase::Clean => {
+            run.events.warn(format!("{}: {error}", stage.name.text()), error.hints().first().cloned());
+            Ok(())
+        }
+    }
+}
+
+/// The apply phase failed: back to the old site, and the error that says so.
+async fn undo(run: &mut Run, error: Error) -> Result<Error> {
+    run.events.warn(error.summary(), Some("Rolling back to the old site.".to_owned()));
+    let id = run.folder.id().to_owned();
+    let told = match roll_back(run).await {
+        Ok(()) => error
+            .exit(Exit::RolledBack)
+            .left("It was rolled back: the site is as before.")
+            .hint(format!("`cowhand show {id}` tells what happened.")),
+        Err(second) => {
+            let told = error.exit(Exit::Broken).left("Rolling back failed too: the site is between old and new.");
+            let told = told.because(format!("rolling back: {second}"));
+            let told = second.hints().iter().fold(told, Error::hint);
+            return Ok(told.hint(format!("Mend what is named above, then run `cowhand rollback {id}` again; `cowhand status` tells where the site stands.")));
+        }
+    };
+    conclude(run, &told)?;
+    Ok(told)
+}
+
+fn conclude(run: &mut Run, error: &Error) -> Result<()> {
+    let message = run.events.redactor().text(&error.summary());
+    run.journal.end(error.exit_code().unwrap_or(Exit::Unexpected), &message)
+}
+
+/// The run is over and that is no failure. What only prepared leaves nothing behind but what it fetched and pulled.
+pub(super) async fn end(run: &mut Run, mut finished: Finished) -> Result<Finished> {
+    if run.journal.record().state(StageName::Switch.text()).is_none() {
+        abandon(run).await?;
+        run.journal.end(finished.exit, &finished.message)?;
+        let folder = run.folder.clone();
+        run.store().forget(&folder)?;
+        return Ok(finished);
+    }
+    run.journal.end(finished.exit, &finished.message)?;
+    finished.run = Some(run.folder.id().to_owned());
+    Ok(finished)
+}
+
+fn ended_early(run: &Run) -> Finished {
+    match run.options.goal {
+        super::Goal::Update { until: Some(last) } => {
+            Finished::done(format!("Ended after {} as asked; nothing was changed.", last.text()))
+        }
+        super::Goal::Plan { .. } => Finished::done("This is what `cowhand update` would do; nothing was changed."),
+        super::Goal::Prefetch => {
+            Finished::done("What the next update needs is here; the running stack was not touched.")
+        }
+        super::Goal::Update { until: None } | super::Goal::Prune => Finished::done("Done."),
+    }
+}
+
+fn interrupted(run: &Run) -> Error {
+    let switched = run.journal.record().state(StageName::Switch.text()).is_some();
+    let error = Error::new("interrupted").exit(Exit::Interrupted);
+    if switched {
+        let id = run.folder.id();
+        error
+            .left("The site is between old and new.")
+            .hint("`cowhand resume` finishes the update.")
+            .hint(format!("`cowhand rollback {id}` makes the site the old one."))
+    } else {
+        error.left("Nothing was changed.")
+    }
+}

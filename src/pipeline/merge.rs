@@ -1,0 +1,116 @@
+//! Merge: the site's side and upstream's, in memory. Every conflict is offered to the plugins; what loses is named and kept.
+
+use std::sync::Arc;
+
+use super::{Progress, Run, adapt, facts};
+use crate::config::{Favor, OnLoss};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::git::blob::Blobs;
+use crate::git::merge::{Answer, Conflict, Merge, Merged, Options};
+use crate::git::switch::Switch;
+use crate::plan::MergePlan;
+use crate::plugin::Plugins;
+use crate::plugin::types::Decided;
+use crate::site::mailcow;
+
+/// The largest content that a plugin may give for one file.
+const LARGEST_ANSWER: u64 = 32 << 20;
+
+/// Computes the commits and trees of the result. Branch, index and working tree stay where they are.
+pub async fn act(run: &mut Run) -> Result<Progress> {
+    let branch = run.repo.readiness()?;
+    let theirs = facts::oid(&run.chosen()?.theirs)?;
+    let local = run.repo.local_changes(branch.head, &mailcow::before_message(&run.now), &run.now, false)?;
+    let options = Options { label: branch.upstream.label(), limit: LARGEST_ANSWER };
+    let mut merge = Merge::new(&run.repo, local.commit, theirs, options)?;
+    let (blobs, favor) = (run.repo.blobs()?, run.favor());
+    for conflict in merge.conflicts().to_vec() {
+        let (plugin, answer) = decide(run.plugins.as_mut(), &blobs, favor, &conflict).await?;
+        merge.resolve(&conflict, answer, &plugin).map_err(|error| {
+            error
+                .exit(Exit::Conflict)
+                .hint(format!("The plugin {plugin} answered this; mend it, or take it out of cowhand.toml."))
+        })?;
+    }
+    let merged = merge.finish(&mailcow::after_message(&run.now), &run.now)?;
+    let switch = Switch::plan(&run.repo, &branch, &local, &merged)?;
+    for (name, oid) in switch.objects() {
+        run.repo.hold(run.folder.id(), &name, oid)?;
+    }
+    run.journal.set(facts::LOCAL, &local)?;
+    run.journal.set(facts::MERGED, &merged)?;
+    run.journal.set(facts::SWITCH, &switch)?;
+    let found = describe(&merged);
+    run.plan.merge = Some(in_plan(merged));
+    run.save_plan()?;
+    as_reviewed(run)?;
+    nothing_lost(run)?;
+    Ok(Progress::Done(found))
+}
+
+/// Offers a conflict to the resolvers, in their order: the first that does not pass decides.
+async fn decide(
+    plugins: Option<&mut Plugins>,
+    blobs: &Blobs,
+    favor: Favor,
+    conflict: &Conflict,
+) -> Result<(String, Answer)> {
+    let plugins = plugins.ok_or_else(|| Error::new("no plugins are loaded"))?;
+    let asked = adapt::conflict(conflict, favor);
+    let needs_a_person = |what: String| Error::new(what).exit(Exit::Conflict);
+    match plugins.resolve(&asked, Arc::new(adapt::Sides::of(conflict, blobs.clone()))).await? {
+        Decided::By { plugin, answer } => Ok((plugin, adapt::answer(answer)?)),
+        Decided::Undecided => Err(needs_a_person(format!("no plugin decided the conflict in {}", conflict.path))
+            .hint("The stock plugin stock-conflicts decides every conflict; name it last in cowhand.toml.")),
+        Decided::Stop { plugin, reason } => {
+            Err(needs_a_person(format!("{plugin} stopped the update at {}: {reason}", conflict.path)))
+        }
+    }
+}
+
+fn describe(merged: &Merged) -> String {
+    match (merged.decisions.len(), merged.losses.len()) {
+        (0, 0) => "clean; nothing of the site's is lost".to_owned(),
+        (0, losses) => format!("clean, but {losses} files lose something"),
+        (conflicts, 0) => format!("{conflicts} conflicts decided; nothing of the site's is lost"),
+        (conflicts, losses) => format!("{conflicts} conflicts decided; {losses} files lose something"),
+    }
+}
+
+fn in_plan(merged: Merged) -> MergePlan {
+    MergePlan {
+        base: merged.base.to_string(),
+        ours: merged.ours.to_string(),
+        theirs: merged.theirs.to_string(),
+        tree: merged.tree.to_string(),
+        conflicts: merged.decisions,
+        losses: merged.losses,
+    }
+}
+
+/// `--expect-tree`: only what was reviewed is applied.
+fn as_reviewed(run: &Run) -> Result<()> {
+    let tree = run.plan.merge.as_ref().map(|merge| merge.tree.as_str());
+    match run.options.expect_tree.as_deref() {
+        Some(expected) if tree != Some(expected) => Err(Error::new(format!(
+            "the merge's result is tree {}, not the expected {expected}",
+            tree.unwrap_or("unknown")
+        ))
+        .exit(Exit::Conflict)
+        .hint("The site or upstream has changed since that plan; look at `cowhand plan` again.")),
+        _ => Ok(()),
+    }
+}
+
+/// `on-loss = "stop"`: what the site wrote is not dropped by itself.
+fn nothing_lost(run: &Run) -> Result<()> {
+    let losses = run.plan.merge.iter().flat_map(|merge| &merge.losses);
+    let paths: Vec<String> = losses.map(|loss| loss.path.to_string()).collect();
+    if run.site.config().merge.on_loss == OnLoss::Report || !run.options.goal.applies() || paths.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(format!("the merge would drop what the site wrote in {}", paths.join(", ")))
+        .exit(Exit::Conflict)
+        .hint("`cowhand plan` shows the lines; a conflict resolver can keep them, or `[merge] on-loss = \"report\"` lets them go."))
+}

@@ -1,0 +1,251 @@
+//! The product at a glance: the stages of an update, in their fixed order, and the two ways through them.
+//!
+//! A stage has what it needs, what it does, how it is undone, and nothing else. Until `switch` begins the site is untouched; from then on a
+//! failure, or a kill, ends in the old site or the new one.
+
+mod adapt;
+mod backward;
+mod consent;
+mod facts;
+mod fetch;
+mod forward;
+mod merge;
+mod preflight;
+mod prune;
+mod pull;
+mod report;
+mod run;
+mod scratch;
+mod snapshot;
+mod standing;
+mod start;
+mod switch;
+mod validate;
+mod verify;
+
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+
+pub use backward::go_back;
+pub use forward::{resume, walk};
+pub use preflight::plugin_options;
+pub use prune::{candidates as prune_candidates, remove as prune_remove};
+pub use run::{Company, Finished, Goal, Options, Run};
+pub use standing::{Observed, Standing, last_stage, observe, standing, unfinished};
+
+use crate::error::Result;
+use crate::exit::Exit;
+use Need::{Engine, Network, Root};
+use Phase::{Apply, Clean, Prepare};
+
+/// The pipeline. Observers see every event of it, the last one with the outcome.
+pub const STAGES: [Stage; 11] = [
+    Stage {
+        name: StageName::Preflight,
+        phase: Prepare,
+        needs: &[],
+        fails: Exit::Refused,
+        act: |run| Box::pin(preflight::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Snapshot,
+        phase: Prepare,
+        needs: &[],
+        fails: Exit::Prepare,
+        act: |run| Box::pin(snapshot::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Fetch,
+        phase: Prepare,
+        needs: &[Network],
+        fails: Exit::Prepare,
+        act: |run| Box::pin(fetch::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Merge,
+        phase: Prepare,
+        needs: &[],
+        fails: Exit::Conflict,
+        act: |run| Box::pin(merge::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Validate,
+        phase: Prepare,
+        needs: &[Engine],
+        fails: Exit::Prepare,
+        act: |run| Box::pin(validate::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Pull,
+        phase: Prepare,
+        needs: &[Engine, Network],
+        fails: Exit::Prepare,
+        act: |run| Box::pin(pull::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Switch,
+        phase: Apply,
+        needs: &[Root],
+        fails: Exit::RolledBack,
+        act: |run| Box::pin(async { switch::act(run) }),
+        undo: Undo::With(|run| Box::pin(async { switch::undo(run) })),
+    },
+    Stage {
+        name: StageName::Start,
+        phase: Apply,
+        needs: &[Root, Engine],
+        fails: Exit::RolledBack,
+        act: |run| Box::pin(start::act(run)),
+        undo: Undo::With(|run| Box::pin(start::undo(run))),
+    },
+    Stage {
+        name: StageName::Verify,
+        phase: Apply,
+        needs: &[Engine],
+        fails: Exit::RolledBack,
+        act: |run| Box::pin(verify::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Prune,
+        phase: Clean,
+        needs: &[Engine],
+        fails: Exit::Done,
+        act: |run| Box::pin(prune::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Report,
+        phase: Clean,
+        needs: &[],
+        fails: Exit::Done,
+        act: |run| Box::pin(report::act(run)),
+        undo: Undo::Nothing,
+    },
+];
+
+/// One step of the pipeline.
+pub struct Stage {
+    /// Its name.
+    pub name: StageName,
+    /// Where it belongs.
+    pub phase: Phase,
+    /// What it cannot do without.
+    pub needs: &'static [Need],
+    /// The exit code of its failures, where the failure itself does not know better.
+    pub fails: Exit,
+    /// What it does. Doing it twice does no more than doing it once.
+    pub act: Act,
+    /// How it is undone.
+    pub undo: Undo,
+}
+
+/// What a stage does, or how it is undone.
+pub type Act = for<'r> fn(&'r mut Run) -> Pin<Box<dyn Future<Output = Result<Progress>> + 'r>>;
+
+/// How a stage is undone.
+pub enum Undo {
+    /// It leaves nothing behind that is not the run's own.
+    Nothing,
+    /// By this, which may be repeated, also after a kill in its middle.
+    With(Act),
+}
+
+/// What a stage came to.
+pub enum Progress {
+    /// It did its work; a line for people.
+    Done(String),
+    /// There was nothing for it to do; why.
+    Skipped(String),
+    /// The run is over, and that is no failure.
+    End(Finished),
+}
+
+/// The phases of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Everything that can fail; the site is untouched.
+    Prepare,
+    /// The site becomes the new one.
+    Apply,
+    /// What nobody needs any more goes.
+    Clean,
+}
+
+/// What a stage cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The engine and compose.
+    Engine,
+    /// Upstream or a registry.
+    Network,
+    /// The rights to change the site.
+    Root,
+}
+
+/// The stages' names, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it; the README's table explains each")]
+pub enum StageName {
+    Preflight,
+    Snapshot,
+    Fetch,
+    Merge,
+    Validate,
+    Pull,
+    #[value(skip)]
+    Switch,
+    #[value(skip)]
+    Start,
+    #[value(skip)]
+    Verify,
+    #[value(skip)]
+    Prune,
+    #[value(skip)]
+    Report,
+}
+
+impl StageName {
+    /// The name as it stands in events, journals and on the command line.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Snapshot => "snapshot",
+            Self::Fetch => "fetch",
+            Self::Merge => "merge",
+            Self::Validate => "validate",
+            Self::Pull => "pull",
+            Self::Switch => "switch",
+            Self::Start => "start",
+            Self::Verify => "verify",
+            Self::Prune => "prune",
+            Self::Report => "report",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stages_stand_in_the_order_of_their_names_and_phases() {
+        assert!(STAGES.is_sorted_by(|a, b| a.name < b.name && a.phase <= b.phase));
+    }
+
+    #[test]
+    fn whatever_changes_the_site_can_be_undone() {
+        for stage in &STAGES {
+            let changes = stage.needs.contains(&Need::Root);
+            assert_eq!(matches!(stage.undo, Undo::With(_)), changes, "{}", stage.name.text());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Preflight: everything that can be known to be wrong is found here, while it costs nothing.
+
+use std::sync::Arc;
+
+use super::facts::{self, Before};
+use super::{Goal, Need, Progress, Run, STAGES, Standing, adapt};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::exit::Exit;
+use crate::plugin::{self, Cache, Plugins};
+use crate::site::{Site, mailcow, store};
+use crate::stack::disk::{self, Space};
+
+/// Below this a site's file system has no room for a merge and its copies.
+const FREE_FOR_SITE: u64 = 256 << 20;
+/// Below this the engine's file system has no room for images. Field notes: a disk full half-way leaves a database that does not start.
+const FREE_FOR_IMAGES: u64 = 1 << 30;
+
+/// Looks, and refuses with what to do about it.
+pub async fn act(run: &mut Run) -> Result<Progress> {
+    rights(run)?;
+    no_unfinished_run(run)?;
+    let branch = run.repo.readiness()?;
+    let before =
+        Before { branch: branch.name.clone(), head: branch.head.to_string(), upstream: branch.upstream.label() };
+    run.journal.set(facts::BEFORE, &before)?;
+    store::exclude(run.repo.common_folder())?;
+    hostname(run);
+    let root = run.site.root();
+    room(&Space { free: disk::free(root)?, path: root.to_owned() }, FREE_FOR_SITE, "the site")?;
+    let mut found = format!("{} at {:.10}", branch.name, before.head);
+    if needs(run.options.goal, Need::Engine) {
+        let stack = run.stack().await?;
+        found = format!("{found}, engine {}, compose {}", stack.engine.version(), stack.compose.version());
+        if let Some(space) = disk::space(&stack.engine).await? {
+            room(&space, FREE_FOR_IMAGES, "the engine's images")?;
+        }
+    }
+    load_plugins(run).await?;
+    Ok(Progress::Done(found))
+}
+
+/// Whether a stage on the way to this goal cannot do without this.
+pub fn needs(goal: Goal, need: Need) -> bool {
+    STAGES.iter().any(|stage| goal.includes(stage) && stage.needs.contains(&need))
+}
+
+fn rights(run: &Run) -> Result<()> {
+    if needs(run.options.goal, Need::Root) && !rustix::process::geteuid().is_root() {
+        return Err(Error::new("updating a site needs root's rights: its files belong to several users")
+            .hint("Run it again with sudo."));
+    }
+    Ok(())
+}
+
+fn no_unfinished_run(run: &Run) -> Result<()> {
+    match super::standing(&run.site)? {
+        Standing::Between(record) if record.id != run.folder.id() => {
+            Err(Error::new(format!("run {} is unfinished", record.id))
+                .exit(Exit::Unfinished)
+                .hint("`cowhand resume` finishes that update.")
+                .hint(format!("`cowhand rollback {}` makes the site the old one.", record.id)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn hostname(run: &Run) {
+    let hostname = run.site.conf().get("MAILCOW_HOSTNAME").unwrap_or_default();
+    if let Some(problem) = mailcow::hostname_problem(hostname) {
+        run.events.warn(
+            problem,
+            Some("Set it in mailcow.conf to the full name under which the server is reached.".to_owned()),
+        );
+    }
+}
+
+fn room(space: &Space, floor: u64, whose: &str) -> Result<()> {
+    if space.free >= floor {
+        return Ok(());
+    }
+    let size = |bytes| bytesize::ByteSize::b(bytes).to_string();
+    let (folder, free) = (space.path.display(), size(space.free));
+    Err(Error::new(format!("there is too little free space for {whose} in {folder}: {free}"))
+        .hint(format!("Make room until at least {} are free; `cowhand prune` removes superseded images.", size(floor))))
+}
+
+/// A plugin that cannot be used is found now, not half-way.
+pub async fn load_plugins(run: &mut Run) -> Result<()> {
+    let offline = matches!(run.options.goal, Goal::Plan { .. });
+    let options = plugin_options(&run.site, &run.events, offline);
+    let mut plugins = Plugins::load(&run.site.config().plugin, &options).await?;
+    if !offline && let Some(observers) = plugins.observe() {
+        run.events.add(observers);
+    }
+    run.plugins = Some(plugins);
+    Ok(())
+}
+
+/// How a site's plugins are loaded.
+pub fn plugin_options(site: &Site, events: &Events, offline: bool) -> plugin::Options {
+    plugin::Options {
+        site: site.root().to_owned(),
+        cache: Cache::of_the_platform(),
+        offline,
+        events: events.clone(),
+        text_merge: Arc::new(adapt::Texts),
+    }
+}

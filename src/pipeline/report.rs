@@ -1,0 +1,46 @@
+//! Report: the outcome, and old runs thinned.
+
+use super::run::Finished;
+use super::{Progress, Run};
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::site::journal::Record;
+
+/// So many runs keep their copies. The newest that ended well always does.
+const RUNS_KEPT: usize = 10;
+
+/// Says what came of the run, and lets go of runs that nobody will go back to.
+pub async fn act(run: &mut Run) -> Result<Progress> {
+    let thinned = thin(run).await?;
+    let version = run.chosen()?.theirs;
+    let finished = if run.options.skip_start {
+        Finished::done(format!("The files are the new ones ({version:.10}); nothing was started."))
+            .hint("Start the new stack with `docker compose up -d --remove-orphans`.")
+    } else {
+        Finished::done(format!("The site is up to date ({version:.10})."))
+    };
+    let id = run.folder.id();
+    run.finished =
+        Some(finished.hint(format!("`cowhand show {id}` tells what happened; `cowhand rollback {id}` takes it back.")));
+    Ok(if thinned == 0 {
+        Progress::Skipped("no old runs to clear away".to_owned())
+    } else {
+        Progress::Done(format!("{thinned} old runs cleared away"))
+    })
+}
+
+async fn thin(run: &mut Run) -> Result<usize> {
+    let runs = run.store().runs()?;
+    let well = |record: &&Record| record.ended.as_ref().is_some_and(|ended| ended.exit == Exit::Done);
+    let last_good = runs.iter().rev().find(well).map(|record| record.id.clone());
+    let old = runs.len().saturating_sub(RUNS_KEPT);
+    let mut thinned = 0;
+    let goes = |record: &&Record| Some(&record.id) != last_good.as_ref();
+    for record in runs.iter().take(old).filter(goes) {
+        super::backward::let_go(run, record).await?;
+        let folder = run.store().run(&record.id)?;
+        run.store().forget(&folder)?;
+        thinned += 1;
+    }
+    Ok(thinned)
+}

@@ -1,0 +1,325 @@
+//! What the stages share: the site, its tools, the plan so far, the journal.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::ZonedDateTime;
+use serde::{Deserialize, Serialize};
+
+use super::facts::{self, Chosen, Install};
+use super::{Stage, StageName};
+use crate::config::Favor;
+use crate::error::{Context, Error, Result};
+use crate::event::{Event, Events};
+use crate::exit::Exit;
+use crate::files;
+use crate::git::Repo;
+use crate::interrupt::Interrupt;
+use crate::person::Person;
+use crate::plan::{Plan, PlannedFile};
+use crate::plugin::{HandedFile, Plugins};
+use crate::report::RunLog;
+use crate::site::journal::Journal;
+use crate::site::lock::Lock;
+use crate::site::store::{RunFolder, Store};
+use crate::site::{Site, keep};
+use crate::stack::{Compose, Engine};
+
+/// How a run ended without failing.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The exit code.
+    pub exit: Exit,
+    /// In a sentence.
+    pub message: String,
+    /// What to do next.
+    pub hints: Vec<String>,
+    /// The run, where there was one.
+    pub run: Option<String>,
+}
+
+impl Finished {
+    /// All went well.
+    pub fn done(message: impl Into<String>) -> Self {
+        Self::with(Exit::Done, message)
+    }
+
+    /// It ended with this code.
+    pub fn with(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hints: Vec::new(), run: None }
+    }
+
+    /// Adds something to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+/// How far a run goes, and what it may touch on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// The whole pipeline, or the prepare phase up to a stage.
+    Update {
+        /// The last stage.
+        until: Option<StageName>,
+    },
+    /// The prepare phase without keeping or pulling anything, plugins offline.
+    Plan {
+        /// The last stage.
+        until: Option<StageName>,
+    },
+    /// The prepare phase, so that the next update finds everything here.
+    Prefetch,
+    /// Only the clean phase: no stage before it.
+    Prune,
+}
+
+impl Goal {
+    /// Whether this stage is on the way.
+    pub fn includes(self, stage: &Stage) -> bool {
+        match self {
+            Self::Update { until } => until.is_none_or(|last| stage.name <= last),
+            Self::Plan { until } => stage.name <= until.unwrap_or(StageName::Pull) && stage.name != StageName::Snapshot,
+            Self::Prefetch => stage.name <= StageName::Pull && stage.name != StageName::Snapshot,
+            Self::Prune => false,
+        }
+    }
+
+    /// Whether "not now" keeps the run from going on: what only looks or fetches ahead need not wait for a maintenance window.
+    pub fn waits(self) -> bool {
+        matches!(self, Self::Update { .. })
+    }
+
+    /// Whether the run means to change the site.
+    pub fn applies(self) -> bool {
+        self == Self::Update { until: None }
+    }
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// How far.
+    pub goal: Goal,
+    /// Whose side wins, where the command line says so.
+    pub favor: Option<Favor>,
+    /// Apply only this tree.
+    pub expect_tree: Option<String>,
+    /// Start nothing.
+    pub skip_start: bool,
+    /// Wait for the lock.
+    pub wait: bool,
+}
+
+impl Options {
+    /// Nothing but a goal.
+    pub fn new(goal: Goal) -> Self {
+        Self { goal, favor: None, expect_tree: None, skip_start: false, wait: false }
+    }
+}
+
+/// Who takes part in a run besides the site.
+#[derive(Clone)]
+pub struct Company {
+    /// Where to tell what happens.
+    pub events: Events,
+    /// Who is asked.
+    pub person: Person,
+    /// Whether somebody wants this to end.
+    pub interrupt: Interrupt,
+}
+
+/// The engine and compose.
+pub struct Stack {
+    /// What only compose knows.
+    pub compose: Compose,
+    /// Everything else.
+    pub engine: Engine,
+}
+
+/// One attempt to update, under way.
+pub struct Run {
+    /// The site.
+    pub site: Site,
+    /// Its git side.
+    pub repo: Repo,
+    /// What was asked for.
+    pub options: Options,
+    /// Where to tell what happens.
+    pub events: Events,
+    /// Who is asked.
+    pub person: Person,
+    /// Whether somebody wants this to end.
+    pub interrupt: Interrupt,
+    /// When the run began, in the site's time zone.
+    pub now: ZonedDateTime,
+    /// Where the run keeps what it must.
+    pub folder: RunFolder,
+    /// What was done.
+    pub journal: Journal,
+    /// What is to be done.
+    pub plan: Plan,
+    /// Who is asked at the hooks, once loaded.
+    pub plugins: Option<Plugins>,
+    /// What the run came to, once it is known.
+    pub finished: Option<Finished>,
+    store: Store,
+    stack: Option<Stack>,
+    lock: Option<Lock>,
+}
+
+impl Run {
+    /// Begins a run on a site: takes the lock where the run may change something, and begins the journal.
+    pub fn begin(site: Site, options: Options, company: Company, command: &str) -> Result<Self> {
+        let repo = open(&site)?;
+        let store = Store::of(repo.git_folder());
+        store.create().map_err(|error| not_ours(&error, &site))?;
+        let lock =
+            (!matches!(options.goal, Goal::Plan { .. })).then(|| lock(&store, command, options.wait)).transpose()?;
+        let (folder, journal) = begin(&store, command, &options).map_err(|error| {
+            error.or_exit(Exit::Prepare).or_left("Nothing was changed: the site and its containers are as they were.")
+        })?;
+        Self::with(site, repo, options, company, store, folder, journal, lock)
+    }
+
+    /// Goes on with a run that was begun before.
+    pub fn reopen(site: Site, id: &str, company: Company, command: &str) -> Result<Self> {
+        let repo = open(&site)?;
+        let store = Store::of(repo.git_folder());
+        let lock = Some(lock(&store, command, false)?);
+        let folder = store.run(id)?;
+        let mut journal = Journal::open(&folder.journal())?;
+        let options = journal.record().need(facts::OPTIONS)?;
+        journal.reopen()?;
+        Self::with(site, repo, options, company, store, folder, journal, lock)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one value, put together in one place")]
+    fn with(
+        site: Site,
+        repo: Repo,
+        options: Options,
+        company: Company,
+        store: Store,
+        folder: RunFolder,
+        journal: Journal,
+        lock: Option<Lock>,
+    ) -> Result<Self> {
+        let Company { events, person, interrupt } = company;
+        events.add(Box::new(RunLog::open(&folder.events())?));
+        let plan = journal.record().fact(facts::PLAN)?.unwrap_or_default();
+        let now = journal.record().started.to_zoned_datetime(jiff::tz::TimeZone::system());
+        Ok(Self {
+            site,
+            repo,
+            options,
+            events,
+            person,
+            interrupt,
+            now,
+            folder,
+            journal,
+            plan,
+            plugins: None,
+            finished: None,
+            store,
+            stack: None,
+            lock,
+        })
+    }
+
+    /// Whose side wins: what the command line says, else `cowhand.toml`.
+    pub fn favor(&self) -> Favor {
+        self.options.favor.unwrap_or(self.site.config().merge.favor)
+    }
+
+    /// The runs of the site.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether this run holds the site's lock.
+    pub fn locked(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// The engine and compose, connected at the first use.
+    pub async fn stack(&mut self) -> Result<&Stack> {
+        if self.stack.is_none() {
+            let engine = Engine::connect().await?;
+            let compose = Compose::detect(engine.endpoint()).await?;
+            self.stack = Some(Stack { compose, engine });
+        }
+        self.stack.as_ref().ok_or_else(|| Error::new("the engine is gone"))
+    }
+
+    /// Writes the plan down, for whoever goes on with this run.
+    pub fn save_plan(&mut self) -> Result<()> {
+        self.journal.set(facts::PLAN, &self.plan)
+    }
+
+    /// What the prepare phase chose to merge.
+    pub fn chosen(&self) -> Result<Chosen> {
+        self.journal.record().need(facts::CHOSEN)
+    }
+
+    /// Where the content of files lies that plugins gave.
+    pub fn installs_folder(&self) -> PathBuf {
+        self.folder.path().join("install")
+    }
+
+    /// The files that plugins gave so far.
+    pub fn installs(&self) -> Result<Vec<Install>> {
+        Ok(self.journal.record().fact(facts::INSTALL)?.unwrap_or_default())
+    }
+
+    /// Keeps files that plugins gave until the switch installs them, and a copy of what each will replace. The last one for a path counts.
+    pub fn take_installs(&mut self, given: Vec<HandedFile>) -> Result<()> {
+        let mut installs = self.installs()?;
+        files::private_folder(&self.installs_folder())?;
+        for file in given {
+            let content = installs.len().to_string();
+            files::write(&self.installs_folder().join(&content), &file.content, 0o600)?;
+            keep::copy(self.site.root(), file.path.as_path(), &self.folder.kept())?;
+            installs.retain(|install: &Install| install.path != file.path);
+            installs.push(Install { path: file.path, mode: file.mode, plugin: file.plugin, content });
+        }
+        self.plan.files =
+            installs.iter().map(|file| PlannedFile { path: file.path.clone(), plugin: file.plugin.clone() }).collect();
+        self.journal.set(facts::INSTALL, &installs)
+    }
+
+    /// Tells the observers the outcome, and gives them a moment to pass it on.
+    pub async fn finish_observers(&mut self, outcome: &Event) {
+        const DEADLINE: Duration = Duration::from_secs(15);
+        if let Some(plugins) = &mut self.plugins {
+            plugins.finish_observers(outcome, DEADLINE).await;
+        }
+    }
+}
+
+fn open(site: &Site) -> Result<Repo> {
+    Repo::open(site.root()).map_err(|error| error.or_exit(Exit::Refused).or_left("Nothing was changed."))
+}
+
+fn begin(store: &Store, command: &str, options: &Options) -> Result<(RunFolder, Journal)> {
+    let folder = store.new_run()?;
+    let mut journal = folder.begin(command)?;
+    journal.set(facts::OPTIONS, options)?;
+    Ok((folder, journal))
+}
+
+fn lock(store: &Store, command: &str, wait: bool) -> Result<Lock> {
+    if wait { Lock::wait(&store.lock(), command) } else { Lock::take(&store.lock(), command) }
+}
+
+fn not_ours(error: &Error, site: &Site) -> Error {
+    let root = site.root().display();
+    Err::<(), _>(error)
+        .what_with(|| format!("could not write below {root}"))
+        .map_err(|error| error.exit(Exit::Refused).left("Nothing was changed.").hint("Run cowhand as root."))
+        .err()
+        .unwrap_or_else(|| error.clone())
+}

@@ -1,0 +1,81 @@
+//! Validate: the merged stack resolves, keeps its names, finds what it mounts; and what it takes to get there is known.
+
+use std::path::Path;
+
+use super::scratch::{self, Resolutions};
+use super::{Progress, Run, facts};
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::git::merge::Merged;
+use crate::path::SitePath;
+use crate::site::mailcow;
+use crate::stack::change::Action;
+use crate::stack::changes::{self, Changes, Situation};
+use crate::stack::{images, validate};
+
+/// Resolves old and new, refuses what cannot work, and computes the change set.
+pub async fn act(run: &mut Run) -> Result<Progress> {
+    scratch::prepare(run).await?;
+    let resolved = scratch::resolve(run).await?;
+    refuse_problems(run, &resolved).await?;
+    let events = run.events.clone();
+    let stack = run.stack().await?;
+    let containers = stack.engine.containers(&resolved.old.project).await?;
+    run.plan.images = images::plan(&stack.engine, &resolved.new, &containers, false, &events).await?;
+    decide(run, &resolved).await?;
+    Ok(Progress::Done(describe(run)))
+}
+
+/// What cannot work is refused while the old stack serves mail.
+async fn refuse_problems(run: &mut Run, resolved: &Resolutions) -> Result<()> {
+    let (old, new) = (scratch::on_disk(run), scratch::new_stack(run));
+    let merged: Merged = run.journal.record().need(facts::MERGED)?;
+    let (root, repo) = (run.site.root().to_owned(), &run.repo);
+    let in_merge = |path: &Path| {
+        let inside = path.strip_prefix(&root).ok();
+        inside.is_some_and(|path| repo.has_path(merged.tree, &SitePath::from(path)).unwrap_or(false))
+    };
+    let mut problems = validate::problems(&resolved.old, &resolved.new, &|path| path.exists() || in_merge(path));
+    let stack = run.stack().await?;
+    problems.extend(validate::left_over(&stack.compose, &old, &new, &resolved.new).await?);
+    problems.extend(validate::ports(&stack.engine, &resolved.new).await?);
+    validate::refusal(problems).map_or(Ok(()), |error| Err(error.exit(Exit::Prepare)))
+}
+
+/// What is done with each service, with all that is known by now: called again when a plugin has given files.
+pub async fn decide(run: &mut Run, resolved: &Resolutions) -> Result<()> {
+    let changed = changed_paths(run)?;
+    let root = run.site.root().to_owned();
+    let images = run.plan.images.clone();
+    let stack = run.stack().await?;
+    let containers = stack.engine.containers(&resolved.old.project).await?;
+    let Changes { services, down } = changes::compute(&Situation {
+        old: &resolved.old,
+        new: &resolved.new,
+        containers: &containers,
+        images: &images,
+        changed_paths: &changed,
+        site_root: &root,
+        read_live: mailcow::READ_LIVE,
+    });
+    run.plan.services = services;
+    run.plan.down = down;
+    run.save_plan()
+}
+
+/// Every path of the site that will differ: by the merge, by a plugin, by a migration.
+fn changed_paths(run: &Run) -> Result<Vec<SitePath>> {
+    let merged: Merged = run.journal.record().need(facts::MERGED)?;
+    let from = run.repo.tree_of(merged.ours)?;
+    let merge = run.repo.changed_paths(from, merged.tree)?.into_iter().map(|(path, _)| path);
+    let installs = run.installs()?.into_iter().map(|file| file.path);
+    Ok(merge.chain(merged.kept.into_iter().map(|kept| kept.path)).chain(installs).collect())
+}
+
+fn describe(run: &Run) -> String {
+    let change = run.plan.services.iter().filter(|service| service.action != Action::Keep).count();
+    let stay = run.plan.services.len() - change;
+    let pull = run.plan.images.iter().filter(|image| image.pull).count();
+    let down = if run.plan.down.is_empty() { "" } else { "; a network changes, so the whole stack stops first" };
+    format!("{change} services change, {stay} stay as they are; {pull} images to pull{down}")
+}
