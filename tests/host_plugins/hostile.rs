@@ -1,0 +1,115 @@
+//! Plugins that misbehave: each is contained, told apart, and the next one works.
+
+use cowhand::exit::Exit;
+use cowhand::plugin::receipt::Class;
+use cowhand::plugin::types::PreMergeVerdict;
+
+use crate::kit::{Site, update};
+
+/// A probe that does this at pre-merge, with little time, and one after it that behaves.
+fn two(does: &str) -> String {
+    format!(
+        "[[plugin]]\nname = \"bad\"\nPROBE\non-failure = \"warn\"\nconfig.pre-merge = \"{does}\"\n\
+         grant.time = \"300ms\"\n\
+         [[plugin]]\nname = \"good\"\nPROBE\n"
+    )
+}
+
+/// Runs the two at pre-merge: how the first failed. The run goes on as the site wants it, and the second works.
+async fn failing(does: &str) -> (Class, String) {
+    let site = Site::new();
+    let mut plugins = site.load(&two(does)).await.unwrap();
+    for _ in 0..2 {
+        let verdict = plugins.pre_merge(&update()).await.unwrap();
+        assert_eq!(verdict, PreMergeVerdict::Proceed { to: None, files: Vec::new() });
+        assert_eq!(site.receipt("good").answer.as_deref(), Some("proceed"));
+    }
+    site.failure("bad")
+}
+
+#[tokio::test]
+async fn a_panic_is_a_trap_and_its_words_are_kept() {
+    let (class, message) = failing("trap").await;
+    assert_eq!(class, Class::Trap);
+    assert!(message.contains("the probe panics"), "{message}");
+}
+
+#[tokio::test]
+async fn a_loop_is_cut() {
+    let (class, message) = failing("loop").await;
+    assert_eq!((class, message.as_str()), (Class::TimeOut, "it did not answer within its limit of 300ms"));
+}
+
+#[tokio::test]
+async fn waiting_in_the_host_is_cut() {
+    assert_eq!(failing("sleep").await.0, Class::TimeOut);
+}
+
+#[tokio::test]
+async fn memory_has_a_limit() {
+    let (class, message) = failing("memory").await;
+    assert_eq!(class, Class::Limit);
+    assert!(message.contains("more memory than its limit of 64.0 MiB"), "{message}");
+}
+
+#[tokio::test]
+async fn the_log_has_a_limit() {
+    let (class, message) = failing("log").await;
+    assert_eq!(class, Class::Limit);
+    assert!(message.contains("1000 lines"), "{message}");
+}
+
+#[tokio::test]
+async fn handles_have_a_limit() {
+    let (class, message) = failing("handles").await;
+    assert_eq!(class, Class::Limit);
+    assert!(message.contains("handles"), "{message}");
+}
+
+#[tokio::test]
+async fn the_stack_has_a_limit() {
+    assert_eq!(failing("stack").await.0, Class::Limit);
+}
+
+#[tokio::test]
+async fn what_is_handed_over_has_a_limit() {
+    let site = Site::new();
+    let toml = "[[plugin]]\nname = \"bad\"\nPROBE\nconfig.pre-merge = \"huge -\"\ngrant.memory = \"500MiB\"\n";
+    let mut plugins = site.load(toml).await.unwrap();
+    let error = plugins.pre_merge(&update()).await.unwrap_err();
+    assert_eq!(error.exit_code(), Some(Exit::Declined));
+    let (class, message) = site.failure("bad");
+    assert_eq!(class, Class::Limit, "{message}");
+    assert!(message.contains("64.0 MiB at once"), "{message}");
+}
+
+#[tokio::test]
+async fn a_random_flood_and_an_exit_are_traps() {
+    let (class, message) = failing("random").await;
+    assert_eq!(class, Class::Trap, "{message}");
+    let (class, message) = failing("exit").await;
+    assert_eq!(class, Class::Trap);
+    assert!(message.contains("exited with"), "{message}");
+}
+
+#[tokio::test]
+async fn an_error_is_told_in_the_plugin_s_own_words() {
+    assert_eq!(failing("error disk on fire").await, (Class::Error, "disk on fire".to_owned()));
+}
+
+#[tokio::test]
+async fn answers_that_make_no_sense() {
+    for does in ["to 0000", "file 644 data/assets/ssl/../x", "file 4755 data/assets/ssl/x", "file 644 data/conf/x"] {
+        assert_eq!(failing(does).await.0, Class::BadOutput, "{does}");
+    }
+}
+
+#[tokio::test]
+async fn by_default_a_failure_stops_and_says_how_to_go_on() {
+    let site = Site::new();
+    let mut plugins = site.load("[[plugin]]\nname = \"bad\"\nPROBE\nconfig.pre-merge = \"trap\"\n").await.unwrap();
+    let error = plugins.pre_merge(&update()).await.unwrap_err();
+    assert_eq!(error.headline(), "the plugin `bad` failed at pre-merge (trap)");
+    assert_eq!(error.exit_code(), Some(Exit::Declined));
+    assert!(error.hints().iter().any(|hint| hint.contains("on-failure")), "{:?}", error.hints());
+}

@@ -1,0 +1,145 @@
+//! A probe: a real component that does at each hook what its configuration says; and a site to load it in.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use cowhand::error::Result;
+use cowhand::event::{Event, Events, Sink};
+use cowhand::plugin::receipt::{Class, Receipt};
+use cowhand::plugin::spec::Spec;
+use cowhand::plugin::types::{End, Favor, Hunk, PreMerge, TextMerge};
+use cowhand::plugin::{Cache, Options, Plugins};
+
+/// The probe's component, built once, in a folder of its own below the crate's: cargo holds a lock on that one.
+pub fn probe() -> &'static Path {
+    static PROBE: OnceLock<PathBuf> = OnceLock::new();
+    PROBE.get_or_init(|| {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins");
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("test-plugins");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(workspace).args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-wasip2"]);
+        assert!(cargo.env("CARGO_TARGET_DIR", &target).status().unwrap().success(), "the probe could not be built");
+        target.join("wasm32-wasip2/release/probe.wasm")
+    })
+}
+
+/// The folder of compiled components that all tests share.
+fn cache() -> Cache {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    Cache::at(FOLDER.get_or_init(|| tempfile::tempdir().unwrap()).path().join("cowhand"))
+}
+
+/// A folder that is enough of a site for plugins, and what was told.
+pub struct Site {
+    pub folder: tempfile::TempDir,
+    pub events: Events,
+    pub told: Arc<Mutex<Vec<Event>>>,
+    pub offline: bool,
+    pub cache: Cache,
+}
+
+struct Told(Arc<Mutex<Vec<Event>>>);
+
+impl Sink for Told {
+    fn event(&mut self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Site {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for inner in [".git", "data/assets/ssl"] {
+            std::fs::create_dir_all(folder.path().join(inner)).unwrap();
+        }
+        std::fs::write(folder.path().join("mailcow.conf"), "DBPASS=hunter22\n").unwrap();
+        let (events, told) = (Events::default(), Arc::default());
+        events.add(Box::new(Told(Arc::clone(&told))));
+        Self { folder, events, told, offline: false, cache: cache() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Loads plugins: `toml` as it stands in `cowhand.toml`, with `PROBE` for the probe as its source.
+    pub async fn load(&self, toml: &str) -> Result<Plugins> {
+        #[derive(serde::Deserialize)]
+        struct Tables {
+            plugin: Vec<Spec>,
+        }
+        let toml = toml.replace("\nPROBE\n", &format!("\nsource = \"{}\"\n", probe().display()));
+        let specs = toml::from_str::<Tables>(&toml).unwrap().plugin;
+        let options = Options {
+            site: self.path().to_owned(),
+            cache: Some(self.cache.clone()),
+            offline: self.offline,
+            events: self.events.clone(),
+            text_merge: Arc::new(Concat),
+        };
+        Plugins::load(&specs, &options).await
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.told.lock().unwrap().clone()
+    }
+
+    pub fn receipts(&self) -> Vec<Receipt> {
+        let receipt = |event| match event {
+            Event::Plugin(receipt) => Some(*receipt),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(receipt).collect()
+    }
+
+    /// The receipt of the last call to this plugin.
+    pub fn receipt(&self, plugin: &str) -> Receipt {
+        self.receipts().into_iter().rfind(|receipt| receipt.plugin == plugin).unwrap()
+    }
+
+    /// How the last call to this plugin failed.
+    pub fn failure(&self, plugin: &str) -> (Class, String) {
+        let failure = self.receipt(plugin).failure.unwrap();
+        (failure.class, failure.message)
+    }
+
+    /// The notes, with their hints.
+    pub fn notes(&self) -> Vec<String> {
+        let note = |event| match event {
+            Event::Note { text, hint, .. } => Some(format!("{text} {}", hint.unwrap_or_default())),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(note).collect()
+    }
+}
+
+/// A text merge that shows what it got.
+struct Concat;
+
+impl TextMerge for Concat {
+    fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> Result<Vec<Hunk>> {
+        assert_eq!(favor, Some(Favor::Union));
+        Ok(vec![Hunk::Clean([base, ours].concat()), Hunk::Clean(theirs.to_vec())])
+    }
+}
+
+/// What pre-merge plugins are told here.
+pub fn update() -> PreMerge {
+    let commit = |id: &str| cowhand::plugin::types::Commit {
+        id: id.to_owned(),
+        parents: Vec::new(),
+        time: 1_700_000_000,
+        subject: format!("commit {id}"),
+        tags: Vec::new(),
+    };
+    PreMerge {
+        now: "2026-11-23T22:00:00+01:00[Europe/Berlin]".parse().unwrap(),
+        base: "b0".to_owned(),
+        ours: End { commit: "a1".to_owned(), branch: "master".to_owned() },
+        theirs: End { commit: "c3".to_owned(), branch: "origin/master".to_owned() },
+        commits: vec![commit("c3"), commit("c2"), commit("c1")],
+        our_changes: Vec::new(),
+        their_changes: Vec::new(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Loading: what is no plugin is told apart before anything runs, and what was compiled once is not compiled again.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cowhand::error::Error;
+use cowhand::event::{Event, Unit};
+use cowhand::exit::Exit;
+use cowhand::plugin::Cache;
+
+use crate::kit::{Site, probe, update};
+
+/// Loads these bytes as a plugin.
+async fn refused(bytes: &[u8]) -> Error {
+    let site = Site::new();
+    fs::write(site.path().join("mine.wasm"), bytes).unwrap();
+    let error = site.load("[[plugin]]\nname = \"mine\"\nsource = \"mine.wasm\"\n").await.err().unwrap();
+    assert_eq!(error.headline(), "the plugin `mine` (mine.wasm) cannot be used");
+    assert_eq!(error.exit_code(), Some(Exit::Refused));
+    error
+}
+
+/// The probe, for another version of the hooks: the same, with other names.
+fn renamed(from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = fs::read(probe()).unwrap();
+    let places: Vec<_> = (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn what_is_no_plugin_is_told_apart() {
+    assert!(refused(b"#!/bin/sh\n").await.summary().contains("not WebAssembly"));
+    assert!(refused(b"\0asm\x01\0\0\0").await.summary().contains("a core module, not a component"));
+    assert!(refused(b"\0asm\x0d\0\x01\0").await.summary().contains("exports no hook"));
+    let probe = fs::read(probe()).unwrap();
+    assert!(refused(&probe[..probe.len() / 2]).await.summary().contains("not WebAssembly, or damaged"));
+}
+
+#[tokio::test]
+async fn another_version_of_the_hooks_is_told() {
+    let error = refused(&renamed("@0.1.0", "@0.2.0")).await;
+    assert!(error.summary().contains("for version 0.2.0 of the hooks, and this Cowhand has 0.1"), "{error}");
+}
+
+#[tokio::test]
+async fn an_interface_that_is_no_hook_is_told() {
+    let error = refused(&renamed("cowhand:hooks/observer@", "cowhand:hooks/observes@")).await;
+    assert!(error.summary().contains("`observes`, which is no hook"), "{error}");
+}
+
+#[tokio::test]
+async fn the_right_names_with_other_types_are_found_when_loading() {
+    // A case of an answer under another name.
+    let error = refused(&renamed("proceed-to", "advance-to")).await;
+    assert!(error.summary().contains("proceed-to") || error.summary().contains("expected"), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_file_and_an_unknown_stock_plugin() {
+    let site = Site::new();
+    let error = site.load("[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n").await.err().unwrap();
+    assert!(error.summary().contains("No such file"), "{error}");
+    let error = site.load("[[plugin]]\nname = \"mine\"\nsource = \"stock:no-such\"\n").await.err().unwrap();
+    assert!(error.summary().contains("there is no stock plugin `no-such`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_site_can_do_without_a_plugin() {
+    let site = Site::new();
+    let toml = "[[plugin]]\nname = \"gone\"\nsource = \"gone.wasm\"\non-failure = \"warn\"\n\
+                [[plugin]]\nname = \"here\"\nPROBE\n";
+    let mut plugins = site.load(toml).await.unwrap();
+    plugins.pre_merge(&update()).await.unwrap();
+    assert!(site.notes().iter().any(|note| note.contains("`gone` (gone.wasm) cannot be used")));
+    assert_eq!(site.receipt("here").failure, None);
+}
+
+/// Loads the probe with this cache: whether it was compiled.
+async fn compiled(cache: &Path) -> bool {
+    let site = Site { cache: Cache::at(cache.to_owned()), ..Site::new() };
+    let mut plugins = site.load("[[plugin]]\nname = \"p\"\nPROBE\n").await.unwrap();
+    plugins.pre_merge(&update()).await.unwrap();
+    assert_eq!(site.receipt("p").failure, None);
+    let compiles =
+        |event: &Event| matches!(event, Event::Progress { task, unit: Unit::Items, .. } if task == "compile p");
+    site.events().iter().any(compiles)
+}
+
+/// The compiled probe in a cache.
+fn kept(cache: &Path) -> PathBuf {
+    let digest = cowhand::plugin::inspect(&fs::read(probe()).unwrap()).unwrap().digest.hex();
+    let mut files = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|file| file.file_name().unwrap().to_str().unwrap().starts_with(&digest)).unwrap()
+}
+
+fn allow(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_compiled_is_kept_in_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("caches/cowhand");
+    assert!(compiled(&cache).await);
+    assert!(!compiled(&cache).await);
+    assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(kept(&cache)).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn on_any_doubt_it_is_compiled_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cowhand");
+    assert!(compiled(&cache).await);
+    let file = kept(&cache);
+    allow(&file, 0o660);
+    assert!(compiled(&cache).await, "somebody else could have written to the file");
+    assert!(!compiled(&cache).await, "it was replaced by a private one");
+    fs::write(&file, "not compiled code").unwrap();
+    allow(&file, 0o600);
+    assert!(compiled(&cache).await, "it is damaged");
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&file, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+    assert!(compiled(&cache).await, "it is a link");
+    allow(&cache, 0o755);
+    assert!(compiled(&cache).await, "others can enter the folder");
+    assert!(compiled(&cache).await, "and nothing is kept there");
+}

@@ -1,0 +1,9 @@
+//! The plugin host with real components: what plugins answer, what they may do, and what becomes of those that misbehave.
+
+mod kit;
+
+mod answers;
+mod hostile;
+mod loading;
+mod observers;
+mod reach;

@@ -1,0 +1,206 @@
+//! What plugins can reach: nothing that was not granted, judged by what they see and by what arrives outside.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cowhand::plugin::Plugins;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::kit::{Site, update};
+
+/// Lets a probe do this with these grants: what it saw, as it tells it.
+async fn told(site: &Site, does: &str, grants: &str) -> String {
+    let toml =
+        format!("[[plugin]]\nname = \"probe\"\nPROBE\non-failure = \"skip\"\nconfig.pre-merge = \"{does}\"\n{grants}");
+    let mut plugins: Plugins = site.load(&toml).await.unwrap();
+    plugins.pre_merge(&update()).await.unwrap();
+    site.failure("probe").1
+}
+
+#[tokio::test]
+async fn without_a_grant_there_are_no_files() {
+    let site = Site::new();
+    let conf = site.path().join("mailcow.conf");
+    for path in [conf.to_str().unwrap(), "mailcow.conf", "/etc/passwd", "../etc/passwd", "."] {
+        assert!(told(&site, &format!("read {path}"), "").await.starts_with("Err("), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_granted_folder_can_be_read_and_nothing_around_it() {
+    let (site, outside) = (Site::new(), tempfile::tempdir().unwrap());
+    let folder = outside.path().join("certs");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.pem"), "a certificate").unwrap();
+    std::fs::write(outside.path().join("secret"), "a secret").unwrap();
+    std::os::unix::fs::symlink("a.pem", folder.join("inner")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("secret"), folder.join("absolute")).unwrap();
+    std::os::unix::fs::symlink("../secret", folder.join("relative")).unwrap();
+    let (shown, grants) = (folder.display(), format!("grant.read = [\"{}\"]\n", folder.display()));
+    for name in ["a.pem", "inner"] {
+        assert_eq!(told(&site, &format!("read {shown}/{name}"), &grants).await, "Ok(\"a certificate\")", "{name}");
+    }
+    for name in ["absolute", "relative", "../secret", "../../../../etc/passwd"] {
+        assert!(told(&site, &format!("read {shown}/{name}"), &grants).await.starts_with("Err("), "{name}");
+    }
+    for name in ["a.pem", "new"] {
+        assert!(told(&site, &format!("write {shown}/{name}"), &grants).await.starts_with("Err("), "{name}");
+    }
+    assert!(!folder.join("new").exists());
+    assert_eq!(std::fs::read_to_string(folder.join("a.pem")).unwrap(), "a certificate");
+}
+
+#[tokio::test]
+async fn a_relative_folder_is_the_site_s() {
+    let site = Site::new();
+    std::fs::write(site.path().join("data/assets/ssl/cert.pem"), "ours").unwrap();
+    let grants = "grant.read = [\"data/assets/ssl\"]\n";
+    assert_eq!(told(&site, "read data/assets/ssl/cert.pem", grants).await, "Ok(\"ours\")");
+    assert!(told(&site, "read mailcow.conf", grants).await.starts_with("Err("));
+}
+
+#[tokio::test]
+async fn the_environment_is_empty() {
+    assert_eq!(told(&Site::new(), "env", "").await, "[]");
+    // Requested is `PROBE` alone.
+    assert_eq!(told(&Site::new(), "env", "grant.env = [\"PATH\"]\n").await, "[]");
+}
+
+/// A server on loopback that counts who comes, and answers everybody the same.
+async fn server(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, visits) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&visits);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            seen.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (port, visits)
+}
+
+const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
+
+#[tokio::test]
+async fn sockets_are_closed_whatever_is_granted() {
+    let (port, visits) = server(HELLO).await;
+    let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
+    assert!(told(&Site::new(), &format!("connect 127.0.0.1:{port}"), &grants).await.starts_with("Err("));
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn http_goes_where_it_is_granted_and_nowhere_else() {
+    let (port, visits) = server(HELLO).await;
+    let (url, address) = (format!("http http://127.0.0.1:{port}/x"), format!("http://127.0.0.1:{port}"));
+    let refused = [
+        String::new(),
+        format!("grant.http = [\"127.0.0.1:{port}\"]\n"),
+        "grant.http = [\"http://127.0.0.1\"]\n".to_owned(),
+        "grant.http = [\"http://example.org\"]\n".to_owned(),
+    ];
+    for grants in refused {
+        let site = Site::new();
+        assert_eq!(told(&site, &url, &grants).await, "Err(\"ErrorCode::HttpRequestDenied\")", "{grants}");
+        assert_eq!(site.receipt("probe").refusals, [format!("a request to `{address}`")]);
+        let note = site.notes().pop().unwrap();
+        assert!(
+            note.contains("below `[plugin.grant]` of `probe`") && note.ends_with(&format!("\"{address}\"]")),
+            "{note}"
+        );
+    }
+    assert_eq!(visits.load(Ordering::SeqCst), 0, "no packet leaves");
+    let grants = format!("grant.http = [\"{address}\"]\n");
+    assert_eq!(told(&Site::new(), &url, &grants).await, "Ok((200, \"hello\"))");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_inside_is_closed_until_the_address_is_granted_too() {
+    let (port, visits) = server(HELLO).await;
+    let (site, url) = (Site::new(), format!("http http://localhost:{port}/"));
+    let name = format!("grant.http = [\"http://localhost:{port}\"]\n");
+    assert_eq!(told(&site, &url, &name).await, "Err(\"ErrorCode::HttpRequestDenied\")");
+    assert!(site.receipt("probe").refusals[0].contains("not a public address"), "{:?}", site.receipt("probe").refusals);
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+    let both = format!("grant.http = [\"http://localhost:{port}\", \"127.0.0.1:{port}\", \"[::1]:{port}\"]\n");
+    assert_eq!(told(&site, &url, &both).await, "Ok((200, \"hello\"))");
+}
+
+#[tokio::test]
+async fn offline_everything_is_refused() {
+    let (port, visits) = server(HELLO).await;
+    let site = Site { offline: true, ..Site::new() };
+    let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
+    let told = told(&site, &format!("http http://127.0.0.1:{port}/"), &grants).await;
+    assert_eq!((told.as_str(), visits.load(Ordering::SeqCst)), ("Err(\"ErrorCode::HttpRequestDenied\")", 0));
+}
+
+#[tokio::test]
+async fn redirects_are_the_plugin_s_to_follow_and_bodies_end_somewhere() {
+    let (port, _) = server("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+    let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
+    assert_eq!(told(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await, "Ok((302, \"\"))");
+    let huge: &'static str =
+        format!("HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n{}", "x".repeat(9_000_000)).leak();
+    let (port, _) = server(huge).await;
+    let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
+    let told = told(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await;
+    assert!(told.starts_with("Err(\"StreamError::LastOperationFailed"), "{told}");
+}
+
+/// TLS is checked against the machine's roots. Those are read once a process, so that this test runs itself in another one.
+#[tokio::test]
+async fn https_is_checked_against_the_machine_s_roots() {
+    if std::env::var_os("SSL_CERT_FILE").is_none_or(|file| !Path::new(&file).ends_with("probe-root.pem")) {
+        return in_a_process_with_its_own_root("reach::https_is_checked_against_the_machine_s_roots");
+    }
+    let root = std::env::var_os("SSL_CERT_FILE").unwrap();
+    let good = tls_server(Path::new(&root).parent().unwrap().join("pair.pem")).await;
+    let other = cowhand::demo::certificate::for_name("localhost").unwrap();
+    let (folder, site) = (tempfile::tempdir().unwrap(), Site::new());
+    let pair = folder.path().join("pair.pem");
+    std::fs::write(&pair, other.certificate + &other.key).unwrap();
+    let bad = tls_server(pair).await;
+    for (port, expected) in [(good, "Ok((200, \"hello\"))"), (bad, "Err(\"ErrorCode::TlsProtocolError\")")] {
+        let grants = format!("grant.http = [\"localhost:{port}\", \"127.0.0.1:{port}\", \"[::1]:{port}\"]\n");
+        assert_eq!(told(&site, &format!("http https://localhost:{port}/"), &grants).await, expected);
+    }
+}
+
+fn in_a_process_with_its_own_root(test: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = cowhand::demo::certificate::for_name("localhost").unwrap();
+    std::fs::write(folder.path().join("probe-root.pem"), &made.certificate).unwrap();
+    std::fs::write(folder.path().join("pair.pem"), made.certificate + &made.key).unwrap();
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    let again = again.args(["--exact", test]).env("SSL_CERT_FILE", folder.path().join("probe-root.pem"));
+    let output = again.env_remove("SSL_CERT_DIR").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// A server that answers over TLS with the certificate and key in this file.
+async fn tls_server(pair: std::path::PathBuf) -> u16 {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certificate = CertificateDer::from_pem_file(&pair).unwrap();
+    let key = PrivateKeyDer::from_pem_file(&pair).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let (acceptor, listener) =
+        (tokio_rustls::TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(HELLO.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    port
+}
