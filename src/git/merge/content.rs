@@ -42,7 +42,7 @@ pub enum Policy {
 pub const INNER_NAMES: [&str; 2] = ["Temporary merge branch 1", "Temporary merge branch 2"];
 
 /// git's marker size.
-const MARKER: u16 = 7;
+const MARKER: usize = 7;
 
 /// Reads and writes the objects that content merges need.
 pub struct Contents<'g> {
@@ -97,7 +97,7 @@ impl Contents<'_> {
             (Policy::Favor(favor), _) => Hunks::Favor(favor),
             (Policy::Look, _) => Hunks::Marked { size: MARKER, ours: "", theirs: "" },
             (Policy::Inner(depth), _) => {
-                let size = MARKER + depth * 2 + extra;
+                let size = MARKER + usize::from(depth * 2 + extra);
                 Hunks::Marked { size, ours: INNER_NAMES[0], theirs: INNER_NAMES[1] }
             }
         };

@@ -27,7 +27,9 @@ impl Merge<'_> {
     /// Decides one conflict; `by` is who: a plugin's name. An error says why the answer cannot stand; another may be given,
     /// and the last one counts.
     pub fn resolve(&self, conflict: &Conflict, answer: Answer, by: &str) -> Result<()> {
-        let index = self.conflicts.iter().position(|offered| offered == conflict);
+        let first = self.conflicts.partition_point(|offered| offered.path < conflict.path);
+        let index = (first..self.conflicts.len()).take_while(|at| self.conflicts[*at].path == conflict.path);
+        let index = index.into_iter().find(|at| &self.conflicts[*at] == conflict);
         let index =
             index.ok_or_else(|| Error::new(format!("{} is not among the conflicts of this merge", conflict.path)))?;
         let behind = &self.behind[index];

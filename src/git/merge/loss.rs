@@ -1,13 +1,14 @@
 //! What the site had written and a merge's result does not contain: line by line, whatever git called clean.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use git2::{DiffOptions, Oid, Patch};
+use git2::Oid;
 
+use super::lines::{self, Numbers};
 use super::similar::is_binary;
 use super::walk::{BASE, Entry, OURS, Version, Walk};
 use super::{Behind, content::kind_of};
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::git::Repo;
 use crate::git::conflict::{Loss, LostLine, Was};
 use crate::path::SitePath;
@@ -99,67 +100,37 @@ fn text(repo: &Repo, version: Option<Version>) -> Result<Option<Vec<u8>>> {
 
 /// The site's added lines that are gone and its deleted lines that are back.
 pub fn lost_lines(base: &[u8], ours: &[u8], result: &[u8]) -> Result<Vec<LostLine>> {
-    let site = diff(base, ours)?;
-    let merge = diff(ours, result)?;
-    let kept_from_base = diff(base, result)?;
+    let mut numbers = Numbers::default();
+    let [base, ours, result] = [base, ours, result].map(|text| numbers.text(text));
+    let site = lines::diff(&base.ids, &ours.ids)?;
+    let merge = lines::diff(&ours.ids, &result.ids)?;
+    let from_base = lines::diff(&base.ids, &result.ids)?;
     let mut lost = Vec::new();
-    for line in &site.added {
-        if merge.deleted.binary_search_by_key(&line.0, |gone| gone.0).is_ok() {
-            lost.push(lost_line(line, Was::Added));
-        }
+    let gone: HashSet<usize> = merge.iter().flat_map(|change| change.old.clone()).collect();
+    for line in site.iter().flat_map(|change| change.new.clone()).filter(|line| gone.contains(line)) {
+        lost.push(lost_line(line, ours.lines[line], Was::Added));
     }
     // A deleted line is back if the base's line is in the result, and the merge put such a line there.
-    let mut put: HashMap<&[u8], usize> = HashMap::new();
-    for (_, text) in &merge.added {
-        *put.entry(text).or_default() += 1;
+    let mut put: HashMap<u32, usize> = HashMap::new();
+    for line in merge.iter().flat_map(|change| change.new.clone()) {
+        *put.entry(result.ids[line]).or_default() += 1;
     }
-    for line in &site.deleted {
-        let gone_there_too = kept_from_base.deleted.binary_search_by_key(&line.0, |gone| gone.0).is_ok();
-        match put.get_mut(line.1.as_slice()) {
-            Some(count) if !gone_there_too && *count > 0 => {
-                *count -= 1;
-                lost.push(lost_line(line, Was::Deleted));
-            }
-            _ => {}
+    let gone_there_too: HashSet<usize> = from_base.iter().flat_map(|change| change.old.clone()).collect();
+    for line in site.iter().flat_map(|change| change.old.clone()).filter(|line| !gone_there_too.contains(line)) {
+        if let Some(count) = put.get_mut(&base.ids[line]).filter(|count| **count > 0) {
+            *count -= 1;
+            lost.push(lost_line(line, base.lines[line], Was::Deleted));
         }
     }
     lost.sort_by_key(|line| line.line);
     Ok(lost)
 }
 
-fn lost_line((line, text): &(u32, Vec<u8>), was: Was) -> LostLine {
+fn lost_line(line: usize, text: &[u8], was: Was) -> LostLine {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    LostLine { line: *line, was, text: String::from_utf8_lossy(text).into_owned() }
-}
-
-/// The lines that differ: deleted ones by their number in the old text, added ones by theirs in the new.
-#[derive(Default)]
-struct Lines {
-    deleted: Vec<(u32, Vec<u8>)>,
-    added: Vec<(u32, Vec<u8>)>,
-}
-
-fn diff(old: &[u8], new: &[u8]) -> Result<Lines> {
-    let mut lines = Lines::default();
-    if old == new {
-        return Ok(lines);
-    }
-    let doing = "could not compare two texts";
-    let mut options = DiffOptions::new();
-    options.patience(true).context_lines(0).force_text(true);
-    let patch = Patch::from_buffers(old, None, new, None, Some(&mut options)).what(doing)?;
-    for hunk in 0..patch.num_hunks() {
-        for index in 0..patch.num_lines_in_hunk(hunk).what(doing)? {
-            let line = patch.line_in_hunk(hunk, index).what(doing)?;
-            match (line.origin(), line.old_lineno(), line.new_lineno()) {
-                ('-', Some(number), _) => lines.deleted.push((number, line.content().to_vec())),
-                ('+', _, Some(number)) => lines.added.push((number, line.content().to_vec())),
-                _ => {}
-            }
-        }
-    }
-    Ok(lines)
+    let line = u32::try_from(line + 1).unwrap_or(u32::MAX);
+    LostLine { line, was, text: String::from_utf8_lossy(text).into_owned() }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod decide;
 mod edit;
 mod follow;
 mod guard;
+mod lines;
 mod loss;
 mod obstacle;
 mod rename;

@@ -1,10 +1,11 @@
-//! The three-way merge of texts: what both sides agree on, and the hunks where they do not. Pure.
+//! The three-way merge of texts, by git's rules: what both sides agree on, and the hunks where they do not. Pure.
 
-use git2::{FileFavor, MergeFileInput, MergeFileOptions};
+use std::ops::Range;
 
 use super::Favor;
+use super::lines::{self, Change, Numbers, Text};
 use super::similar::is_binary;
-use crate::error::{Context, Result};
+use crate::error::Result;
 
 /// How conflicting hunks come out.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +15,7 @@ pub enum Hunks<'a> {
     /// Between markers of this size, with these names.
     Marked {
         /// How many characters a marker has.
-        size: u16,
+        size: usize,
         /// The name of our side.
         ours: &'a str,
         /// The name of their side.
@@ -40,98 +41,293 @@ pub enum Hunk {
 
 /// The bytes, and whether no hunk conflicted (a favoured hunk does not count). None: one of them is not text.
 pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], hunks: Hunks<'_>) -> Result<Option<(Vec<u8>, bool)>> {
-    run(base, ours, theirs, hunks, false)
+    if [base, ours, theirs].into_iter().any(is_binary) {
+        return Ok(None);
+    }
+    let mut numbers = Numbers::default();
+    let three = Three { base: numbers.text(base), ours: numbers.text(ours), theirs: numbers.text(theirs) };
+    let mut regions = three.regions()?;
+    three.refine(&mut regions)?;
+    if matches!(hunks, Hunks::Marked { .. }) {
+        join_near(&mut regions);
+    }
+    let clean = matches!(hunks, Hunks::Favor(_)) || regions.iter().all(|region| region.who != Who::Conflict);
+    Ok(Some((three.write(&regions, hunks), clean)))
 }
 
 /// The merge as hunks, conflicting ones with their base. Joining `Agreed` and a choice for each conflict gives the text.
 /// None: one of them is not text.
 pub fn hunks(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Vec<Hunk>>> {
-    let longest = [base, ours, theirs].into_iter().map(longest_marker).max().unwrap_or(0);
-    let size = (longest + 1).max(16);
-    let Ok(size) = u16::try_from(size) else { return Ok(None) };
-    let marked = run(base, ours, theirs, Hunks::Marked { size, ours: "o", theirs: "t" }, true)?;
-    Ok(marked.map(|(text, _)| split(&text, usize::from(size), ends(base, ours, theirs))))
-}
-
-fn run(base: &[u8], ours: &[u8], theirs: &[u8], hunks: Hunks<'_>, with_base: bool) -> Result<Option<(Vec<u8>, bool)>> {
     if [base, ours, theirs].into_iter().any(is_binary) {
         return Ok(None);
     }
-    let mut options = MergeFileOptions::new();
-    options.patience(true);
-    match hunks {
-        Hunks::Favor(Favor::Ours) => options.favor(FileFavor::Ours),
-        Hunks::Favor(Favor::Theirs) => options.favor(FileFavor::Theirs),
-        Hunks::Favor(Favor::Union) => options.favor(FileFavor::Union),
-        Hunks::Marked { size, ours, theirs } => {
-            options.marker_size(size).our_label(ours).their_label(theirs).ancestor_label("b");
-            if with_base { options.style_diff3(true) } else { options.style_standard(true) }
+    let mut numbers = Numbers::default();
+    let three = Three { base: numbers.text(base), ours: numbers.text(ours), theirs: numbers.text(theirs) };
+    let regions = three.regions()?;
+    Ok(Some(three.hunks(&regions)))
+}
+
+/// Who changed a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Ours,
+    Theirs,
+    Both,
+    Conflict,
+}
+
+/// A part of the three texts that somebody changed.
+#[derive(Clone, Debug)]
+struct Region {
+    who: Who,
+    base: Range<usize>,
+    ours: Range<usize>,
+    theirs: Range<usize>,
+}
+
+struct Three<'t> {
+    base: Text<'t>,
+    ours: Text<'t>,
+    theirs: Text<'t>,
+}
+
+impl Three<'_> {
+    /// What either side changed, brought together where it touches.
+    fn regions(&self) -> Result<Vec<Region>> {
+        let ours = lines::diff(&self.base.ids, &self.ours.ids)?;
+        let theirs = lines::diff(&self.base.ids, &self.theirs.ids)?;
+        let mut regions = Vec::new();
+        let (mut one, mut two) = (ours.iter().peekable(), theirs.iter().peekable());
+        // How far each side's line numbers are from the base's, up to here.
+        let mut shift = [0_isize; 2];
+        loop {
+            match (one.peek().copied(), two.peek().copied()) {
+                (None, None) => return Ok(regions),
+                (Some(a), b) if b.is_none_or(|b| a.old.end < b.old.start) => {
+                    let theirs = moved(&a.old, shift[1]);
+                    append(&mut regions, Region { who: Who::Ours, base: a.old.clone(), ours: a.new.clone(), theirs });
+                    shift[0] = offset(a);
+                    one.next();
+                }
+                (a, Some(b)) if a.is_none_or(|a| b.old.end < a.old.start) => {
+                    let ours = moved(&b.old, shift[0]);
+                    append(&mut regions, Region { who: Who::Theirs, base: b.old.clone(), ours, theirs: b.new.clone() });
+                    shift[1] = offset(b);
+                    two.next();
+                }
+                (Some(a), Some(b)) => {
+                    if !self.alike(a, b) {
+                        append(&mut regions, touching(a, b));
+                    }
+                    let (end, other_end) = (a.old.end, b.old.end);
+                    if end >= other_end {
+                        shift[1] = offset(b);
+                        two.next();
+                    }
+                    if other_end >= end {
+                        shift[0] = offset(a);
+                        one.next();
+                    }
+                }
+                (Some(_), None) | (None, Some(_)) => return Ok(regions),
+            }
         }
-    };
-    let inputs = [base, ours, theirs].map(|content| {
-        let mut input = MergeFileInput::new();
-        input.content(content);
-        input
-    });
-    let [base, ours, theirs] = &inputs;
-    let merged = git2::merge_file(base, ours, theirs, Some(&mut options)).what("could not merge two texts")?;
-    Ok(Some((merged.content().to_vec(), merged.is_automergeable())))
-}
+    }
 
-/// The longest run of a marker's characters at the start of a line.
-fn longest_marker(text: &[u8]) -> usize {
-    let run = |line: &[u8]| {
-        let first = line.first().copied().filter(|byte| b"<=>|".contains(byte));
-        first.map_or(0, |first| line.iter().take_while(|byte| **byte == first).count())
-    };
-    text.split(|byte| *byte == b'\n').map(run).max().unwrap_or(0)
-}
+    /// Whether both sides made the same of the same lines.
+    fn alike(&self, a: &Change, b: &Change) -> bool {
+        a.old == b.old && self.ours.ids[a.new.clone()] == self.theirs.ids[b.new.clone()]
+    }
 
-/// Whether base, ours and theirs end without a line end; in front of a marker, one is added that must go again.
-fn ends(base: &[u8], ours: &[u8], theirs: &[u8]) -> [bool; 3] {
-    [base, ours, theirs].map(|text| !text.is_empty() && !text.ends_with(b"\n"))
-}
+    /// Narrows conflicts down to the lines in which the two sides really differ.
+    fn refine(&self, regions: &mut Vec<Region>) -> Result<()> {
+        let mut refined = Vec::with_capacity(regions.len());
+        for region in regions.drain(..) {
+            if region.who != Who::Conflict || region.ours.is_empty() || region.theirs.is_empty() {
+                refined.push(region);
+                continue;
+            }
+            let changes = lines::diff(&self.ours.ids[region.ours.clone()], &self.theirs.ids[region.theirs.clone()])?;
+            if changes.is_empty() {
+                refined.push(Region { who: Who::Both, ..region });
+                continue;
+            }
+            refined.extend(changes.into_iter().map(|change| Region {
+                who: Who::Conflict,
+                base: region.base.clone(),
+                ours: region.ours.start + change.old.start..region.ours.start + change.old.end,
+                theirs: region.theirs.start + change.new.start..region.theirs.start + change.new.end,
+            }));
+        }
+        *regions = refined;
+        Ok(())
+    }
 
-fn split(text: &[u8], size: usize, open: [bool; 3]) -> Vec<Hunk> {
-    let mut hunks = Vec::new();
-    let mut agreed = Vec::new();
-    let mut parts: [Vec<u8>; 3] = Default::default();
-    let mut part = None;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        match (marker(line, size), part) {
-            (Some(b'<'), None) => {
-                part = Some(1);
-                if !agreed.is_empty() {
-                    hunks.push(Hunk::Agreed(std::mem::take(&mut agreed)));
+    fn write(&self, regions: &[Region], hunks: Hunks<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut at = 0;
+        for region in regions {
+            let (ours, theirs) = (&self.ours.lines[region.ours.clone()], &self.theirs.lines[region.theirs.clone()]);
+            let before = at..region.ours.start;
+            match (region.who, hunks) {
+                (Who::Both, _) => continue,
+                (Who::Conflict, Hunks::Marked { size, ours: our_name, theirs: their_name }) => {
+                    copy(&mut out, &self.ours.lines[before]);
+                    let cr = self.needs_cr(region);
+                    marker(&mut out, b'<', size, our_name, cr);
+                    copy_whole(&mut out, ours, cr);
+                    marker(&mut out, b'=', size, "", cr);
+                    copy_whole(&mut out, theirs, cr);
+                    marker(&mut out, b'>', size, their_name, cr);
+                }
+                (Who::Conflict, Hunks::Favor(Favor::Union)) => {
+                    copy(&mut out, &self.ours.lines[before]);
+                    copy_whole(&mut out, ours, self.needs_cr(region));
+                    copy(&mut out, theirs);
+                }
+                (Who::Theirs, _) | (Who::Conflict, Hunks::Favor(Favor::Theirs)) => {
+                    copy(&mut out, &self.ours.lines[before]);
+                    copy(&mut out, theirs);
+                }
+                (Who::Ours, _) | (Who::Conflict, Hunks::Favor(Favor::Ours)) => {
+                    copy(&mut out, &self.ours.lines[before]);
+                    copy(&mut out, ours);
                 }
             }
-            (Some(b'|'), Some(1)) => part = Some(0),
-            (Some(b'='), Some(0)) => part = Some(2),
-            (Some(b'>'), Some(2)) => {
-                part = None;
-                let [base, ours, theirs] = std::mem::take(&mut parts);
-                hunks.push(Hunk::Conflict { base, ours, theirs });
-            }
-            (_, Some(part)) => parts[part].extend_from_slice(line),
-            (_, None) => agreed.extend_from_slice(line),
+            at = region.ours.end;
         }
+        copy(&mut out, &self.ours.lines[at..]);
+        out
     }
-    if !agreed.is_empty() {
-        hunks.push(Hunk::Agreed(agreed));
-    } else if let Some(Hunk::Conflict { base, ours, theirs }) = hunks.last_mut() {
-        for (part, open) in [base, ours, theirs].into_iter().zip(open) {
-            if open && part.last() == Some(&b'\n') {
-                part.pop();
+
+    fn hunks(&self, regions: &[Region]) -> Vec<Hunk> {
+        let mut hunks = Vec::new();
+        let mut agreed = Vec::new();
+        let mut at = 0;
+        for region in regions {
+            copy(&mut agreed, &self.ours.lines[at..region.ours.start]);
+            at = region.ours.end;
+            let ours = &self.ours.lines[region.ours.clone()];
+            let theirs = &self.theirs.lines[region.theirs.clone()];
+            match region.who {
+                Who::Ours | Who::Both => copy(&mut agreed, ours),
+                Who::Theirs => copy(&mut agreed, theirs),
+                Who::Conflict => {
+                    if !agreed.is_empty() {
+                        hunks.push(Hunk::Agreed(std::mem::take(&mut agreed)));
+                    }
+                    let base = self.base.lines[region.base.clone()].concat();
+                    hunks.push(Hunk::Conflict { base, ours: ours.concat(), theirs: theirs.concat() });
+                }
             }
         }
+        copy(&mut agreed, &self.ours.lines[at..]);
+        if !agreed.is_empty() {
+            hunks.push(Hunk::Agreed(agreed));
+        }
+        hunks
     }
-    hunks
+
+    /// Whether lines that are added around a conflict end in CR LF: as the lines there do.
+    fn needs_cr(&self, region: &Region) -> bool {
+        let places = [(&self.ours, region.ours.start), (&self.theirs, region.theirs.start), (&self.base, 0)];
+        let mut known = None;
+        for (text, at) in places {
+            match ends_in_crlf(&text.lines, at.saturating_sub(1)) {
+                Some(false) => return false,
+                Some(true) => known = Some(true),
+                None => {}
+            }
+        }
+        known.unwrap_or(false)
+    }
 }
 
-fn marker(line: &[u8], size: usize) -> Option<u8> {
-    let first = *line.first()?;
-    let run = line.iter().take_while(|byte| **byte == first).count();
-    (run == size && b"<=>|".contains(&first)).then_some(first)
+/// Whether a line ends in CR LF; for a last line without an end, the one before tells. None: nothing tells.
+fn ends_in_crlf(lines: &[&[u8]], at: usize) -> Option<bool> {
+    let line = lines.get(at)?;
+    if line.ends_with(b"\n") {
+        return Some(line.ends_with(b"\r\n"));
+    }
+    at.checked_sub(1).map(|before| lines[before].ends_with(b"\r\n"))
+}
+
+fn moved(range: &Range<usize>, shift: isize) -> Range<usize> {
+    range.start.saturating_add_signed(shift)..range.end.saturating_add_signed(shift)
+}
+
+/// How far the new text's numbers are from the old one's after a change.
+fn offset(change: &Change) -> isize {
+    change.new.end.cast_signed() - change.old.end.cast_signed()
+}
+
+/// The region that two changes make which touch each other, the same lines of the base on both sides.
+fn touching(a: &Change, b: &Change) -> Region {
+    let base = a.old.start.min(b.old.start)..a.old.end.max(b.old.end);
+    let widen = |change: &Change| {
+        let before = change.old.start - base.start;
+        let after = base.end - change.old.end;
+        change.new.start.saturating_sub(before)..change.new.end + after
+    };
+    Region { who: Who::Conflict, ours: widen(a), theirs: widen(b), base }
+}
+
+/// Adds a region; one that touches the last becomes part of it.
+fn append(regions: &mut Vec<Region>, region: Region) {
+    match regions.last_mut() {
+        Some(last) if region.ours.start <= last.ours.end || region.theirs.start <= last.theirs.end => {
+            if last.who != region.who {
+                last.who = Who::Conflict;
+            }
+            last.base.end = region.base.end;
+            last.ours.end = region.ours.end;
+            last.theirs.end = region.theirs.end;
+        }
+        _ => regions.push(region),
+    }
+}
+
+/// Conflicts with three lines or fewer between them read better as one.
+fn join_near(regions: &mut Vec<Region>) {
+    const NEAR: usize = 3;
+    let mut joined: Vec<Region> = Vec::with_capacity(regions.len());
+    for region in regions.drain(..) {
+        match joined.last_mut() {
+            Some(last)
+                if last.who == Who::Conflict
+                    && region.who == Who::Conflict
+                    && region.ours.start - last.ours.end <= NEAR =>
+            {
+                last.ours.end = region.ours.end;
+                last.theirs.end = region.theirs.end;
+            }
+            _ => joined.push(region),
+        }
+    }
+    *regions = joined;
+}
+
+fn copy(out: &mut Vec<u8>, lines: &[&[u8]]) {
+    for line in lines {
+        out.extend_from_slice(line);
+    }
+}
+
+/// Copies lines of which the last one must have an end.
+fn copy_whole(out: &mut Vec<u8>, lines: &[&[u8]], cr: bool) {
+    copy(out, lines);
+    if lines.last().is_some_and(|line| !line.ends_with(b"\n")) {
+        out.extend_from_slice(if cr { b"\r\n" } else { b"\n" });
+    }
+}
+
+fn marker(out: &mut Vec<u8>, sign: u8, size: usize, name: &str, cr: bool) {
+    out.extend(std::iter::repeat_n(sign, size));
+    if !name.is_empty() {
+        out.push(b' ');
+        out.extend_from_slice(name.as_bytes());
+    }
+    out.extend_from_slice(if cr { b"\r\n" } else { b"\n" });
 }
 
 #[cfg(test)]
@@ -151,6 +347,14 @@ mod tests {
     }
 
     #[test]
+    fn marked_conflicts_are_not_clean() {
+        let hunks = Hunks::Marked { size: 3, ours: "a", theirs: "b" };
+        let (text, clean) = merge(BASE, OURS, THEIRS, hunks).unwrap().unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "one\n<<< a\nTWO\n===\n2\n>>> b\nthree\nfour\nFIVE\n");
+        assert!(!clean);
+    }
+
+    #[test]
     fn hunks_carry_all_three_sides() {
         let [Hunk::Agreed(one), Hunk::Conflict { base, ours, theirs }, Hunk::Agreed(rest)] =
             &hunks(BASE, OURS, THEIRS).unwrap().unwrap()[..]
@@ -166,14 +370,6 @@ mod tests {
         let found = hunks(b"a\nb", b"a\nx", b"a\ny").unwrap().unwrap();
         let conflict = Hunk::Conflict { base: b"b".to_vec(), ours: b"x".to_vec(), theirs: b"y".to_vec() };
         assert_eq!(found, [Hunk::Agreed(b"a\n".to_vec()), conflict]);
-    }
-
-    #[test]
-    fn markers_in_the_text_are_text() {
-        let ours = b"<<<<<<<<<<<<<<<<<<<<<<<<<<<< o\n=================\nx\n";
-        let found = hunks(b"b\n", ours, b"c\n").unwrap().unwrap();
-        let conflict = Hunk::Conflict { base: b"b\n".to_vec(), ours: ours.to_vec(), theirs: b"c\n".to_vec() };
-        assert_eq!(found, [conflict]);
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub struct Walk {
     /// Folders that each side removed.
     pub removed_folders: [Vec<Vec<u8>>; 3],
     /// Folders that one side alone changed, not walked: `(path, versions)`.
-    deferred: [Vec<(Vec<u8>, [Option<Version>; 3])>; 3],
+    deferred: [Vec<(Vec<u8>, Three)>; 3],
 }
 
 type Three = [Option<Version>; 3];
@@ -109,7 +109,8 @@ impl Walk {
         // Where a changed file went on the other side can only be known once that side's new files are all known.
         for side in [OURS, THEIRS] {
             let defer = walk.deleted[side].iter().all(|candidate| !candidate.relevant);
-            for (path, versions) in std::mem::take(&mut walk.deferred[side]) {
+            let deferred = std::mem::take(&mut walk.deferred[side]);
+            for (path, versions) in if defer { deferred } else { hash_order(deferred) } {
                 if defer {
                     walk.take_folder(side, path, versions);
                 } else {
@@ -218,6 +219,28 @@ impl Walk {
             list.push(Candidate { path: path.to_vec(), version, relevant: files[BASE] && !any_equal });
         }
     }
+}
+
+/// The order in which git comes to folders that it has put off: that of its hash table. It decides which of several identical
+/// files became which.
+fn hash_order<T>(folders: Vec<(Vec<u8>, T)>) -> Vec<(Vec<u8>, T)> {
+    const FULL: usize = 80;
+    let hash =
+        |path: &[u8]| path.iter().fold(0x811c_9dc5_u32, |hash, byte| hash.wrapping_mul(0x0100_0193) ^ u32::from(*byte));
+    let mut table: Vec<Vec<(Vec<u8>, T)>> = std::iter::repeat_with(Vec::new).take(64).collect();
+    let put = |table: &mut Vec<Vec<(Vec<u8>, T)>>, entry: (Vec<u8>, T)| {
+        let slot = hash(&entry.0) as usize & (table.len() - 1);
+        table[slot].insert(0, entry);
+    };
+    for (count, folder) in folders.into_iter().enumerate() {
+        put(&mut table, folder);
+        if (count + 1) * 100 > table.len() * FULL {
+            let mut larger: Vec<Vec<(Vec<u8>, T)>> = std::iter::repeat_with(Vec::new).take(table.len() * 4).collect();
+            table.into_iter().flatten().for_each(|entry| put(&mut larger, entry));
+            table = larger;
+        }
+    }
+    table.into_iter().flatten().collect()
 }
 
 /// Which two of three versions are there and equal.
