@@ -159,7 +159,11 @@ impl Images {
         if !self.client.blob_exists(&shared, digest).await.what(failed)? {
             self.client.push_blob(&shared, layer.data.clone(), digest).await.what(failed)?;
         }
-        self.client.mount_blob(target, &shared, digest).await.what(failed)
+        // A registry may decline to mount what another upload is just completing.
+        match self.client.mount_blob(target, &shared, digest).await {
+            Ok(()) => Ok(()),
+            Err(_) => self.client.push_blob(target, layer.data.clone(), digest).await.what(failed).map(drop),
+        }
     }
 }
 

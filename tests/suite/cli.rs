@@ -46,5 +46,7 @@ fn json_is_alone_on_standard_output() {
     let site = Site::without_engine().behind_one_release();
     let events = site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).events();
     assert_eq!(events.first().map(|event| &event["event"]), Some(&"start".into()));
+    assert_eq!(events.last().map(|event| &event["event"]), Some(&"plan".into()));
+    let events = site.cowhand(["check", "--json"]).exits(0).events();
     assert_eq!(events.last().map(|event| &event["event"]), Some(&"outcome".into()));
 }

@@ -23,6 +23,10 @@ fn main() -> ExitCode {
     for (name, reason) in &skipped {
         eprintln!("could not run: {name}: {reason}");
     }
+    // The runner tells what failed; where is all that is missing there.
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("failed at {}", panic.location().map(ToString::to_string).unwrap_or_default())
+    }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     world::end();
     conclusion.exit_code()

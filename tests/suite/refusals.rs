@@ -221,9 +221,10 @@ fn a_registry_that_answers_500() {
 
 fn a_registry_that_does_not_answer() {
     let registry = cowhand::demo::registry::Registry::start().unwrap();
-    let site = Site::on_registry(registry.address()).behind_one_release().running();
+    let address = registry.address().to_owned();
+    let site = Site::on_registry(&address).behind_one_release().running();
     drop(registry);
-    refused(&site, 13, "postfix:1.81");
+    refused(&site, 13, &address);
 }
 
 fn no_space_left_for_the_run() {
