@@ -52,6 +52,8 @@ pub struct Call {
     pub company: Company,
     /// The run, where there was one: its observers are told the outcome before the process ends.
     pub run: Option<Run>,
+    /// Whether the first event has been told.
+    started: std::cell::Cell<bool>,
 }
 
 impl Call {
@@ -64,11 +66,16 @@ impl Call {
 
     /// The first event of the command.
     pub fn start(&self, site: &Site, run: Option<&str>) {
+        self.begin(site.root(), run);
+    }
+
+    fn begin(&self, root: &std::path::Path, run: Option<&str>) {
+        self.started.set(true);
         self.company.events.emit(Event::Start {
             schema: SCHEMA,
             command: self.arguments.command.name().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            site: site.root().to_string_lossy().into_owned(),
+            site: root.to_string_lossy().into_owned(),
             run: run.map(str::to_owned),
             at: Timestamp::now(),
         });
@@ -86,10 +93,22 @@ async fn run(arguments: Arguments) -> Exit {
     }
     let interrupt = Interrupt::listen();
     let person = Person::new(arguments.command.yes(), interrupt.clone());
-    let mut call = Call { arguments, company: Company { events: events.clone(), person, interrupt }, run: None };
+    let mut call = Call {
+        arguments,
+        company: Company { events: events.clone(), person, interrupt },
+        run: None,
+        started: false.into(),
+    };
     let (exit, outcome) = match dispatch(&mut call).await {
         Ok(finished) => tell(finished),
-        Err(error) => tell_error(&error, call.run.as_ref()),
+        Err(error) if call.started.get() => tell_error(&error, call.run.as_ref()),
+        // Nothing had begun: programs get the first event all the same, and nothing can have changed.
+        Err(error) => {
+            if call.arguments.json {
+                call.begin(&call.arguments.site, None);
+            }
+            tell_error(&error.or_left("Nothing was changed."), None)
+        }
     };
     if let Some(outcome) = outcome {
         events.emit(outcome.clone());

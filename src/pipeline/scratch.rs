@@ -48,7 +48,9 @@ pub async fn resolve(run: &mut Run) -> Result<Resolutions> {
     let (old, new) = (on_disk(run), new_stack(run));
     let compose = &run.stack().await?.compose;
     let old = compose.resolve(&old).await.what("could not resolve the site's compose files as they are")?;
-    let new = compose.resolve(&new).await.what("the merged compose files do not resolve")?;
+    let new = compose.resolve(&new).await.what("the merged compose files do not resolve").map_err(|error| {
+        error.hint("Correct docker-compose.override.yml: it may still name a service that upstream no longer has.")
+    })?;
     Ok(Resolutions { old, new })
 }
 
