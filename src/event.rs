@@ -160,9 +160,14 @@ pub trait Sink: Send {
 #[derive(Clone, Default)]
 pub struct Events(Arc<Mutex<Hub>>);
 
+/// How many events are kept for sinks that come late; plugins are loaded after a dozen.
+const KEPT: usize = 256;
+
 #[derive(Default)]
 struct Hub {
     sinks: Vec<Box<dyn Sink>>,
+    /// The first events, progress left out.
+    first: Vec<Event>,
     redact: crate::redact::Redactor,
 }
 
@@ -170,6 +175,13 @@ impl Events {
     /// Adds a sink; it sees what is emitted from now on.
     pub fn add(&self, sink: Box<dyn Sink>) {
         self.hub().sinks.push(sink);
+    }
+
+    /// Adds a sink that also gets what was emitted before.
+    pub fn add_from_the_start(&self, mut sink: Box<dyn Sink>) {
+        let mut hub = self.hub();
+        hub.first.iter().for_each(|event| sink.event(event));
+        hub.sinks.push(sink);
     }
 
     /// From now on these secrets are replaced in everything shown.
@@ -188,6 +200,9 @@ impl Events {
         let event = hub.redact.event(event);
         for sink in &mut hub.sinks {
             sink.event(&event);
+        }
+        if hub.first.len() < KEPT && !matches!(event, Event::Progress { .. }) {
+            hub.first.push(event);
         }
     }
 

@@ -111,10 +111,11 @@ async fn run(arguments: Arguments) -> Exit {
         }
     };
     if let Some(outcome) = outcome {
-        events.emit(outcome.clone());
+        // What observers did and did not do is told before the outcome, which is the last event for everybody.
         if let Some(run) = &mut call.run {
             run.finish_observers(&outcome).await;
         }
+        events.emit(outcome);
     }
     exit
 }

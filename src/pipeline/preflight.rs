@@ -91,7 +91,7 @@ pub async fn load_plugins(run: &mut Run) -> Result<()> {
     let options = plugin_options(&run.site, &run.events, offline);
     let mut plugins = Plugins::load(&run.site.config().plugin, &options).await?;
     if !offline && let Some(observers) = plugins.observe() {
-        run.events.add(observers);
+        run.events.add_from_the_start(observers);
     }
     run.plugins = Some(plugins);
     Ok(())

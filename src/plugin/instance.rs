@@ -156,6 +156,7 @@ impl Plugin {
         }
         match outcome {
             Ok(Ok(answer)) => {
+                state.tell_output();
                 let worn = session.calls >= MOST_CALLS || record.memory > self.about.memory / 2;
                 self.idle = (keep && !worn).then_some(session);
                 answer.map_err(|said| Failure::new(Class::Error, said))

@@ -54,7 +54,9 @@ struct Feed(Vec<(Sender<Message>, Arc<AtomicU64>)>);
 
 impl Sink for Feed {
     fn event(&mut self, event: &Event) {
-        if OBSERVER_SPEAKS.get() || matches!(event, Event::Progress { finished: false, .. }) {
+        // The outcome comes by a way of its own, which no full queue can block.
+        let left_out = matches!(event, Event::Progress { finished: false, .. } | Event::Outcome { .. });
+        if left_out || OBSERVER_SPEAKS.get() {
             return;
         }
         let Ok(json) = serde_json::to_string(event) else { return };
@@ -70,7 +72,7 @@ impl Sink for Feed {
 }
 
 impl Plugins {
-    /// Starts the observers; none where there are none. The sink goes to [`crate::event::Events::add`].
+    /// Starts the observers; none where there are none. The sink goes to [`crate::event::Events::add_from_the_start`].
     pub fn observe(&mut self) -> Option<Box<dyn Sink>> {
         let observers = self.chain.iter().filter(|plugin| plugin.has(Hook::Observer));
         self.observing = observers.map(|plugin| start(plugin.as_observer())).collect();

@@ -73,6 +73,14 @@ impl State {
         self.tail.take();
     }
 
+    /// Writes to the log what it wrote to its standard output and error.
+    pub(super) fn tell_output(&self) {
+        let output = self.tail.take();
+        if !output.is_empty() {
+            self.about.note(Level::Debug, &shown(&output));
+        }
+    }
+
     /// What was refused since the last time.
     pub(super) fn take_refusals(&self) -> Vec<Refusal> {
         std::mem::take(&mut self.refusals.lock().unwrap_or_else(PoisonError::into_inner))

@@ -12,16 +12,16 @@ use crate::path::SitePath;
 
 /// What is protected from grants: folders and files that no plugin ever gets.
 #[derive(Clone, Debug)]
-pub(super) struct Protected {
+pub(in crate::plugin) struct Protected {
     /// The site's folder, links resolved.
-    pub(super) site: PathBuf,
+    pub(in crate::plugin) site: PathBuf,
     /// Its git folder, `mailcow.conf` and Docker's sockets, links resolved.
-    pub(super) inside: Vec<PathBuf>,
+    pub(in crate::plugin) inside: Vec<PathBuf>,
 }
 
 impl Protected {
     /// Of the site in this folder.
-    pub(super) fn of(site: &Path) -> Self {
+    pub(in crate::plugin) fn of(site: &Path) -> Self {
         let docker = std::env::var("DOCKER_HOST").ok().and_then(|host| host.strip_prefix("unix://").map(PathBuf::from));
         let sockets = ["/var/run/docker.sock", "/run/docker.sock"].map(PathBuf::from);
         let own = [".git", "mailcow.conf"].map(|name| site.join(name));
@@ -41,7 +41,7 @@ impl Protected {
 
 /// Something that a plugin is about to do.
 #[derive(Clone, Debug)]
-pub(super) enum Wish<'a> {
+pub(in crate::plugin) enum Wish<'a> {
     /// Read what is in this folder; links are resolved.
     Read(&'a Path),
     /// See this environment variable.
@@ -56,25 +56,25 @@ pub(super) enum Wish<'a> {
 
 /// A wish that is not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(in crate::plugin) struct Refusal {
     /// What was refused and why.
-    pub(super) what: String,
+    pub(in crate::plugin) what: String,
     /// The line that would allow it, where one would.
-    pub(super) hint: Option<String>,
+    pub(in crate::plugin) hint: Option<String>,
 }
 
 /// A folder that a plugin may read.
 #[derive(Clone, Debug)]
-pub(super) struct Folder {
+pub(in crate::plugin) struct Folder {
     /// The path under which the plugin sees it: the one in `cowhand.toml`.
-    pub(super) seen_as: String,
+    pub(in crate::plugin) seen_as: String,
     /// Where it is, links resolved.
-    pub(super) path: PathBuf,
+    pub(in crate::plugin) path: PathBuf,
 }
 
 /// What one plugin may do.
 #[derive(Clone, Debug)]
-pub(super) struct Permissions {
+pub(in crate::plugin) struct Permissions {
     name: String,
     source: String,
     listed: bool,
@@ -82,16 +82,16 @@ pub(super) struct Permissions {
     requests: Vec<Request>,
     protected: Protected,
     granted_http: Vec<String>,
-    pub(super) read: Vec<Folder>,
-    pub(super) install: Vec<SitePath>,
-    pub(super) http: Vec<Destination>,
-    pub(super) env: Vec<String>,
+    pub(in crate::plugin) read: Vec<Folder>,
+    pub(in crate::plugin) install: Vec<SitePath>,
+    pub(in crate::plugin) http: Vec<Destination>,
+    pub(in crate::plugin) env: Vec<String>,
 }
 
 impl Permissions {
     /// Requested and granted. An error where a grant makes no sense or is never given; the second part are grants
     /// without effect, for a warning.
-    pub(super) fn new(
+    pub(in crate::plugin) fn new(
         spec: &Spec,
         requests: &[Request],
         protected: &Protected,
@@ -236,7 +236,7 @@ impl Permissions {
     }
 
     /// Decides. Everything that a plugin does outside its sandbox passes here.
-    pub(super) fn authorize(&self, wish: &Wish<'_>) -> Result<(), Refusal> {
+    pub(in crate::plugin) fn authorize(&self, wish: &Wish<'_>) -> Result<(), Refusal> {
         let (granted, what, line) = match wish {
             Wish::Read(folder) => {
                 let secret = self.protected.given_away_by(folder);
@@ -307,120 +307,4 @@ fn folder_of(path: &SitePath) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Site(tempfile::TempDir);
-
-    impl Site {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            for inner in [".git", "data/assets/ssl", "data/conf"] {
-                std::fs::create_dir_all(folder.path().join(inner)).unwrap();
-            }
-            std::fs::write(folder.path().join("mailcow.conf"), "").unwrap();
-            Self(folder)
-        }
-
-        fn path(&self) -> &Path {
-            self.0.path()
-        }
-
-        fn permissions(&self, grant: Grant, requests: &[(Capability, &str)]) -> Result<(Permissions, Vec<String>)> {
-            let request = |(capability, value): &(Capability, &str)| Request {
-                capability: *capability,
-                value: (*value).to_owned(),
-                reason: "a test".to_owned(),
-            };
-            let requests: Vec<_> = requests.iter().map(request).collect();
-            let spec = Spec {
-                name: "probe".to_owned(),
-                source: "plugins/probe.wasm".to_owned(),
-                on_failure: None,
-                grant,
-                config: serde_json::json!({}),
-            };
-            Permissions::new(&spec, &requests, &Protected::of(self.path()), true, false)
-        }
-
-        fn reading(&self, folder: &Path) -> Result<Permissions> {
-            let grant = Grant { read: vec![folder.to_owned()], ..Grant::default() };
-            self.permissions(grant, &[(Capability::Read, "*")]).map(|(permissions, _)| permissions)
-        }
-    }
-
-    #[test]
-    fn what_is_never_given_is_never_given() {
-        let site = Site::new();
-        let links = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(site.path(), links.path().join("site")).unwrap();
-        std::os::unix::fs::symlink(site.path().join(".git"), links.path().join("git")).unwrap();
-        let above = site.path().parent().unwrap().to_owned();
-        let root = PathBuf::from("/");
-        let (site_link, git_link) = (links.path().join("site"), links.path().join("git"));
-        for folder in [site.path().to_owned(), site.path().join(".git"), above, root, site_link, git_link] {
-            let error = site.reading(&folder).unwrap_err();
-            assert!(error.headline().contains("would give away"), "{}: {error}", folder.display());
-            assert_eq!(error.exit_code(), Some(Exit::Usage));
-        }
-    }
-
-    #[test]
-    fn a_relative_folder_is_below_the_site_and_stays_there() {
-        let site = Site::new();
-        let permissions = site.reading(Path::new("data/assets/ssl")).unwrap();
-        assert_eq!(permissions.read[0].path, site.path().canonicalize().unwrap().join("data/assets/ssl"));
-        assert_eq!(permissions.read[0].seen_as, "data/assets/ssl");
-        let outside = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(outside.path(), site.path().join("data/link")).unwrap();
-        assert!(site.reading(Path::new("data/link")).unwrap_err().headline().contains("leads out of the site"));
-        assert!(site.reading(Path::new("data/../..")).unwrap_err().headline().contains("goes up"));
-        assert!(site.reading(Path::new("data/missing")).unwrap_err().headline().contains("cannot be opened"));
-    }
-
-    #[test]
-    fn what_was_not_requested_has_no_effect() {
-        let site = Site::new();
-        let grant = || Grant {
-            http: vec!["hooks.example.org".to_owned()],
-            env: vec!["HOME".to_owned()],
-            install: vec!["data/assets/ssl".into()],
-            ..Grant::default()
-        };
-        let (permissions, idle) = site.permissions(grant(), &[]).unwrap();
-        assert_eq!(idle, ["install `data/assets/ssl`", "http `hooks.example.org`", "env `HOME`"]);
-        assert!(permissions.http.is_empty() && permissions.env.is_empty() && permissions.install.is_empty());
-        let narrower = [(Capability::Install, "data/assets/ssl/sub"), (Capability::Env, "HOME")];
-        let (permissions, _) = site.permissions(grant(), &narrower).unwrap();
-        assert_eq!(permissions.install, [SitePath::from("data/assets/ssl/sub")]);
-        assert!(permissions.authorize(&Wish::Env("HOME")).is_ok());
-        assert!(permissions.authorize(&Wish::Env("PATH")).is_err());
-    }
-
-    #[test]
-    fn a_refusal_says_which_line_would_allow_it() {
-        let site = Site::new();
-        let grant = Grant { http: vec!["hooks.example.org".to_owned()], ..Grant::default() };
-        let (permissions, _) = site.permissions(grant, &[(Capability::Http, "*")]).unwrap();
-        let wish = |host, port| Wish::Send { plain: false, host, port };
-        assert!(permissions.authorize(&wish("hooks.example.org", 443)).is_ok());
-        let refusal = permissions.authorize(&wish("ntfy.sh", 443)).unwrap_err();
-        let hint = refusal.hint.unwrap();
-        assert!(hint.ends_with(r#"http = ["hooks.example.org", "ntfy.sh"]"#), "{hint}");
-        let refusal =
-            permissions.authorize(&Wish::Send { plain: true, host: "hooks.example.org", port: 80 }).unwrap_err();
-        assert!(refusal.hint.unwrap().ends_with(r#""http://hooks.example.org"]"#));
-        let inside = Wish::Connect { host: "hooks.example.org", address: "172.22.1.3:443".parse().unwrap() };
-        let refusal = permissions.authorize(&inside).unwrap_err();
-        assert!(refusal.hint.unwrap().ends_with(r#""172.22.1.3:443"]"#));
-    }
-
-    #[test]
-    fn folders_for_files_are_plain_and_below_the_site() {
-        let site = Site::new();
-        for folder in [".", "", "/etc", "../x", "data/../..", ".git", ".GIT/hooks", "mailcow.conf"] {
-            let grant = Grant { install: vec![folder.into()], ..Grant::default() };
-            assert!(site.permissions(grant, &[(Capability::Install, "*")]).is_err(), "{folder}");
-        }
-    }
-}
+mod tests;
