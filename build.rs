@@ -1,5 +1,7 @@
-//! Makes what is embedded in the binary and built from source: the program in the demo's images.
+//! Makes what is embedded in the binary and built from source: the stock plugins, and the program in the demo's images.
 
+#[path = "build/plugins.rs"]
+mod plugins;
 #[path = "build/service.rs"]
 mod service;
 
@@ -8,7 +10,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let folder = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
-    match service::compile(&folder) {
+    match plugins::build(&folder).and_then(|()| service::compile(&folder)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("cargo::error={}", why.replace('\n', "\ncargo::error="));

@@ -1,0 +1,164 @@
+//! The settings: as they are written, and what they mean.
+
+use serde::Deserialize;
+
+/// `[plugin.config]`
+#[derive(Debug)]
+pub struct Settings {
+    /// Where to post; none: nowhere.
+    pub hook: Option<Hook>,
+    /// Which outcomes are posted.
+    pub when: When,
+    /// Of which commands.
+    pub commands: Vec<String>,
+    /// What the site is called; its folder, where nothing is said.
+    pub site: Option<String>,
+    token: Option<String>,
+    token_env: Option<String>,
+}
+
+/// Where to post, and in which shape.
+#[derive(Debug)]
+pub struct Hook {
+    /// The webhook; for Matrix the home server.
+    pub url: http::Uri,
+    /// The shape.
+    pub shape: Shape,
+}
+
+/// What is posted.
+#[derive(Debug)]
+pub enum Shape {
+    /// The outcome as it is.
+    Json,
+    /// What ntfy takes.
+    Ntfy,
+    /// What Slack, Mattermost and Rocket.Chat take.
+    Slack,
+    /// A message to this Matrix room.
+    Matrix(String),
+}
+
+/// Which outcomes are posted.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// All of them.
+    Always,
+    /// Where the run did not do what it was for.
+    Failure,
+}
+
+/// As written.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Text {
+    url: Option<String>,
+    format: Format,
+    room: Option<String>,
+    when: When,
+    commands: Vec<String>,
+    site: Option<String>,
+    token: Option<String>,
+    token_env: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Format {
+    Json,
+    Ntfy,
+    Slack,
+    Matrix,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            url: None,
+            format: Format::Json,
+            room: None,
+            when: When::Always,
+            commands: ["update", "resume", "rollback"].map(str::to_owned).to_vec(),
+            site: None,
+            token: None,
+            token_env: None,
+        }
+    }
+}
+
+/// Reads the settings.
+pub fn read(json: &str) -> Result<Settings, String> {
+    let text: Text = guest::settings(json)?;
+    if text.token.is_some() && text.token_env.is_some() {
+        return Err("[plugin.config]: `token` and `token-env` exclude each other".to_owned());
+    }
+    let shape = shape(text.format, text.room)?;
+    let hook = text.url.map(|url| Ok::<_, String>(Hook { url: address(&url)?, shape })).transpose()?;
+    let Text { when, commands, site, token, token_env, .. } = text;
+    Ok(Settings { hook, when, commands, site, token, token_env })
+}
+
+fn shape(format: Format, room: Option<String>) -> Result<Shape, String> {
+    match (format, room) {
+        (Format::Matrix, Some(room)) => Ok(Shape::Matrix(room)),
+        (Format::Matrix, None) => Err("[plugin.config]: the format `matrix` needs a `room` (`!…:…`)".to_owned()),
+        (_, Some(_)) => Err("[plugin.config]: `room` goes with the format `matrix` only".to_owned()),
+        (Format::Json, None) => Ok(Shape::Json),
+        (Format::Ntfy, None) => Ok(Shape::Ntfy),
+        (Format::Slack, None) => Ok(Shape::Slack),
+    }
+}
+
+/// The address itself is not shown in errors: those of webhooks are secrets.
+fn address(url: &str) -> Result<http::Uri, String> {
+    let wrong = || "[plugin.config]: `url` is no address that begins with https:// or http://".to_owned();
+    let url: http::Uri = url.parse().map_err(|_| wrong())?;
+    let known = matches!(url.scheme_str(), Some("https" | "http"));
+    if known && url.host().is_some_and(|host| !host.is_empty()) { Ok(url) } else { Err(wrong()) }
+}
+
+impl Settings {
+    /// What the webhook asks for as proof, if anything.
+    pub fn token(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, String> {
+        let Some(name) = &self.token_env else { return Ok(self.token.clone()) };
+        let missing = || format!("the environment variable {name} is not set, or not granted (`env = [{name:?}]`)");
+        variable(name).map(Some).ok_or_else(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_named() {
+        let mistakes = [
+            (r#"{"uri": "https://example.org"}"#, "did you mean `url`?"),
+            (r#"{"format": "slak"}"#, "did you mean `slack`?"),
+            (r#"{"url": "example.org/hook"}"#, "begins with https://"),
+            (r#"{"url": "ftp://example.org/hook"}"#, "begins with https://"),
+            (r#"{"format": "matrix"}"#, "needs a `room`"),
+            (r#"{"room": "!a:example.org"}"#, "goes with the format `matrix` only"),
+            (r#"{"token": "a", "token-env": "B"}"#, "exclude each other"),
+        ];
+        for (json, told) in mistakes {
+            let error = read(json).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_s_address_is_not_in_the_error() {
+        assert!(!read(r#"{"url": "hooks.example.org/secret"}"#).unwrap_err().contains("secret"));
+    }
+
+    #[test]
+    fn a_token_comes_from_the_settings_or_the_environment() {
+        let token = |json: &str| read(json).unwrap().token(|name| (name == "TOKEN").then(|| "secret".to_owned()));
+        assert_eq!(token("{}"), Ok(None));
+        assert_eq!(token(r#"{"token": "own"}"#), Ok(Some("own".to_owned())));
+        assert_eq!(token(r#"{"token-env": "TOKEN"}"#), Ok(Some("secret".to_owned())));
+        assert!(token(r#"{"token-env": "OTHER"}"#).is_err_and(|error| error.contains("OTHER")));
+    }
+}
