@@ -18,6 +18,7 @@ pub(super) mod imports {
                 import cowhand:hooks/blobs@0.1.0;
                 import cowhand:hooks/log@0.1.0;
                 import cowhand:hooks/config@0.1.0;
+                import cowhand:hooks/file-modes@0.1.0;
                 import cowhand:hooks/text-merge@0.1.0;
             }
         ",
@@ -26,7 +27,7 @@ pub(super) mod imports {
         with: { "cowhand:hooks/blobs.blob": crate::plugin::types::Side },
     });
 
-    pub(crate) use cowhand::hooks::{blobs, config, log, text_merge, types};
+    pub(crate) use cowhand::hooks::{blobs, config, file_modes, log, text_merge, types};
 }
 
 /// A world with one hook; what it shares with the imports are the imports' types.

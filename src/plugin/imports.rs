@@ -1,10 +1,14 @@
-//! What the host offers to plugins beside WASI: the log, the configuration, the sides of a conflict, and the text merge.
+//! What the host offers to plugins beside WASI: the log, the configuration, the modes of granted files, the sides
+//! of a conflict, and the text merge.
+
+use std::path::Path;
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use super::bindings::imports::{self, blobs, config, log, text_merge, types};
+use super::bindings::imports::{self, blobs, config, file_modes, log, text_merge, types};
 use super::failure::LimitReached;
 use super::limits::MOST_MERGED;
+use super::modes;
 use super::sandbox::State;
 use super::types::{Favor, Hunk, Side};
 use crate::event::Level;
@@ -67,6 +71,12 @@ impl log::Host for State {
 impl config::Host for State {
     fn get(&mut self) -> wasmtime::Result<String> {
         Ok(self.about.config.clone())
+    }
+}
+
+impl file_modes::Host for State {
+    fn mode(&mut self, path: String) -> wasmtime::Result<Result<u32, String>> {
+        Ok(modes::mode(&self.about.permissions.read, Path::new(&path)).map_err(|error| error.to_string()))
     }
 }
 

@@ -22,6 +22,7 @@ mod instance;
 mod limits;
 mod load;
 mod markers;
+mod modes;
 mod observer;
 mod output;
 pub mod receipt;

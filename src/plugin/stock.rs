@@ -1,4 +1,3 @@
-//! The stock plugins: components inside this binary.
+//! The stock plugins: components inside this binary, put there by `build.rs`.
 
-/// Name and bytes of each.
-pub(super) const STOCK: &[(&str, &[u8])] = &[];
+include!(concat!(env!("OUT_DIR"), "/stock.rs"));
