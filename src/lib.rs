@@ -9,6 +9,7 @@ pub mod demo;
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod fault;
 pub mod files;
 pub mod git;
 pub mod interrupt;

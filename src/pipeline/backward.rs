@@ -5,6 +5,7 @@ use super::{Finished, Run, STAGES, StageName, Undo, facts, snapshot, start};
 use crate::error::{Error, Result};
 use crate::event::{Event, StageState};
 use crate::exit::Exit;
+use crate::fault::{self, Point};
 use crate::site::journal::{Record, State};
 
 /// Lets go of what a run holds that never changed the site: its objects and its image tags.
@@ -54,7 +55,9 @@ pub async fn roll_back(run: &mut Run) -> Result<()> {
         let begun = run.journal.record().state(name).is_some_and(|state| state != State::Undone);
         if let (Undo::With(undo), true) = (&stage.undo, begun) {
             run.journal.step(name, State::Undoing)?;
+            fault::strike(name, Point::Undoing)?;
             undo(run).await?;
+            fault::strike(name, Point::Undone)?;
             run.journal.step(name, State::Undone)?;
             run.events.emit(Event::Stage { stage: name.to_owned(), state: StageState::Undone, detail: None });
         }

@@ -28,6 +28,8 @@ pub const OLD_IMAGES: &str = "old-images";
 pub const PULLED: &str = "pulled";
 /// [`Install`], one a file: what plugins gave.
 pub const INSTALL: &str = "install";
+/// The site's own files that the switch may change; see [`super::own_files`].
+pub const TOUCHED: &str = "touched";
 /// `true` once a rollback has begun.
 pub const ROLLING_BACK: &str = "rolling-back";
 /// `true` once a service that migrates data has been started from a new image.

@@ -6,6 +6,7 @@ use super::{Phase, Progress, Run, STAGES, Stage, StageName, consent, facts};
 use crate::error::{Error, Result};
 use crate::event::{Event, StageState};
 use crate::exit::Exit;
+use crate::fault::{self, Point};
 use crate::site::journal::State;
 
 /// Walks the stages that the run's goal includes and that are not done yet.
@@ -58,9 +59,14 @@ async fn step(run: &mut Run, stage: &Stage) -> Result<Progress> {
         return Err(interrupted(run));
     }
     let name = stage.name.text();
+    fault::strike(name, Point::Before)?;
     run.journal.step(name, State::Started)?;
     announce(run, stage, StageState::Started, None);
-    let progress = act(run, stage).await;
+    let progress = match fault::strike(name, Point::Begun) {
+        Ok(()) => act(run, stage).await,
+        Err(error) => Err(error),
+    };
+    let progress = progress.and_then(|progress| fault::strike(name, Point::Acted).map(|()| progress));
     match &progress {
         Ok(Progress::Done(detail)) => announce(run, stage, StageState::Done, Some(detail)),
         Ok(Progress::Skipped(why)) => announce(run, stage, StageState::Skipped, Some(why)),
@@ -70,7 +76,7 @@ async fn step(run: &mut Run, stage: &Stage) -> Result<Progress> {
     let recorded = run.journal.step(name, if progress.is_ok() { State::Done } else { State::Failed });
     // The stage's own failure says more than that it could not be written down (a full disk causes both).
     let progress = progress?;
-    recorded.map(|()| progress)
+    recorded.and_then(|()| fault::strike(name, Point::Recorded)).map(|()| progress)
 }
 
 /// While the site is untouched, any moment is a safe point to end at; later, only the end of a stage.

@@ -10,6 +10,7 @@ mod facts;
 mod fetch;
 mod forward;
 mod merge;
+mod own_files;
 mod preflight;
 mod prune;
 mod pull;

@@ -190,8 +190,7 @@ pub const MIGRATIONS: &[Migration] = &[
 pub fn precious(compose_files: &[PathBuf]) -> Vec<PathBuf> {
     let fixed = [CERTIFICATES, CONF, crate::site::CONFIG_FILE].into_iter().map(PathBuf::from);
     let overrides = compose_files.iter().filter(|file| file.as_path() != Path::new(COMPOSE_FILE)).cloned();
-    let migrated = MIGRATIONS.iter().flat_map(|migration| [migration.from, migration.to]).map(PathBuf::from);
-    fixed.chain(overrides).chain([PathBuf::from(APP_INFO)]).chain(migrated).collect()
+    fixed.chain(overrides).collect()
 }
 
 #[cfg(test)]

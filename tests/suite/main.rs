@@ -7,6 +7,7 @@ mod cli;
 mod plan;
 mod plugins;
 mod prune;
+mod recovery;
 mod refusals;
 mod support;
 mod update;
@@ -17,7 +18,7 @@ use support::{Test, world};
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let modules = [check::all(), cli::all(), plan::all(), update::all(), prune::all(), plugins::all(), refusals::all()];
+    let modules = [check::all(), cli::all(), plan::all(), update::all(), prune::all(), recovery::all(), plugins::all(), refusals::all()];
     let tests: Vec<Test> = modules.into_iter().flatten().collect();
     let (trials, skipped) = support::trials(tests);
     for (name, reason) in &skipped {

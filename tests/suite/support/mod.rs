@@ -5,6 +5,7 @@ pub mod ran;
 pub mod site;
 pub mod snapshot;
 pub mod untouched;
+pub mod whole;
 pub mod world;
 
 use std::path::Path;

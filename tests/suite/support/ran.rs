@@ -85,6 +85,17 @@ pub fn binary() -> PathBuf {
 }
 
 impl Ran {
+    /// The exit code; none where a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.code
+    }
+
+    /// Demands that a signal ended it.
+    pub fn is_killed(self) -> Self {
+        assert_eq!(self.code, None, "it was to be killed: {self}");
+        self
+    }
+
     /// Demands an exit code.
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "exit code of {self}");
