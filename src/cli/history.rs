@@ -8,7 +8,7 @@ use super::Call;
 use crate::error::Result;
 use crate::event::Event;
 use crate::git::Repo;
-use crate::pipeline::Finished;
+use crate::pipeline::{Finished, versions};
 use crate::site::journal::{self, Record};
 use crate::site::store::Store;
 
@@ -43,7 +43,14 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
             .iter()
             .filter(|event| !matches!(event, Event::Start { .. }))
             .for_each(|event| call.company.events.emit(event.clone()));
-        call.company.events.info(format!("Copies of what the run replaced: {}", folder.kept().display()));
+        for (what, path) in [
+            ("Copies of the site's own files as they were", folder.kept()),
+            ("Versions of the files that the merge decided", folder.path().join(versions::FOLDER)),
+        ] {
+            if path.is_dir() {
+                call.company.events.info(format!("{what}: {}", path.display()));
+            }
+        }
     }
     Ok(Finished::done(""))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Progress, Run, adapt, facts};
+use super::{Progress, Run, adapt, facts, versions};
 use crate::config::{Favor, OnLoss};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -34,6 +34,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         })?;
     }
     let merged = merge.finish(&mailcow::after_message(&run.now), &run.now)?;
+    versions::keep(run, &local, &merged)?;
     let switch = Switch::plan(&run.repo, &branch, &local, &merged)?;
     for (name, oid) in switch.objects() {
         run.repo.hold(run.folder.id(), &name, oid)?;

@@ -23,6 +23,7 @@ mod start;
 mod switch;
 mod validate;
 mod verify;
+pub mod versions;
 
 use std::pin::Pin;
 
