@@ -18,7 +18,16 @@ use support::{Test, world};
 
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
-    let modules = [check::all(), cli::all(), plan::all(), update::all(), prune::all(), recovery::all(), plugins::all(), refusals::all()];
+    let modules = [
+        check::all(),
+        cli::all(),
+        plan::all(),
+        update::all(),
+        prune::all(),
+        recovery::all(),
+        plugins::all(),
+        refusals::all(),
+    ];
     let tests: Vec<Test> = modules.into_iter().flatten().collect();
     let (trials, skipped) = support::trials(tests);
     for (name, reason) in &skipped {

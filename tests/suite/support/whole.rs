@@ -36,7 +36,8 @@ impl Site {
         let (expected, found) = (&expected.0, &self.whole().0);
         let names: std::collections::BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
         let differs = names.into_iter().filter(|name| expected.get(*name) != found.get(*name));
-        let told: Vec<String> = differs.map(|name| format!("{name}: {:?}, expected {:?}", found.get(name), expected.get(name))).collect();
+        let told: Vec<String> =
+            differs.map(|name| format!("{name}: {:?}, expected {:?}", found.get(name), expected.get(name))).collect();
         assert!(told.is_empty(), "the site is not as expected:\n{}", told.join("\n"));
     }
 }
