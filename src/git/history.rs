@@ -95,7 +95,9 @@ impl Repo {
             let (Ok(commit), Ok(name)) = (tag.peel_to_commit(), tag.shorthand()) else { continue };
             tags.entry(commit.id()).or_default().push(name.to_owned());
         }
-        tags.values_mut().for_each(|names| names.sort());
+        for names in tags.values_mut() {
+            names.sort();
+        }
         Ok(tags)
     }
 

@@ -124,6 +124,12 @@ fn add(tree: &mut Index, path: &[u8], mode: Mode, oid: Oid) -> Result<()> {
     tree.add(&entry).what_with(|| format!("git refuses {}", SitePath::from(path)))
 }
 
+/// A number as the index has it: its low 32 bits.
+pub(super) fn low(number: u64) -> u32 {
+    let [.., a, b, c, d] = number.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
 /// An index entry that says nothing about the file on disk.
 pub(super) fn blank_entry(path: &[u8], mode: u32, id: Oid) -> IndexEntry {
     let never = git2::IndexTime::new(0, 0);
@@ -236,7 +242,6 @@ impl<'r> Survey<'r> {
     fn is_as_noted(&self, entry: &IndexEntry, found: &Metadata) -> bool {
         let time = |time: git2::IndexTime| (i64::from(time.seconds()), i64::from(time.nanoseconds()));
         let (mtime, ctime) = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
-        let low = |number: u64| (number & u64::from(u32::MAX)) as u32;
         let mode = !self.modes || Mode::of_bits(entry.mode) == Some(mode_of(found));
         mode && mtime == time(entry.mtime)
             && ctime == time(entry.ctime)

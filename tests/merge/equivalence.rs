@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use cowhand::git::Oid;
 use cowhand::git::conflict::Kind;
 use cowhand::git::merge::{Favor, Merged, Mode};
-use git2::Index;
 
 use crate::kit::{Files, Lab, files};
+use crate::upstream::{self, Pair};
 
 const CASES: u64 = 1200;
 
@@ -18,13 +18,14 @@ fn generated_cases_give_git_s_trees() {
     let cases = std::env::var("COWHAND_MERGE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
     let first = std::env::var("COWHAND_MERGE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let lab = Lab::new();
-    let cases: Vec<Case> = (first..first + cases).map(|seed| Case::new(&lab, seed)).collect();
+    let cases: Vec<Case> = lab.in_one_pack(|lab| (first..first + cases).map(|seed| Case::new(lab, seed)).collect());
     let mut wrong = String::new();
     let mut count = 0;
     for (favor, name) in [(Favor::Theirs, "theirs"), (Favor::Ours, "ours")] {
-        let expected = git_trees(&lab, &cases, name);
+        let pairs: Vec<Pair> = cases.iter().map(|case| Pair { ours: case.ours, theirs: case.theirs }).collect();
+        let expected = upstream::trees(&lab, &pairs, name);
         for (case, expected) in cases.iter().zip(expected) {
-            let merged = lab.merge(case.ours, case.theirs, favor, &format!("t{}", case.seed));
+            let merged = lab.merge(case.ours, case.theirs, favor, upstream::LABEL);
             if merged.tree != expected && !is_listed(&lab, case, &merged, expected, favor) {
                 count += 1;
                 case.tell(&lab, merged.tree, expected, name, &mut wrong);
@@ -47,7 +48,7 @@ fn is_listed(lab: &Lab, case: &Case, merged: &Merged, expected: Oid, favor: Favo
             return false;
         }
         expected.remove(*path);
-        for aside in ["HEAD".to_owned(), format!("t{}", case.seed)] {
+        for aside in ["HEAD", upstream::ASIDE] {
             expected.remove(&[path, &b"~"[..], aside.as_bytes()].concat());
         }
     }
@@ -74,8 +75,6 @@ impl Case {
         }
         // Now and then both sides do something at the same place.
         let [ours, theirs] = sides.map(|side| lab.commit(&side, &[base]));
-        lab.branch(&format!("o{seed}"), ours);
-        lab.branch(&format!("t{seed}"), theirs);
         Self { seed, base, ours, theirs }
     }
 
@@ -247,48 +246,4 @@ fn put(files: &mut Files, path: Vec<u8>, file: (Mode, Vec<u8>)) {
     let beneath = [&path, &b"/"[..]].concat();
     files.retain(|other, _| !other.starts_with(&beneath) && !path.starts_with(&[other, &b"/"[..]].concat()));
     files.insert(path, file);
-}
-
-/// git's own result for each case, `favor` being the `-X` option's value.
-fn git_trees(lab: &Lab, cases: &[Case], favor: &str) -> Vec<Oid> {
-    let option = format!("-X{favor}");
-    let mut input = String::new();
-    for case in cases {
-        writeln!(input, "o{} t{}", case.seed, case.seed).unwrap();
-    }
-    let (code, out) = lab
-        .git_raw(&["merge-tree", "--write-tree", "--stdin", "--no-messages", &option, "-Xpatience"], input.as_bytes());
-    assert_eq!(code, 0, "{}", String::from_utf8_lossy(&out));
-    let mut fields = out.split(|byte| *byte == 0).map(<[u8]>::to_vec);
-    let mut trees = Vec::new();
-    for case in cases {
-        // Whether it was clean.
-        fields.next().unwrap();
-        let tree: Oid = String::from_utf8(fields.next().unwrap()).unwrap().parse().unwrap();
-        let mut stages: BTreeMap<Vec<u8>, u8> = BTreeMap::new();
-        while let Some(field) = fields.next().filter(|field| !field.is_empty()) {
-            let at = field.iter().position(|byte| *byte == b'\t').unwrap();
-            *stages.entry(field[at + 1..].to_vec()).or_default() |= 1 << (field[at - 1] - b'1');
-        }
-        trees.push(finished(lab, case, tree, &stages));
-    }
-    trees
-}
-
-/// What update.sh makes of a conflicted merge: paths with a base and one side only go; the rest is taken as it lies there.
-fn finished(lab: &Lab, case: &Case, tree: Oid, stages: &BTreeMap<Vec<u8>, u8>) -> Oid {
-    let mut index = Index::new().unwrap();
-    index.read_tree(&lab.git.find_tree(tree).unwrap()).unwrap();
-    let ours = format!("~o{}", case.seed);
-    let entries: Vec<_> = index.iter().collect();
-    index.clear().unwrap();
-    for mut entry in entries {
-        if matches!(stages.get(&entry.path), Some(0b011 | 0b101)) {
-            continue;
-        }
-        let name = String::from_utf8(entry.path.clone()).unwrap();
-        entry.path = name.replace(&ours, "~HEAD").into_bytes();
-        index.add(&entry).unwrap();
-    }
-    index.write_tree_to(&lab.git).unwrap()
 }

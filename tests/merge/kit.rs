@@ -19,9 +19,9 @@ pub type Files = BTreeMap<Vec<u8>, (Mode, Vec<u8>)>;
 
 /// A repository in a temporary folder.
 pub struct Lab {
-    pub folder: TempDir,
     pub git: Repository,
     pub repo: Repo,
+    folder: TempDir,
 }
 
 impl Lab {
@@ -32,6 +32,22 @@ impl Lab {
         let git = Repository::init_opts(folder.path(), &options).unwrap();
         let repo = Repo::open(folder.path()).unwrap();
         Self { folder, git, repo }
+    }
+
+    /// Whatever is written meanwhile goes into one pack: thousands of small files would take longer than the merges.
+    pub fn in_one_pack<T>(&self, write: impl FnOnce(&Self) -> T) -> T {
+        let odb = self.git.odb().unwrap();
+        let memory = odb.add_new_mempack_backend(1000).unwrap();
+        let written = write(self);
+        let mut pack = git2::Buf::new();
+        memory.dump(&self.git, &mut pack).unwrap();
+        memory.reset().unwrap();
+        let disk = Repository::open(self.path()).unwrap();
+        let odb = disk.odb().unwrap();
+        let mut writer = odb.packwriter().unwrap();
+        writer.write_all(&pack).unwrap();
+        writer.commit().unwrap();
+        written
     }
 
     pub fn path(&self) -> &Path {
@@ -163,117 +179,4 @@ pub fn files(git: &Repository, tree: Oid) -> Files {
 /// Files from `(path, content)`.
 pub fn tree_of(files: &[(&str, &str)]) -> Files {
     files.iter().map(|(path, content)| (path.as_bytes().to_vec(), (Mode::File, content.as_bytes().to_vec()))).collect()
-}
-
-/// A clone of an upstream, with a working tree, as an admin has it.
-pub struct Site {
-    pub upstream: Lab,
-    pub folder: TempDir,
-    pub repo: Repo,
-}
-
-impl Site {
-    /// Upstream publishes these files; the site clones them.
-    pub fn new(files: &Files) -> Self {
-        let upstream = Lab::new();
-        let first = upstream.commit(files, &[]);
-        upstream.branch("master", first);
-        let folder = TempDir::new().unwrap();
-        let url = upstream.path().to_str().unwrap();
-        let cloned = git(upstream.path()).args(["clone", "-q", url, folder.path().to_str().unwrap()]).status().unwrap();
-        assert!(cloned.success());
-        let repo = Repo::open(folder.path()).unwrap();
-        Self { upstream, folder, repo }
-    }
-
-    /// Upstream publishes a release on top of its branch.
-    pub fn release(&self, files: &Files) -> Oid {
-        let head = self.upstream.git.refname_to_id("refs/heads/master").unwrap();
-        let next = self.upstream.commit(files, &[head]);
-        self.upstream.branch("master", next);
-        next
-    }
-
-    pub fn path(&self, path: &str) -> std::path::PathBuf {
-        self.folder.path().join(path)
-    }
-
-    pub fn write(&self, path: &str, content: &str) {
-        let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
-
-    pub fn read(&self, path: &str) -> Option<String> {
-        std::fs::read_to_string(self.path(path)).ok()
-    }
-
-    pub fn git(&self, arguments: &[&str]) -> String {
-        let output = git(self.folder.path()).args(arguments).output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-    }
-
-    /// Fetches and merges as an update does; gives what the switch needs.
-    pub fn prepare(&self, favor: Favor) -> Prepared {
-        let branch = self.repo.readiness().unwrap();
-        let theirs = self.repo.fetch(&branch, &Events::default()).unwrap();
-        let local = self.repo.local_changes(branch.head, "Before update", &now(), false).unwrap();
-        let options = Options { label: branch.upstream.label(), ..Options::default() };
-        let merge = Merge::new(&self.repo, local.commit, theirs, options).unwrap();
-        for conflict in merge.conflicts() {
-            merge.resolve(conflict, stock(conflict, favor), "stock-conflicts").unwrap();
-        }
-        let merged = merge.finish("After update", &now()).unwrap();
-        let switch = Switch::plan(&self.repo, &branch, &local, &merged).unwrap();
-        Prepared { branch, local, merged, switch }
-    }
-
-    /// Everything in the working tree, its permissions included, and where git stands.
-    pub fn snapshot(&self) -> Snapshot {
-        let mut files = BTreeMap::new();
-        walk(self.folder.path(), self.folder.path(), &mut files);
-        Snapshot {
-            files,
-            head: self.git(&["rev-parse", "HEAD"]),
-            status: self.git(&["status", "--porcelain", "--ignored"]),
-        }
-    }
-}
-
-/// A merge ready to be switched to.
-pub struct Prepared {
-    pub branch: Branch,
-    pub local: Local,
-    pub merged: Merged,
-    pub switch: Switch,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    pub files: BTreeMap<String, (u32, Vec<u8>)>,
-    pub head: String,
-    pub status: String,
-}
-
-fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, (u32, Vec<u8>)>) {
-    use std::os::unix::ffi::OsStrExt;
-    use std::os::unix::fs::PermissionsExt;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let found = std::fs::symlink_metadata(&path).unwrap();
-        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-        let mode = found.permissions().mode();
-        if name == ".git" {
-            continue;
-        }
-        if found.is_dir() {
-            files.insert(format!("{name}/"), (mode, Vec::new()));
-            walk(root, &path, files);
-        } else if found.is_symlink() {
-            files.insert(name, (mode, std::fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()));
-        } else {
-            files.insert(name, (mode, std::fs::read(&path).unwrap()));
-        }
-    }
 }

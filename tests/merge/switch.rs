@@ -7,7 +7,8 @@ use cowhand::git::conflict::{Collision, Kind};
 use cowhand::git::merge::{Favor, Mode};
 use cowhand::git::switch::{Standing, Switch};
 
-use crate::kit::{Files, Prepared, Site, tree_of};
+use crate::kit::{Files, tree_of};
+use crate::site::{Prepared, Site};
 
 /// A site with an edit of its own, an ignored and an untracked file in the way, and a release that touches all of it.
 fn busy_site() -> Site {

@@ -61,9 +61,10 @@ fn virtual_commit(git: &Repository, one: Oid, two: Oid, depth: u16) -> Result<Oi
     }
     let doing = "could not merge the commits that both sides have";
     let bases = oldest_first(git, git.merge_bases(one, two).map(|bases| bases.to_vec()).unwrap_or_default());
-    let base = match bases.is_empty() {
-        true => git.treebuilder(None).and_then(|empty| empty.write()).what(doing)?,
-        false => tree_of(git, merged_bases(git, &bases, depth + 1)?)?,
+    let base = if bases.is_empty() {
+        git.treebuilder(None).and_then(|empty| empty.write()).what(doing)?
+    } else {
+        tree_of(git, merged_bases(git, &bases, depth + 1)?)?
     };
     let ours = tree_of(git, one)?;
     let computed = trees(git, [base, ours, tree_of(git, two)?], INNER_NAMES)?;

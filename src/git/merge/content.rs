@@ -9,21 +9,21 @@ use crate::error::{Context, Error, Result};
 
 /// What came of three versions.
 #[derive(Clone, Copy, Debug)]
-pub struct Content {
+pub struct Outcome {
     /// The result, as far as there is one.
     pub version: Version,
     /// Whether the modes agreed.
-    pub mode_agreed: bool,
+    pub same_mode: bool,
     /// Whether the contents agreed.
-    pub content_agreed: bool,
+    pub same_content: bool,
     /// Whether the contents are something other than text.
     pub binary: bool,
 }
 
-impl Content {
+impl Outcome {
     /// Whether nothing conflicted.
     pub fn clean(&self) -> bool {
-        self.mode_agreed && self.content_agreed
+        self.same_mode && self.same_content
     }
 }
 
@@ -52,17 +52,16 @@ pub struct Contents<'g> {
 
 impl Contents<'_> {
     /// Merges two versions with their base, which may be missing or of another type. The two are of the same type.
-    pub fn merge(&self, path: &[u8], versions: [Option<Version>; 3], policy: Policy, extra: u16) -> Result<Content> {
+    pub fn merge(&self, path: &[u8], versions: [Option<Version>; 3], policy: Policy, extra: u16) -> Result<Outcome> {
         let [base, Some(ours), Some(theirs)] = versions else {
             return Err(Error::new("a content merge needs both sides"));
         };
         let base_mode = base.map(|base| base.mode);
-        let (mode, mode_agreed) = match (ours.mode, theirs.mode) {
+        let (mode, same_mode) = match (ours.mode, theirs.mode) {
             (one, two) if one == two || Some(one) == base_mode => (two, true),
             (one, two) => (one, Some(two) == base_mode),
         };
-        let settled =
-            |oid| Content { version: Version { mode, oid }, mode_agreed, content_agreed: true, binary: false };
+        let settled = |oid| Outcome { version: Version { mode, oid }, same_mode, same_content: true, binary: false };
         let base_oid = base.map(|base| base.oid);
         if ours.oid == theirs.oid || Some(ours.oid) == base_oid {
             return Ok(settled(theirs.oid));
@@ -75,7 +74,7 @@ impl Contents<'_> {
             REGULAR => self.files(path, same_type.map(|base| base.oid), ours.oid, theirs.oid, policy, extra)?,
             _ => whole(base, ours, theirs, policy),
         };
-        Ok(Content { version: Version { mode, oid: merged.version.oid }, mode_agreed, ..merged })
+        Ok(Outcome { version: Version { mode, oid: merged.version.oid }, same_mode, ..merged })
     }
 
     fn files(
@@ -86,7 +85,7 @@ impl Contents<'_> {
         theirs: Oid,
         policy: Policy,
         extra: u16,
-    ) -> Result<Content> {
+    ) -> Result<Outcome> {
         let read = |oid: Oid| self.git.find_blob(oid).what_with(|| format!("could not read object {oid}"));
         let old = base.map(read).transpose()?;
         let old = old.as_ref().map_or(&[][..], |blob| blob.content());
@@ -113,7 +112,7 @@ impl Contents<'_> {
             (Policy::Look, false) => ours,
             _ => self.git.blob(&bytes).what("could not write a merged file into the clone")?,
         };
-        Ok(Content { version: Version { mode: REGULAR, oid }, mode_agreed: true, content_agreed: clean, binary: false })
+        Ok(Outcome { version: Version { mode: REGULAR, oid }, same_mode: true, same_content: clean, binary: false })
     }
 
     /// What `.gitattributes` says about merging a path; drivers of the site's own are programs and not run.
@@ -122,8 +121,7 @@ impl Contents<'_> {
         let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
         let value = self.git.get_attr_bytes(path, "merge", git2::AttrCheckFlags::FILE_THEN_INDEX).ok().flatten();
         match git2::AttrValue::from_bytes(value) {
-            git2::AttrValue::False => Driver::Binary,
-            git2::AttrValue::String("binary") => Driver::Binary,
+            git2::AttrValue::False | git2::AttrValue::String("binary") => Driver::Binary,
             git2::AttrValue::String("union") => Driver::Union,
             _ => Driver::Text,
         }
@@ -156,14 +154,14 @@ pub fn kind_of(mode: u32) -> u32 {
 }
 
 /// What has no lines goes whole.
-fn whole(base: Option<Version>, ours: Version, theirs: Version, policy: Policy) -> Content {
+fn whole(base: Option<Version>, ours: Version, theirs: Version, policy: Policy) -> Outcome {
     let (version, agreed) = match policy {
         Policy::Favor(Favor::Theirs) => (theirs, true),
         Policy::Favor(_) => (ours, true),
         Policy::Look => (ours, false),
         Policy::Inner(_) => (base.unwrap_or(ours), false),
     };
-    Content { version, mode_agreed: true, content_agreed: agreed, binary: true }
+    Outcome { version, same_mode: true, same_content: agreed, binary: true }
 }
 
 /// The versions of an entry's stages, without names.

@@ -14,31 +14,49 @@ use crate::error::{Context, Result};
 #[derive(Clone, Default, Debug)]
 pub struct Edits(Node);
 
+/// What is to become of something.
+#[derive(Clone, Copy, Default, Debug)]
+enum Fate<T> {
+    /// It stays as it is.
+    #[default]
+    Stays,
+    /// It goes.
+    Goes,
+    /// It is this from now on.
+    Is(T),
+}
+
+impl<T> From<Option<T>> for Fate<T> {
+    fn from(new: Option<T>) -> Self {
+        new.map_or(Self::Goes, Self::Is)
+    }
+}
+
 #[derive(Clone, Default, Debug)]
 struct Node {
-    /// The folder's content as a whole, before the changes beneath it; none inside: empty.
-    folder: Option<Option<Oid>>,
-    /// The file at this name; none inside: no file.
-    file: Option<Option<Version>>,
+    /// The folder's content as a whole, before the changes beneath it.
+    folder: Fate<Oid>,
+    /// The file at this name.
+    file: Fate<Version>,
     children: BTreeMap<Vec<u8>, Node>,
 }
 
 impl Edits {
     /// The file at `path` becomes this one, or goes.
     pub fn file(&mut self, path: &[u8], version: Option<Version>) {
-        self.node(path).file = Some(version);
+        self.node(path).file = version.into();
     }
 
     /// The folder at `path` becomes this tree, or goes; changes of files beneath it still count.
     pub fn folder(&mut self, path: &[u8], tree: Option<Oid>) {
-        self.node(path).folder = Some(tree);
+        self.node(path).folder = tree.into();
     }
 
     /// Whatever is in the folder at `path` goes, changes beneath it included.
     pub fn clear(&mut self, path: &[u8]) {
         let node = self.node(path);
         node.children.clear();
-        node.folder = Some(None);
+        node.folder = Fate::Goes;
     }
 
     fn node(&mut self, path: &[u8]) -> &mut Node {
@@ -57,7 +75,11 @@ impl Edits {
 
 /// The folder that a node makes of `tree`; none where nothing is left in it.
 fn build(git: &Repository, node: &Node, tree: Option<Oid>) -> Result<Option<Oid>> {
-    let tree = node.folder.unwrap_or(tree);
+    let tree = match node.folder {
+        Fate::Stays => tree,
+        Fate::Goes => None,
+        Fate::Is(new) => Some(new),
+    };
     if node.children.is_empty() {
         return Ok(tree);
     }
@@ -82,13 +104,13 @@ fn build(git: &Repository, node: &Node, tree: Option<Oid>) -> Result<Option<Oid>
 }
 
 fn child_of(git: &Repository, child: &Node, there: Option<Version>) -> Result<Option<Version>> {
-    if let Some(Some(file)) = child.file {
+    if let Fate::Is(file) = child.file {
         return Ok(Some(file));
     }
     let folder = there.filter(|there| there.mode == FOLDER).map(|there| there.oid);
     if let Some(oid) = build(git, child, folder)? {
         return Ok(Some(Version { mode: FOLDER, oid }));
     }
-    let stays = there.filter(|there| there.mode != FOLDER && child.file.is_none() && child.folder.is_none());
-    Ok(stays)
+    let untouched = matches!((child.file, child.folder), (Fate::Stays, Fate::Stays));
+    Ok(there.filter(|there| untouched && there.mode != FOLDER))
 }

@@ -181,7 +181,7 @@ fn longest_rare(old: &[u32], new: &[u32], a: &Range<usize>, b: &Range<usize>) ->
 /// Where every common line occurs too often, the plain shortest difference.
 fn classic(old: &[u32], new: &[u32], a: Range<usize>, b: Range<usize>, marks: &mut [Vec<bool>; 2]) -> Result<()> {
     let doing = "could not compare two texts";
-    let spell = |ids: &[u32]| ids.iter().map(|id| format!("{id}\n")).collect::<String>();
+    let spell = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join("\n") + "\n";
     let (one, two) = (spell(&old[a.clone()]), spell(&new[b.clone()]));
     let mut options = DiffOptions::new();
     options.context_lines(0);
@@ -304,7 +304,7 @@ mod tests {
 
     fn found(old: &str, new: &str) -> Vec<(Range<usize>, Range<usize>)> {
         let mut numbers = Numbers::default();
-        let cut = |text: &str| text.chars().map(|c| format!("{c}\n")).collect::<String>().into_bytes();
+        let cut = |text: &str| text.chars().flat_map(|c| [c, '\n']).collect::<String>().into_bytes();
         let (old, new) = (cut(old), cut(new));
         let (old, new) = (numbers.text(&old), numbers.text(&new));
         diff(&old.ids, &new.ids).unwrap().into_iter().map(|change| (change.old, change.new)).collect()

@@ -184,11 +184,11 @@ impl Search<'_> {
                 let same = base_name(&self.sources[*source].path) == base_name(&self.targets[target].path);
                 best.push((score, same, *source, target));
             }
-            best.sort_by(|one, two| (two.0, two.1).cmp(&(one.0, one.1)));
+            best.sort_by_key(|pair| std::cmp::Reverse((pair.0, pair.1)));
             best.truncate(BEST);
             pairs.extend(best);
         }
-        pairs.sort_by(|one, two| (two.0, two.1).cmp(&(one.0, one.1)));
+        pairs.sort_by_key(|pair| std::cmp::Reverse((pair.0, pair.1)));
         for (_, _, source, target) in pairs {
             if !self.taken[source] && self.found[target].is_none() {
                 self.take(source, target);

@@ -58,6 +58,14 @@ pub fn settle(walk: &Walk, contents: &Contents<'_>, labels: [&str; 2]) -> Result
     Ok(settling.done)
 }
 
+/// What becomes of a path.
+enum Verdict {
+    /// This, or nothing.
+    Agreed(Option<Version>),
+    /// Somebody has to decide.
+    Clash(Kind),
+}
+
 struct Settling<'a> {
     walk: &'a Walk,
     contents: &'a Contents<'a>,
@@ -71,70 +79,71 @@ struct Settling<'a> {
 
 impl Settling<'_> {
     fn entry(&mut self, path: &[u8], entry: &Entry) -> Result<()> {
-        if entry.gone {
-            return self.clean(path, None);
-        }
         let in_the_way = entry.folders.contains(&true) && self.folders.contains(path);
+        match self.agreed(path, entry, in_the_way)? {
+            Verdict::Agreed(None) if in_the_way => {}
+            Verdict::Agreed(version) => self.clean(path, version),
+            Verdict::Clash(kind) => {
+                let aside = in_the_way.then(|| self.aside(path, entry));
+                self.clash(path, entry, kind, aside);
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of a path, as far as the sides agree.
+    fn agreed(&self, path: &[u8], entry: &Entry, in_the_way: bool) -> Result<Verdict> {
+        if entry.gone {
+            return Ok(Verdict::Agreed(None));
+        }
+        let free = !in_the_way && !entry.rename_conflict;
         if let Some((one, two)) = entry.equal {
             let third = BASE + OURS + THEIRS - one - two;
             let result = if one == BASE { &entry.stages[third] } else { &entry.stages[one] };
-            let Some(stage) = result else { return self.clean_unless(path, in_the_way) };
-            if !in_the_way && !entry.rename_conflict {
-                return self.clean(path, Some(stage.version));
+            if result.is_none() || free {
+                return Ok(Verdict::Agreed(result.as_ref().map(|stage| stage.version)));
             }
         }
-        let aside = in_the_way.then(|| self.aside(path, entry));
-        match entry.files() {
-            [_, true, true] => self.both(path, entry, aside),
-            [true, true, false] => self.clash(path, entry, Kind::ModifyDelete, aside),
-            [true, false, true] => self.clash(path, entry, Kind::DeleteModify, aside),
-            [false, false, false] | [true, false, false] => self.clean_unless(path, in_the_way),
-            [false, ours, _] => {
-                let side = if ours { OURS } else { THEIRS };
-                match &entry.stages[side] {
-                    Some(stage) if !in_the_way && !entry.rename_conflict => self.clean(path, Some(stage.version)),
-                    _ => self.clash(path, entry, Kind::DirectoryFile, aside),
-                }
-            }
-        }
+        Ok(match &entry.stages {
+            [_, Some(_), Some(_)] => self.both(path, entry, free)?,
+            [Some(_), Some(_), None] => Verdict::Clash(Kind::ModifyDelete),
+            [Some(_), None, Some(_)] => Verdict::Clash(Kind::DeleteModify),
+            [None, Some(stage), None] | [None, None, Some(stage)] if free => Verdict::Agreed(Some(stage.version)),
+            [None, Some(_), None] | [None, None, Some(_)] => Verdict::Clash(Kind::DirectoryFile),
+            [_, None, None] => Verdict::Agreed(None),
+        })
     }
 
-    fn clean(&mut self, path: &[u8], version: Option<Version>) -> Result<()> {
+    /// A path that both sides have.
+    fn both(&self, path: &[u8], entry: &Entry, free: bool) -> Result<Verdict> {
+        let [base, Some(ours), Some(theirs)] = &entry.stages else { return Ok(Verdict::Agreed(None)) };
+        if kind_of(ours.version.mode) != kind_of(theirs.version.mode) {
+            return Ok(Verdict::Clash(Kind::Type));
+        }
+        if ours.nested.is_some() || theirs.nested.is_some() {
+            return Ok(Verdict::Clash(Kind::RenameRename));
+        }
+        let merged = self.contents.merge(path, versions(&entry.stages), Policy::Look, 0)?;
+        if merged.clean() && free {
+            return Ok(Verdict::Agreed(Some(merged.version)));
+        }
+        Ok(Verdict::Clash(match kind_of(ours.version.mode) {
+            0o160_000 => Kind::Submodule,
+            _ if merged.same_content && !merged.same_mode => Kind::Mode,
+            _ if base.is_none() => Kind::AddAdd,
+            _ if merged.binary => Kind::Binary,
+            _ => Kind::Content,
+        }))
+    }
+
+    fn clean(&mut self, path: &[u8], version: Option<Version>) {
         if version.is_some() {
             self.occupy(path);
         }
         self.done.clean.insert(path.to_vec(), version);
-        Ok(())
     }
 
-    /// No file here; but where a folder is, the path is not to be removed.
-    fn clean_unless(&mut self, path: &[u8], in_the_way: bool) -> Result<()> {
-        if in_the_way { Ok(()) } else { self.clean(path, None) }
-    }
-
-    fn both(&mut self, path: &[u8], entry: &Entry, aside: Option<Vec<u8>>) -> Result<()> {
-        let [base, Some(ours), Some(theirs)] = &entry.stages else { return Ok(()) };
-        if kind_of(ours.version.mode) != kind_of(theirs.version.mode) {
-            return self.clash(path, entry, Kind::Type, aside);
-        }
-        if ours.nested.is_some() || theirs.nested.is_some() {
-            return self.clash(path, entry, Kind::RenameRename, aside);
-        }
-        let merged = self.contents.merge(path, versions(&entry.stages), Policy::Look, 0)?;
-        if merged.clean() && aside.is_none() && !entry.rename_conflict {
-            return self.clean(path, Some(merged.version));
-        }
-        let kind = match kind_of(ours.version.mode) {
-            0o160_000 => Kind::Submodule,
-            _ if merged.content_agreed && !merged.mode_agreed => Kind::Mode,
-            _ if base.is_none() => Kind::AddAdd,
-            _ if merged.binary => Kind::Binary,
-            _ => Kind::Content,
-        };
-        self.clash(path, entry, kind, aside)
-    }
-
-    fn clash(&mut self, path: &[u8], entry: &Entry, kind: Kind, aside: Option<Vec<u8>>) -> Result<()> {
+    fn clash(&mut self, path: &[u8], entry: &Entry, kind: Kind, aside: Option<Vec<u8>>) {
         let kind = match (kind, entry.files()) {
             _ if aside.is_some() => Kind::DirectoryFile,
             (_, [true, true, false] | [true, false, true]) if entry.rename_conflict => Kind::RenameDelete,
@@ -143,12 +152,11 @@ impl Settling<'_> {
         };
         self.occupy(aside.as_deref().unwrap_or(path));
         if self.covered.contains(path) {
-            return Ok(());
+            return;
         }
         let mut clash = Clash { path: path.to_vec(), kind, stages: entry.stages.clone(), aside, twin: None };
         self.join_twins(&mut clash, entry);
         self.done.clashes.push(clash);
-        Ok(())
     }
 
     /// A file that both renamed, differently, is one conflict where neither name meets anything else.
@@ -163,9 +171,10 @@ impl Settling<'_> {
         if !alone(entry) || !alone(twin) {
             return;
         }
-        let (ours, theirs, our_name, their_name) = match entry.files()[OURS] {
-            true => (entry, twin, clash.path.clone(), name.clone()),
-            false => (twin, entry, name.clone(), clash.path.clone()),
+        let (ours, theirs, our_name, their_name) = if entry.files()[OURS] {
+            (entry, twin, clash.path.clone(), name.clone())
+        } else {
+            (twin, entry, name.clone(), clash.path.clone())
         };
         clash.stages = [None, ours.stages[OURS].clone(), theirs.stages[THEIRS].clone()];
         let nested = ours.stages[OURS].as_ref().and_then(|stage| stage.nested.as_ref());

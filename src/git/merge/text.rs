@@ -102,7 +102,6 @@ impl Three<'_> {
         let mut shift = [0_isize; 2];
         loop {
             match (one.peek().copied(), two.peek().copied()) {
-                (None, None) => return Ok(regions),
                 (Some(a), b) if b.is_none_or(|b| a.old.end < b.old.start) => {
                     let theirs = moved(&a.old, shift[1]);
                     append(&mut regions, Region { who: Who::Ours, base: a.old.clone(), ours: a.new.clone(), theirs });
@@ -129,7 +128,7 @@ impl Three<'_> {
                         one.next();
                     }
                 }
-                (Some(_), None) | (None, Some(_)) => return Ok(regions),
+                _ => return Ok(regions),
             }
         }
     }

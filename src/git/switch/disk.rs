@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -72,6 +72,12 @@ const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::R
 
 /// The site's folder, held open.
 pub struct Disk(OwnedFd);
+
+impl AsFd for Disk {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Disk {
     /// Opens the site's folder.
@@ -142,7 +148,7 @@ impl Disk {
             let Some((folder, name)) = self.parent(&above, false)? else { continue };
             match rustix::fs::unlinkat(&folder, &name, AtFlags::REMOVEDIR) {
                 Ok(()) => {
-                    rustix::fs::fsync(&folder).what_with(|| format!("could not sync the folder above {above}"))?
+                    rustix::fs::fsync(&folder).what_with(|| format!("could not sync the folder above {above}"))?;
                 }
                 Err(Errno::NOENT) => {}
                 Err(_) => break,

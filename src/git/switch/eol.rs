@@ -94,9 +94,8 @@ impl Worktree {
 /// Whether conversion would change the text and do no harm.
 fn lacks_crlf(text: &[u8], how: Text) -> bool {
     let crlf = text.windows(2).filter(|pair| pair == b"\r\n").count();
-    let lf = text.iter().filter(|byte| **byte == b'\n').count();
-    let cr = text.iter().filter(|byte| **byte == b'\r').count();
-    lf > crlf && (how == Text::Yes || crlf == 0 && cr == 0 && !is_binary(text))
+    let bare = text.split(|byte| *byte == b'\n').count() - 1 > crlf;
+    bare && (how == Text::Yes || !text.contains(&b'\r') && !is_binary(text))
 }
 
 fn to_crlf(text: &[u8]) -> Vec<u8> {

@@ -11,7 +11,7 @@ use git2::{Index, IndexEntry, IndexTime, Oid};
 use super::Switch;
 use crate::error::{Context, Result};
 use crate::git::Repo;
-use crate::git::local::blank_entry;
+use crate::git::local::{blank_entry, low};
 
 /// git's flags in an index entry that a site sets: "assume unchanged" and "skip worktree".
 const MARKS: (u16, u16) = (0x8000, 0x4000);
@@ -83,7 +83,6 @@ fn looked_at(repo: &Repo, entry: &IndexEntry, written: Option<&Oid>) -> Option<I
     if !is_this || found.is_file() && executable != (entry.mode == 0o100_755) {
         return None;
     }
-    let low = |number: u64| (number & u64::from(u32::MAX)) as u32;
     let time = |seconds: i64, nanoseconds: i64| {
         IndexTime::new(i32::try_from(seconds).unwrap_or_default(), u32::try_from(nanoseconds).unwrap_or_default())
     };

@@ -109,6 +109,8 @@ impl Switch {
             at => return Err(self.moved(at)),
         }
         self.nobody_changed(&disk)?;
+        // What the branch will point to, and what undoing needs, is on the disk before anything depends on it.
+        rustix::fs::syncfs(&disk).what("could not sync the site's file system")?;
         let task = "Switching files";
         let removals = self.steps.iter().rev().filter(|step| step.becomes.is_none());
         let writes = self.steps.iter().filter(|step| step.becomes.is_some());
