@@ -9,6 +9,7 @@ mod plugins;
 mod prune;
 mod recovery;
 mod refusals;
+mod stack;
 mod support;
 mod update;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         recovery::all(),
         plugins::all(),
         refusals::all(),
+        stack::all(),
     ];
     let tests: Vec<Test> = modules.into_iter().flatten().collect();
     let (trials, skipped) = support::trials(tests);

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
+use futures_util::future::try_join_all;
 
-use super::tag;
+use super::{Image, Pulled, tag};
 use crate::error::Result;
 use crate::stack::container::Container;
 use crate::stack::engine::Engine;
@@ -12,50 +13,61 @@ use crate::stack::engine::Engine;
 /// A registry that nobody has: nothing below it can be pulled or pushed.
 const REGISTRY: &str = "cowhand.local";
 /// The label of what was fetched ahead for the next update.
-pub const NEXT: &str = "next";
+const NEXT: &str = "next";
 /// The longest tag that engines take.
 const LONGEST: usize = 128;
 
 /// What bears a tag of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Each service with the id of its image.
+    /// The containers' references with the ids of their images: what brings the old images back in [`crate::stack::start::Start`].
     pub images: Vec<(String, String)>,
     /// Services whose image the engine no longer has: there is nothing to go back to.
     pub missing: Vec<String>,
 }
 
-/// Gives the images of the project's containers a tag of ours: `cowhand.local/PROJECT:RUN-SERVICE`.
-pub async fn hold_old(engine: &Engine, project: &str, run: &str, containers: &[Container]) -> Result<Held> {
-    let images: Vec<_> = containers.iter().map(|one| (one.service.as_str(), one.image_id.as_str())).collect();
-    hold(engine, project, run, &images).await
-}
-
-/// Gives each (service, image id) a tag of ours below this label: a run's id, or [`NEXT`].
-pub async fn hold(engine: &Engine, project: &str, label: &str, images: &[(&str, &str)]) -> Result<Held> {
+/// Gives the images of the project's containers a tag of ours: `cowhand.local/PROJECT:RUN--SERVICE`.
+pub async fn hold(engine: &Engine, project: &str, run: &str, containers: &[Container]) -> Result<Held> {
     let mut held = Held::default();
-    for (service, image_id) in images {
-        if engine.image(image_id).await?.is_none() {
-            held.missing.push((*service).to_owned());
+    for container in containers {
+        if engine.image(&container.image_id).await?.is_none() {
+            held.missing.push(container.service.clone());
             continue;
         }
-        tag(engine, &repository(project), &tag_of(label, service), image_id).await?;
-        held.images.push(((*service).to_owned(), (*image_id).to_owned()));
+        tag(engine, &repository(project), &tag_of(run, &container.service), &container.image_id).await?;
+        held.images.push((container.image.clone(), container.image_id.clone()));
     }
     Ok(held)
 }
 
-/// Takes our tags off, but for those below the labels in `keep`. An image that would have no tag left keeps ours: whether it goes is for prune.
+/// Gives what was fetched ahead a tag of ours, by which [`prefetched`] finds it. What was fetched ahead before is let go.
+pub async fn hold_prefetched(engine: &Engine, project: &str, pulled: &[Pulled]) -> Result<()> {
+    let wanted: Vec<String> = pulled.iter().map(|one| next_tag(&one.reference)).collect();
+    for found in ours(engine, project).await? {
+        for tag in found.tags.iter().filter(|tag| is_prefetched(tag, project)) {
+            if !wanted.iter().any(|wanted| tag.ends_with(wanted)) {
+                untag(engine, tag).await?;
+            }
+        }
+    }
+    for (one, wanted) in pulled.iter().zip(&wanted) {
+        tag(engine, &repository(project), wanted, &one.image_id).await?;
+    }
+    Ok(())
+}
+
+/// What was fetched ahead for a reference, if anything was.
+pub(super) async fn prefetched(engine: &Engine, project: &str, reference: &str) -> Result<Option<Image>> {
+    engine.image(&format!("{}:{}", repository(project), next_tag(reference))).await
+}
+
+/// Takes our tags off, but for those below the labels in `keep`: the ids of runs. An image that nothing else leads to keeps ours:
+/// whether it goes is for prune to say.
 pub async fn release(engine: &Engine, project: &str, keep: &[&str]) -> Result<()> {
-    let filter = HashMap::from([("reference".to_owned(), vec![repository(project)])]);
-    let options = ListImagesOptionsBuilder::default().filters(&filter).build();
-    let what = "could not list the images";
-    for image in engine.ask(what, async || engine.docker().list_images(Some(options.clone())).await).await? {
-        // The filter hides the other tags of what it finds.
-        let Some(image) = engine.image(&image.id).await? else { continue };
+    for image in ours(engine, project).await? {
         let (ours, others): (Vec<_>, Vec<_>) = image.tags.iter().partition(|tag| is_ours(tag, project));
         let let_go: Vec<_> = ours.iter().filter(|tag| !keep.iter().any(|label| label_of(tag) == Some(label))).collect();
-        let is_last = others.is_empty() && let_go.len() == ours.len();
+        let is_last = others.is_empty() && image.digests.is_empty() && let_go.len() == ours.len();
         for tag in let_go.iter().skip(usize::from(is_last)) {
             untag(engine, tag).await?;
         }
@@ -63,7 +75,18 @@ pub async fn release(engine: &Engine, project: &str, keep: &[&str]) -> Result<()
     Ok(())
 }
 
-/// Takes a tag off an image that has others.
+/// The images that bear a tag of ours.
+async fn ours(engine: &Engine, project: &str) -> Result<Vec<Image>> {
+    let filter = HashMap::from([("reference".to_owned(), vec![repository(project)])]);
+    let options = ListImagesOptionsBuilder::default().filters(&filter).build();
+    let what = "could not list the images";
+    let listed = engine.ask(what, async || engine.docker().list_images(Some(options.clone())).await).await?;
+    // The filter hides the other tags of what it finds.
+    let found = try_join_all(listed.iter().map(async |image| engine.image(&image.id).await)).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Takes a tag off an image to which more leads.
 async fn untag(engine: &Engine, tag: &str) -> Result<()> {
     let options = RemoveImageOptionsBuilder::default().noprune(true).build();
     let what = format!("could not take the tag {tag} off");
@@ -79,6 +102,18 @@ pub fn is_ours(reference: &str, project: &str) -> bool {
 pub fn label_of(reference: &str) -> Option<&str> {
     let tag = reference.strip_prefix(REGISTRY)?.rsplit_once(':')?.1;
     tag.split_once("--").map(|(label, _)| label)
+}
+
+/// Whether a reference is our tag of something that was fetched ahead.
+pub fn is_prefetched(reference: &str, project: &str) -> bool {
+    is_ours(reference, project) && label_of(reference) == Some(NEXT)
+}
+
+/// References are longer than tags may be, and have other characters.
+fn next_tag(reference: &str) -> String {
+    use sha2::Digest;
+    let start = sha2::Sha256::digest(reference)[..8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    tag_of(NEXT, &format!("{start:016x}"))
 }
 
 fn repository(project: &str) -> String {
@@ -103,5 +138,7 @@ mod tests {
         assert!(is_ours(&reference, "mail") && !is_ours(&reference, "mai") && !is_ours("mail:1", "mail"));
         assert_eq!(label_of(&reference), Some("20260101-000000"));
         assert_eq!(label_of("redis:7"), None);
+        assert!(is_prefetched(&format!("{}:{}", repository("mail"), next_tag("redis:7")), "mail"));
+        assert_ne!(next_tag("redis:7"), next_tag("redis:8"));
     }
 }

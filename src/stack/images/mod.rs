@@ -14,7 +14,7 @@ use super::failure::{PAUSES, patiently};
 use super::reference::Reference;
 use crate::error::{Error, Result};
 
-pub use hold::{Held, NEXT, hold, hold_old, is_ours, label_of, release};
+pub use hold::{Held, hold, hold_prefetched, is_ours, is_prefetched, label_of, release};
 pub use plan::plan;
 pub use pull::{Pulled, pull};
 
@@ -105,7 +105,10 @@ impl Refusal {
             Self::Unknown(
                 told.hint(format!("Does {reference} exist? If {registry} wants a login: `docker login {registry}`.")),
             )
-        } else if ["denied", "unauthorized", "authentication"].iter().any(|word| text.contains(word)) {
+        } else if ["denied", "unauthorized", "authentication", "auth credentials"]
+            .iter()
+            .any(|word| text.contains(word))
+        {
             Self::Failed(told.hint(format!("Log in with `docker login {registry}`, as the user who runs Cowhand.")))
         } else {
             Self::Failed(told.hint(format!("Can this machine reach {registry}? Try again later.")))

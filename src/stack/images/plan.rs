@@ -2,6 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::hold::prefetched;
 use super::{Image, Refusal};
 use crate::error::Result;
 use crate::event::Events;
@@ -14,8 +15,8 @@ use crate::stack::resolved::{Resolved, Service};
 /// How many questions to registries are under way at a time.
 const AT_A_TIME: usize = 6;
 
-/// Plans the images of all wanted services. With `offline` no registry is asked, and what is here under a reference counts as what
-/// the registry would have. Nothing is pulled and no tag moves.
+/// Plans the images of all wanted services. With `offline` no registry is asked, and what was fetched ahead, or else is here under a
+/// reference, counts as what the registry would have. Nothing is pulled and no tag moves.
 pub async fn plan(
     engine: &Engine,
     resolved: &Resolved,
@@ -27,7 +28,7 @@ pub async fn plan(
     let planned = images.iter().map(|(reference, services)| async move {
         let built = services.iter().any(|name| resolved.services.get(*name).is_some_and(is_built));
         let running = running(engine, containers, services).await?;
-        let wanted = Wanted { reference, services, built, running };
+        let wanted = Wanted { project: &resolved.project, reference, services, built, running };
         wanted.plan(engine, offline, events).await
     });
     let mut planned: Vec<ImageChange> = stream::iter(planned).buffer_unordered(AT_A_TIME).try_collect().await?;
@@ -52,6 +53,7 @@ async fn running(engine: &Engine, containers: &[Container], services: &[&str]) -
 
 /// One reference of the new stack.
 struct Wanted<'a> {
+    project: &'a str,
     reference: &'a str,
     services: &'a [&'a str],
     built: bool,
@@ -64,7 +66,10 @@ impl Wanted<'_> {
         let local = engine.image(self.reference).await?;
         let (to, pull) = match reference.digest() {
             Some(digest) => (Some(digest.to_owned()), local.is_none()),
-            None if offline => (local.as_ref().map(|image| image.name_at(&reference).to_owned()), local.is_none()),
+            None if offline => {
+                let here = self.ahead(engine).await?.or(local);
+                (here.as_ref().map(|image| image.name_at(&reference).to_owned()), here.is_none())
+            }
             None => self.ask(engine, &reference, local.as_ref(), events).await?,
         };
         // Of several containers, one that runs something else decides: it is the one that changes.
@@ -86,17 +91,28 @@ impl Wanted<'_> {
         local: Option<&Image>,
         events: &Events,
     ) -> Result<(Option<String>, bool)> {
-        match (engine.registry_digest(reference).await, local) {
-            (Ok(digest), _) => {
+        let refusal = match engine.registry_digest(reference).await {
+            Ok(digest) => {
                 let here = engine.image(&reference.at(&digest)).await?.is_some();
-                Ok((Some(digest), !here))
+                return Ok((Some(digest), !here));
             }
-            (Err(Refusal::Unknown(_)), Some(local)) => Ok((Some(self.kept(reference, local, events)), false)),
-            (Err(_), Some(local)) if self.built || local.digests.is_empty() => {
+            Err(refusal) => refusal,
+        };
+        if let Some(ahead) = self.ahead(engine).await? {
+            events.warn(format!("{}; what was fetched ahead is used", refusal.into_error().summary()), None);
+            return Ok((Some(ahead.name_at(reference).to_owned()), false));
+        }
+        match local {
+            Some(local) if matches!(refusal, Refusal::Unknown(_)) || self.built || local.digests.is_empty() => {
                 Ok((Some(self.kept(reference, local, events)), false))
             }
-            (Err(refusal), _) => Err(refusal.into_error().because(self.wanted_by())),
+            _ => Err(refusal.into_error().because(self.wanted_by())),
         }
+    }
+
+    /// What was fetched ahead for this reference.
+    async fn ahead(&self, engine: &Engine) -> Result<Option<Image>> {
+        prefetched(engine, self.project, self.reference).await
     }
 
     /// What is here stays: the site may have built it.

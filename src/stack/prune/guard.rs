@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Dangling, Scope};
 use crate::stack::change::{PruneAction, PruneItem, PruneKind};
 use crate::stack::container::{Container, label};
-use crate::stack::images::{Image, NEXT, is_ours, label_of};
+use crate::stack::images::{Image, is_ours, is_prefetched};
 use crate::stack::reference::Reference;
 
 /// Judges every image that could go.
@@ -40,7 +40,6 @@ fn item(image: &Image, keep: Option<String>, because: String) -> PruneItem {
 struct Names {
     now: BTreeSet<(String, String)>,
     before: BTreeSet<(String, String)>,
-    repositories: BTreeSet<String>,
 }
 
 impl Names {
@@ -53,11 +52,7 @@ impl Names {
             let version = reference.digest().or(reference.tag()).unwrap_or_default();
             (reference.repository(), version.to_owned())
         };
-        Self {
-            repositories: now.iter().chain(&before).map(Reference::repository).collect(),
-            now: now.iter().map(key).collect(),
-            before: before.iter().map(key).collect(),
-        }
+        Self { now: now.iter().map(key).collect(), before: before.iter().map(key).collect() }
     }
 
     /// Why an image could go; none where it is nothing of ours to judge.
@@ -72,10 +67,8 @@ impl Names {
         if image.tags.iter().any(|tag| is_ours(tag, project)) {
             return Some("it was kept for a way back that is no longer needed".to_owned());
         }
-        // Without a tag but with a digest it may be what another project has pinned.
-        let known = keys.iter().any(|(repository, _)| self.repositories.contains(repository));
-        let dangling = image.tags.is_empty() && (image.digests.is_empty() || known);
-        dangling.then(|| "no tag leads to it any more".to_owned())
+        // As for the engine's own prune: what only a digest leads to is dangling too, and can be pulled again.
+        image.tags.is_empty().then(|| "no tag leads to it any more".to_owned())
     }
 
     /// Why a candidate stays all the same.
@@ -87,7 +80,7 @@ impl Names {
         if scope.way_back.contains(&image.id) {
             return Some("the previous release: the way back".to_owned());
         }
-        if image.tags.iter().any(|tag| is_ours(tag, scope.project) && label_of(tag) == Some(NEXT)) {
+        if image.tags.iter().any(|tag| is_prefetched(tag, scope.project)) {
             return Some("fetched for the next update".to_owned());
         }
         let foreign = |tag: &&String| {
@@ -182,7 +175,6 @@ mod tests {
             image("i", &["docker.io/r/a:2", "r/a:1"], &[]),
             image("i", &["other:1"], &[]),
             image("i", &[], &[&digest]),
-            image("i", &[], &[&format!("foreign/x@{DIGEST}")]),
             image("i", &["cowhand.local/mail2:r--a"], &[]),
         ] {
             assert_eq!(judged(&image, &[], &[], &[]), None, "{image:?}");
