@@ -136,8 +136,8 @@ impl Stack {
 }
 
 fn actions(changes: &Changes) -> Vec<(&str, Action)> {
-    let changed = changes.services.iter().filter(|change| change.action != Action::Keep);
-    changed.map(|change| (change.service.as_str(), change.action)).collect()
+    let moving = changes.services.iter().filter(|change| change.action != Action::Keep);
+    moving.map(|change| (change.service.as_str(), change.action)).collect()
 }
 
 fn meanings(pulled: &[Pulled]) -> Vec<(String, String)> {
@@ -268,6 +268,9 @@ fn a_registry_that_fails_at_times_is_asked_again() {
     assert_eq!(registry.fails.load(Ordering::SeqCst), 0);
 }
 
+/// The first byte of who wants to speak TLS.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 /// A registry that can be told to answer the next requests with an error.
 struct Faulty {
     address: String,
@@ -293,15 +296,13 @@ impl Faulty {
         let mut first = [0];
         client.peek(&mut first).ok()?;
         // Engines try TLS first; who hangs up on them is tried without.
-        const TLS: u8 = 0x16;
-        if first[0] == TLS {
+        if first[0] == TLS_HANDSHAKE {
             return None;
         }
         if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            client.read(&mut [0; 4096]).ok()?;
-            return client
-                .write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .ok();
+            let _ = client.read(&mut [0; 4096]).ok()?;
+            let answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            return client.write_all(answer).ok();
         }
         let mut server = TcpStream::connect(registry).ok()?;
         let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
