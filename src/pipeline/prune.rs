@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::plugin::types::{Candidate, PrePrune};
 use crate::stack::ComposeFiles;
 use crate::stack::change::{Action, PruneAction, PruneItem};
-use crate::stack::images::Pulled;
+use crate::stack::images::{self, Pulled};
 use crate::stack::prune::{self, Scope};
 
 /// Prunes after an update.
@@ -14,6 +14,9 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     if run.options.skip_start {
         return Ok(Progress::Skipped("nothing is pruned while the stack is not up".to_owned()));
     }
+    // What was fetched ahead for this update runs now, under its own tags.
+    let project: String = run.journal.record().need(facts::PROJECT)?;
+    images::hold_prefetched(&run.stack().await?.engine, &project, &[]).await?;
     let items = candidates(run).await?;
     run.plan.prune.clone_from(&items);
     run.save_plan()?;

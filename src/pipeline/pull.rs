@@ -29,14 +29,10 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
 
 /// What was pulled ahead has no tag that anybody uses yet: one of ours keeps it from being pruned by hand.
 async fn keep_for_later(run: &mut Run, pulled: &[Pulled]) -> Result<()> {
-    let images: Vec<(&str, &str)> = pulled
-        .iter()
-        .flat_map(|image| image.services.iter().map(|service| (service.as_str(), image.image_id.as_str())))
-        .collect();
     let files = scratch::on_disk(run);
     let stack = run.stack().await?;
     let project = stack.compose.resolve(&files).await?.project;
-    images::hold(&stack.engine, &project, images::NEXT, &images).await.map(drop)
+    images::hold_prefetched(&stack.engine, &project, pulled).await
 }
 
 async fn ask(run: &mut Run, pulled: &[Pulled]) -> Result<()> {

@@ -22,7 +22,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let stack = run.stack().await?;
     let project = stack.compose.resolve(&compose_files).await?.project;
     let containers = stack.engine.containers(&project).await?;
-    let held = images::hold_old(&stack.engine, &project, &id, &containers).await?;
+    let held = images::hold(&stack.engine, &project, &id, &containers).await?;
     let old: Vec<OldImage> = containers.iter().map(old_image).collect();
     run.journal.set(facts::PROJECT, &project)?;
     run.journal.set(facts::OLD_IMAGES, &old)?;
@@ -46,6 +46,6 @@ pub async fn release(run: &mut Run, record: &Record) -> Result<()> {
     let Some(project) = record.fact::<String>(facts::PROJECT)? else { return Ok(()) };
     let others: Vec<String> =
         run.store().runs()?.into_iter().map(|other| other.id).filter(|id| *id != record.id).collect();
-    let keep: Vec<&str> = others.iter().map(String::as_str).chain([images::NEXT]).collect();
+    let keep: Vec<&str> = others.iter().map(String::as_str).collect();
     images::release(&run.stack().await?.engine, &project, &keep).await
 }

@@ -61,12 +61,13 @@ pub(super) async fn prefetched(engine: &Engine, project: &str, reference: &str) 
     engine.image(&format!("{}:{}", repository(project), next_tag(reference))).await
 }
 
-/// Takes our tags off, but for those below the labels in `keep`: the ids of runs. An image that nothing else leads to keeps ours:
-/// whether it goes is for prune to say.
+/// Takes our tags off, but for those of the runs in `keep` and of what was fetched ahead. An image that nothing else leads to keeps
+/// ours: whether it goes is for prune to say.
 pub async fn release(engine: &Engine, project: &str, keep: &[&str]) -> Result<()> {
     for image in ours(engine, project).await? {
         let (ours, others): (Vec<_>, Vec<_>) = image.tags.iter().partition(|tag| is_ours(tag, project));
-        let let_go: Vec<_> = ours.iter().filter(|tag| !keep.iter().any(|label| label_of(tag) == Some(label))).collect();
+        let kept = |tag: &str| label_of(tag).is_some_and(|label| label == NEXT || keep.contains(&label));
+        let let_go: Vec<_> = ours.iter().filter(|tag| !kept(tag)).collect();
         let is_last = others.is_empty() && image.digests.is_empty() && let_go.len() == ours.len();
         for tag in let_go.iter().skip(usize::from(is_last)) {
             untag(engine, tag).await?;
