@@ -1,5 +1,6 @@
 //! What `cowhand.toml` may say. Text in, value out: reading the file is the site's job.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ pub struct Config {
     pub merge: Merge,
     /// `[prune]`
     pub prune: Prune,
+    /// `[verify]`
+    pub verify: Verify,
     /// `[[plugin]]`, in the order in which they are asked.
     pub plugin: Vec<Spec>,
 }
@@ -56,6 +59,27 @@ pub enum OnLoss {
 pub struct Prune {
     /// Whether unowned dangling volumes go too. Never the project's.
     pub volumes: bool,
+}
+
+/// `[verify]`: how long what may take before a started stack counts as not well.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Verify {
+    /// How long a container has to stay up.
+    pub settle: SignedDuration,
+    /// How long a container may need until it stays up: some end until their database answers.
+    pub running: SignedDuration,
+    /// How long a health check may need beyond its own start period and retries.
+    pub healthy: SignedDuration,
+    /// How long a published port may need until it is served.
+    pub ports: SignedDuration,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        let seconds = SignedDuration::from_secs;
+        Self { settle: seconds(5), running: seconds(90), healthy: seconds(60), ports: seconds(120) }
+    }
 }
 
 impl Config {

@@ -16,10 +16,10 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         stamp(run)?;
         return Ok(Progress::Skipped("nothing was started".to_owned()));
     }
-    let (files, events) = (scratch::on_disk(run), run.events.clone());
+    let (files, events, limits) = (scratch::on_disk(run), run.events.clone(), limits(run));
     let stack = run.stack().await?;
     let resolved = stack.compose.resolve(&files).await?;
-    let unwell = verify::check(&stack.engine, &resolved, &Limits::default(), &events).await?;
+    let unwell = verify::check(&stack.engine, &resolved, &limits, &events).await?;
     if let Some(error) = verify::failure(&unwell) {
         return Err(judge(run, error)?);
     }
@@ -28,6 +28,16 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         run.events.warn(error.summary(), Some("The update itself is done.".to_owned()));
     }
     Ok(Progress::Done(format!("{} services are well", resolved.services.len())))
+}
+
+fn limits(run: &Run) -> Limits {
+    let config = &run.site.config().verify;
+    Limits {
+        settle: config.settle.unsigned_abs(),
+        running: config.running.unsigned_abs(),
+        healthy: config.healthy.unsigned_abs(),
+        ports: config.ports.unsigned_abs(),
+    }
 }
 
 /// Once the new containers may have migrated data, going back to the old images would break more than it mends.
