@@ -4,6 +4,8 @@
 mod plugins;
 #[path = "build/service.rs"]
 mod service;
+#[path = "build/toolchain.rs"]
+mod toolchain;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

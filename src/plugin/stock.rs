@@ -1,3 +1,3 @@
-//! The stock plugins: components inside this binary, put there by `build.rs`.
+//! The stock plugins: components inside this binary, which its build compiles from `plugins/`.
 
 include!(concat!(env!("OUT_DIR"), "/stock.rs"));

@@ -1,7 +1,6 @@
 //! A probe: a real component that does at each hook what its configuration says; and a site to load it in.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cowhand::error::Result;
@@ -11,16 +10,19 @@ use cowhand::plugin::spec::Spec;
 use cowhand::plugin::types::{End, Favor, Hunk, PreMerge, TextMerge};
 use cowhand::plugin::{Cache, Options, Plugins};
 
+use crate::toolchain::{TARGET, Toolchain};
+
 /// The probe's component, built once, in a folder of its own below the crate's: cargo holds a lock on that one.
 pub fn probe() -> &'static Path {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
     PROBE.get_or_init(|| {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins");
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("test-plugins");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(workspace).args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-wasip2"]);
-        assert!(cargo.env("CARGO_TARGET_DIR", &target).status().unwrap().success(), "the probe could not be built");
-        target.join("wasm32-wasip2/release/probe.wasm")
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/Cargo.toml");
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let target = scratch.parent().unwrap().join("test-plugins");
+        let mut cargo = Toolchain::found().unwrap().cargo(scratch).unwrap();
+        let cargo = cargo.arg("--quiet").arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
+        assert!(cargo.status().unwrap().success(), "the probe could not be built");
+        target.join(TARGET).join("release/probe.wasm")
     })
 }
 

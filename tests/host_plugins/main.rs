@@ -1,6 +1,8 @@
 //! The plugin host with real components: what plugins answer, what they may do, and what becomes of those that misbehave.
 
 mod kit;
+#[path = "../../build/toolchain.rs"]
+mod toolchain;
 
 mod answers;
 mod hostile;
