@@ -26,10 +26,9 @@ pub fn probe() -> &'static Path {
     })
 }
 
-/// The folder of compiled components that all tests share.
-fn cache() -> Cache {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    Cache::at(FOLDER.get_or_init(|| tempfile::tempdir().unwrap()).path().join("cowhand"))
+/// The folder of compiled components that all tests share, from run to run.
+pub fn cache_folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-plugins")
 }
 
 /// A folder that is enough of a site for plugins, and what was told.
@@ -58,7 +57,7 @@ impl Site {
         std::fs::write(folder.path().join("mailcow.conf"), "DBPASS=hunter22\n").unwrap();
         let (events, told) = (Events::default(), Arc::default());
         events.add(Box::new(Told(Arc::clone(&told))));
-        Self { folder, events, told, offline: false, cache: cache() }
+        Self { folder, events, told, offline: false, cache: Cache::at(cache_folder()) }
     }
 
     pub fn path(&self) -> &Path {

@@ -9,7 +9,7 @@ use cowhand::event::{Event, Unit};
 use cowhand::exit::Exit;
 use cowhand::plugin::Cache;
 
-use crate::kit::{Site, probe, update};
+use crate::kit::{Site, cache_folder, probe, update};
 
 /// Loads these bytes as a plugin.
 async fn refused(bytes: &[u8]) -> Error {
@@ -92,11 +92,21 @@ async fn compiled(cache: &Path) -> bool {
     site.events().iter().any(compiles)
 }
 
-/// The compiled probe in a cache.
-fn kept(cache: &Path) -> PathBuf {
+/// The compiled components in a cache: the probe, and the others.
+fn kept(cache: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let digest = cowhand::plugin::inspect(&fs::read(probe()).unwrap()).unwrap().digest.hex();
-    let mut files = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
-    files.find(|file| file.file_name().unwrap().to_str().unwrap().starts_with(&digest)).unwrap()
+    let files = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
+    files.partition(|file| file.file_name().unwrap().to_str().unwrap().starts_with(&digest))
+}
+
+/// Fills a cache with everything but the probe, so that nothing else has to be compiled.
+async fn fill(cache: &Path) {
+    Site::new().load("[[plugin]]\nname = \"p\"\nPROBE\n").await.unwrap();
+    fs::create_dir_all(cache).unwrap();
+    allow(cache, 0o700);
+    for file in kept(&cache_folder()).1 {
+        fs::copy(&file, cache.join(file.file_name().unwrap())).unwrap();
+    }
 }
 
 fn allow(path: &Path, mode: u32) {
@@ -110,15 +120,16 @@ async fn what_was_compiled_is_kept_in_private() {
     assert!(compiled(&cache).await);
     assert!(!compiled(&cache).await);
     assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(fs::metadata(kept(&cache)).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(&kept(&cache).0[0]).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
 async fn on_any_doubt_it_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cowhand");
+    fill(&cache).await;
     assert!(compiled(&cache).await);
-    let file = kept(&cache);
+    let file = kept(&cache).0.remove(0);
     allow(&file, 0o660);
     assert!(compiled(&cache).await, "somebody else could have written to the file");
     assert!(!compiled(&cache).await, "it was replaced by a private one");
@@ -129,7 +140,8 @@ async fn on_any_doubt_it_is_compiled_again() {
     fs::rename(&file, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
     assert!(compiled(&cache).await, "it is a link");
+    fs::remove_file(&file).unwrap();
     allow(&cache, 0o755);
     assert!(compiled(&cache).await, "others can enter the folder");
-    assert!(compiled(&cache).await, "and nothing is kept there");
+    assert!(!file.exists(), "nothing is kept there");
 }
