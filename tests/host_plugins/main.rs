@@ -11,3 +11,4 @@ mod hostile;
 mod loading;
 mod observers;
 mod reach;
+mod stock;

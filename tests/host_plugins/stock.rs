@@ -1,0 +1,258 @@
+//! The stock plugins as they are in the binary, and the guide's plugin, in the real host with real grants.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cowhand::error::Result;
+use cowhand::event::{Event, SCHEMA};
+use cowhand::exit::Exit;
+use cowhand::plugin::receipt::Class;
+use cowhand::plugin::types::{
+    Answer, Blobs, Candidate, CandidateKind, Cause, Collision, Conflict, ConflictKind, Decided, Favor, PostPull,
+    PostPullVerdict, PreMergeVerdict, PrePrune, Side,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::kit::{Site, probe, update};
+
+const NOTHING: &str = "plugin = []";
+
+/// Sides that nobody may read.
+struct Closed;
+
+impl Blobs for Closed {
+    fn size(&self, _: Side) -> Result<u64> {
+        panic!("a size was asked for");
+    }
+
+    fn read(&self, _: Side) -> Result<Vec<u8>> {
+        panic!("a side was read");
+    }
+}
+
+async fn decided(toml: &str, conflict: &Conflict) -> Decided {
+    Site::new().load(toml).await.unwrap().resolve(conflict, Arc::new(Closed)).await.unwrap()
+}
+
+fn conflict(path: &str, kind: ConflictKind, prefers: Favor) -> Conflict {
+    Conflict { path: path.into(), kind, collision: None, prefers, base: None, ours: None, theirs: None }
+}
+
+fn by(plugin: &str, answer: Answer) -> Decided {
+    Decided::By { plugin: plugin.to_owned(), answer }
+}
+
+#[tokio::test]
+async fn without_settings_an_update_may_go_on() {
+    let site = Site::new();
+    let mut plugins = site.load(NOTHING).await.unwrap();
+    let verdict = plugins.pre_merge(&update()).await.unwrap();
+    assert_eq!(verdict, PreMergeVerdict::Proceed { to: None, files: Vec::new() });
+    let verdict = plugins.post_pull(&PostPull { now: update().now, images: Vec::new() }).await.unwrap();
+    assert_eq!(verdict, PostPullVerdict::Proceed { files: Vec::new() });
+    assert!(site.notes().is_empty(), "{:?}", site.notes());
+}
+
+#[tokio::test]
+async fn conflicts_are_decided_by_kind_and_nothing_is_read() {
+    let cases = [
+        (ConflictKind::Content, Favor::Theirs, Answer::Favor(Favor::Theirs)),
+        (ConflictKind::Content, Favor::Ours, Answer::Favor(Favor::Ours)),
+        (ConflictKind::Binary, Favor::Ours, Answer::Ours),
+        (ConflictKind::ModifyDelete, Favor::Ours, Answer::Remove),
+    ];
+    for (kind, prefers, answer) in cases {
+        assert_eq!(decided(NOTHING, &conflict("a", kind, prefers)).await, by("stock-conflicts", answer), "{kind:?}");
+    }
+    let in_the_way =
+        Conflict { collision: Some(Collision::Ignored), ..conflict("a", ConflictKind::AddAdd, Favor::Ours) };
+    assert_eq!(decided(NOTHING, &in_the_way).await, by("stock-conflicts", Answer::Theirs));
+}
+
+#[tokio::test]
+async fn the_guide_s_plugin_decides_what_it_knows_and_leaves_the_rest() {
+    let source = probe().with_file_name("by_path.wasm");
+    let toml =
+        format!("[[plugin]]\nname = \"by-path\"\nsource = {source:?}\nconfig = {{ ours = [\"data/conf/sogo/\"] }}\n");
+    let (known, other) = ("data/conf/sogo/sogo.conf", "docker-compose.yml");
+    let ask = async |path| decided(&toml, &conflict(path, ConflictKind::Content, Favor::Theirs)).await;
+    assert_eq!(ask(known).await, by("by-path", Answer::Ours));
+    assert_eq!(ask(other).await, by("stock-conflicts", Answer::Favor(Favor::Theirs)));
+}
+
+#[test]
+fn the_guide_shows_the_plugin_that_is_tested() {
+    let guide = include_str!("../../docs/plugins.md");
+    let code = include_str!("../plugins/by-path/src/lib.rs").replace("../../../wit/v0.1", "wit/v0.1");
+    let shown = code.split("\n#[cfg(test)]").next().unwrap();
+    assert!(guide.contains(shown.trim()), "docs/plugins.md does not show tests/plugins/by-path/src/lib.rs as it is");
+}
+
+#[tokio::test]
+async fn the_gate_holds_back_as_far_as_it_was_told() {
+    let gate = |config: &str| {
+        format!("[[plugin]]\nname = \"gate\"\nsource = \"stock:release-gate\"\n[plugin.config]\n{config}\n")
+    };
+    let ask = async |config: &str| Site::new().load(&gate(config)).await.unwrap().pre_merge(&update()).await;
+    // It is Monday, 22:00 on the site's clock.
+    let closed = ask("window = [{ days = [\"tue\"], from = \"01:30\", to = \"05:00\" }]").await.unwrap();
+    let PreMergeVerdict::NotNow { plugin, until, .. } = closed else { panic!("{closed:?}") };
+    let opens = "2026-11-24T01:30:00+01:00".parse::<jiff::Timestamp>().unwrap();
+    assert_eq!((plugin.as_str(), until), ("gate", Some(opens)));
+    let open =
+        ask("window = [{ days = [\"mon\"], from = \"21:00\", to = \"23:00\" }]\nmin-age = \"3d\"").await.unwrap();
+    assert_eq!(open, PreMergeVerdict::Proceed { to: None, files: Vec::new() });
+    let wrong = ask("min-agee = \"3d\"").await.unwrap_err();
+    assert_eq!(wrong.exit_code(), Some(Exit::Declined));
+    assert!(format!("{wrong:?}").contains("did you mean `min-age`?"), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn the_previous_release_s_images_stay() {
+    let candidate = |id: &str, cause| Candidate {
+        kind: CandidateKind::Image,
+        id: id.to_owned(),
+        references: vec![format!("example.org/{id}:1")],
+        size: None,
+        created: None,
+        labels: std::collections::BTreeMap::default(),
+        cause,
+        reason: "a test".to_owned(),
+    };
+    let candidates = vec![candidate("before", Cause::Previous), candidate("long-ago", Cause::Superseded)];
+    let asked = PrePrune { now: update().now, candidates, in_use: Vec::new() };
+    let kept = Site::new().load(NOTHING).await.unwrap().pre_prune(&asked).await.unwrap();
+    let kept: Vec<_> = kept.iter().map(|kept| (kept.id.as_str(), kept.plugin.as_str())).collect();
+    assert_eq!(kept, [("before", "keep-images")]);
+}
+
+/// Below `folder`: certbot's folders with a pair and the links to it.
+fn certbot(folder: &Path) {
+    for inner in ["live/mail.example.org", "archive/mail.example.org"] {
+        std::fs::create_dir_all(folder.join(inner)).unwrap();
+    }
+    for (name, from) in [("fullchain", "ec.cert.pem"), ("privkey", "ec.pkcs8.pem")] {
+        let archived = format!("archive/mail.example.org/{name}1.pem");
+        std::fs::copy(Path::new("plugins/certificates/testdata").join(from), folder.join(&archived)).unwrap();
+        symlink(format!("../../{archived}"), folder.join(format!("live/mail.example.org/{name}.pem"))).unwrap();
+    }
+}
+
+/// What the certificates plugin hands over when `granted` of the ACME client's folder may be read; and its notes.
+async fn handed_over(granted: &str) -> (Vec<(String, u32)>, Vec<String>) {
+    let outside = tempfile::tempdir().unwrap();
+    certbot(outside.path());
+    let site = Site::new();
+    let key = site.path().join("data/assets/ssl/key.pem");
+    std::fs::write(&key, "no key").unwrap();
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (outside, live) = (outside.path().display(), "live/mail.example.org");
+    let toml = format!(
+        "[[plugin]]\nname = \"certs\"\nsource = \"stock:certificates\"\n\
+         [plugin.grant]\nread = [\"data/assets/ssl\", \"{outside}{granted}\"]\ninstall = [\"data/assets/ssl\"]\n\
+         [plugin.config]\nsource = \"{outside}/{live}\"\nnames = [\"mail.example.org\"]\n"
+    );
+    let mut update = update();
+    // The pair in plugins/certificates/testdata is valid from 2026-11-23 to 2027-02-21.
+    update.now = "2026-12-01T00:00:00+01:00[Europe/Berlin]".parse().unwrap();
+    let verdict = site.load(&toml).await.unwrap().pre_merge(&update).await.unwrap();
+    let PreMergeVerdict::Proceed { files, .. } = verdict else { panic!("{verdict:?}") };
+    (files.into_iter().map(|file| (file.path.text(), file.mode)).collect(), site.notes())
+}
+
+#[tokio::test]
+async fn a_certificate_from_outside_is_handed_over_through_its_links() {
+    let (files, notes) = handed_over("").await;
+    let pair = [("data/assets/ssl/cert.pem".to_owned(), 0o644), ("data/assets/ssl/key.pem".to_owned(), 0o600)];
+    assert_eq!(files, pair);
+    assert_eq!(notes, ["certs: data/assets/ssl/dhparams.pem is missing "]);
+}
+
+#[tokio::test]
+async fn links_that_leave_what_was_granted_are_told_and_the_site_s_own_pair_is_judged() {
+    let (files, notes) = handed_over("/live").await;
+    assert!(files.is_empty());
+    let told = |what: &str| assert!(notes.iter().any(|note| note.contains(what)), "{what}: {notes:?}");
+    told("live/mail.example.org/privkey.pem cannot be read");
+    told("has no usable pair: the site keeps its own");
+    told("data/assets/ssl/cert.pem is missing");
+    told("data/assets/ssl/key.pem has the mode 0644");
+}
+
+/// A server that answers one request so, and what it was asked.
+async fn webhook(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = String::new();
+        // The body ends with the brace that closes its JSON, and comes in one piece or more.
+        while !asked.ends_with('}') {
+            let mut piece = [0; 4096];
+            let length = stream.read(&mut piece).await.unwrap();
+            asked.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        asked
+    });
+    (port, asked)
+}
+
+/// A failed run's events, with the notifier set up so.
+async fn run(site: &Site, port: u16, settings: &str) {
+    let toml = format!(
+        "[[plugin]]\nname = \"bell\"\nsource = \"stock:notify\"\n[plugin.grant]\nhttp = [\"http://127.0.0.1:{port}\"]\n\
+         [plugin.config]\nurl = \"http://127.0.0.1:{port}/hook/mail\"\n{settings}\n"
+    );
+    let start = Event::Start {
+        schema: SCHEMA,
+        command: "update".to_owned(),
+        version: "0.1.0".to_owned(),
+        site: "/opt/mailcow".to_owned(),
+        run: None,
+        at: update().now.timestamp(),
+    };
+    let outcome = Event::Outcome {
+        code: 13,
+        exit: Exit::Prepare,
+        message: "pulling failed".to_owned(),
+        because: vec!["the registry answered 500".to_owned()],
+        left: None,
+        hints: Vec::new(),
+        run: Some("42".to_owned()),
+    };
+    let mut plugins = site.load(&toml).await.unwrap();
+    site.events.add_from_the_start(plugins.observe().unwrap());
+    site.events.emit(start);
+    plugins.finish_observers(&outcome, Duration::from_secs(30)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_is_posted() {
+    let site = Site::new();
+    let (port, asked) = webhook("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    run(&site, port, "format = \"ntfy\"\ntoken = \"secret\"\nsite = \"mail.example.org\"").await;
+    let asked = asked.await.unwrap();
+    let (head, body) = asked.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /hook/ HTTP/1.1\r\n"), "{head}");
+    assert!(head.to_lowercase().contains("\r\nauthorization: bearer secret"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["topic"], "mail");
+    assert_eq!(body["title"], "mail.example.org update: prepare");
+    assert_eq!(body["message"], "pulling failed\nbecause the registry answered 500");
+    assert_eq!(site.receipt("bell").failure, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_refuses_is_noted() {
+    let site = Site::new();
+    let (port, asked) = webhook("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+    run(&site, port, "").await;
+    assert!(asked.await.unwrap().contains("\"command\":\"update\""));
+    let (class, message) = site.failure("bell");
+    assert_eq!(class, Class::Error);
+    assert!(message.contains("it answered 403") && !message.contains("/hook"), "{message}");
+}
