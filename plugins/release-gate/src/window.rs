@@ -46,13 +46,11 @@ impl TryFrom<Text> for Window {
 
     fn try_from(text: Text) -> Result<Self, String> {
         let (from, to) = (minute(&text.from)?, minute(&text.to)?);
-        match from == to {
-            true => Err(format!(
-                "a window from {} to {} is never open; for whole days, write 00:00 to 24:00",
-                text.from, text.to
-            )),
-            false => Ok(Self { days: text.days, from, to }),
+        if from == to {
+            let Text { from, to, .. } = text;
+            return Err(format!("a window from {from} to {to} is never open; for whole days, write 00:00 to 24:00"));
         }
+        Ok(Self { days: text.days, from, to })
     }
 }
 
