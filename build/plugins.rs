@@ -46,8 +46,8 @@ fn list() -> String {
 
 fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("could not start cargo for the plugins: {error}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!("could not build the plugins:\n{}", String::from_utf8_lossy(&output.stderr))),
+    if output.status.success() {
+        return Ok(());
     }
+    Err(format!("could not build the plugins:\n{}", String::from_utf8_lossy(&output.stderr)))
 }

@@ -40,15 +40,12 @@ impl SitePath {
         let mut at = 0;
         while at < bytes.len() {
             let hex = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
-            match hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
-                Some(byte) => {
-                    path.push(byte);
-                    at += 3;
-                }
-                None => {
-                    path.push(bytes[at]);
-                    at += 1;
-                }
+            if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
+                path.push(byte);
+                at += 3;
+            } else {
+                path.push(bytes[at]);
+                at += 1;
             }
         }
         Self(path)

@@ -23,7 +23,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let theirs = facts::oid(&run.chosen()?.theirs)?;
     let local = run.repo.local_changes(branch.head, &mailcow::before_message(&run.now), &run.now, false)?;
     let options = Options { label: branch.upstream.label(), limit: LARGEST_ANSWER };
-    let mut merge = Merge::new(&run.repo, local.commit, theirs, options)?;
+    let merge = Merge::new(&run.repo, local.commit, theirs, options)?;
     let (blobs, favor) = (run.repo.blobs()?, run.favor());
     for conflict in merge.conflicts().to_vec() {
         let (plugin, answer) = decide(run.plugins.as_mut(), &blobs, favor, &conflict).await?;
