@@ -5,12 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use cowhand::event::Events;
 use cowhand::git::conflict::Kind;
-use cowhand::git::local::Local;
 use cowhand::git::merge::{Answer, Conflict, Favor, Merge, Merged, Mode, Options};
-use cowhand::git::switch::Switch;
-use cowhand::git::{Branch, Oid, Repo};
+use cowhand::git::{Oid, Repo};
 use git2::{Index, Repository, Signature, Time};
 use tempfile::TempDir;
 
@@ -31,7 +28,7 @@ impl Lab {
         options.initial_head("master");
         let git = Repository::init_opts(folder.path(), &options).unwrap();
         let repo = Repo::open(folder.path()).unwrap();
-        Self { folder, git, repo }
+        Self { git, repo, folder }
     }
 
     /// Whatever is written meanwhile goes into one pack: thousands of small files would take longer than the merges.

@@ -127,7 +127,7 @@ fn a_renamed_directive() {
     assert_eq!(text(&files, "main.cf").unwrap(), ours);
 }
 
-/// 2025-02 → 2025-03, data/conf/sogo/plist_ldap → plist_ldap.sh: renamed and made executable; the site appended a block.
+/// 2025-02 → 2025-03, `data/conf/sogo/plist_ldap` → `plist_ldap.sh`: renamed and made executable; the site appended a block.
 #[test]
 fn a_rename_with_a_mode_is_followed() {
     let long: String = (0..20).map(|line| format!("line {line}\n")).collect();
@@ -185,7 +185,7 @@ fn a_mode_that_is_lost_is_named() {
     assert_eq!(merged.losses[0].path.text(), "tool");
 }
 
-/// 2026-03 → 2026-05, data/conf/postfix/postscreen_access.cidr: regenerated; the site had lines under the header and at the end.
+/// 2026-03 → 2026-05, `data/conf/postfix/postscreen_access.cidr`: regenerated; the site had lines under the header and at the end.
 #[test]
 fn a_regenerated_list() {
     let list = |date: &str, from: u32| {
@@ -240,7 +240,7 @@ fn files_in_the_way() {
     }
 }
 
-/// The site's key pair in ssl-example is rewritten by generate_config.sh: its lines are not for showing.
+/// The site's key pair in ssl-example is rewritten by `generate_config.sh`: its lines are not for showing.
 #[test]
 fn a_private_key_that_is_lost_is_named_without_its_lines() {
     let key = |body: &str| format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     }
     // The runner tells what failed; where is all that is missing there.
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("failed at {}", panic.location().map(ToString::to_string).unwrap_or_default())
+        eprintln!("failed at {}", panic.location().map(ToString::to_string).unwrap_or_default());
     }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     world::end();
