@@ -18,7 +18,9 @@ use std::process::ExitCode;
 use support::{Test, world};
 
 fn main() -> ExitCode {
-    let arguments = libtest_mimic::Arguments::from_args();
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    // Most of a test's time is waiting for containers.
+    arguments.test_threads.get_or_insert(4);
     let modules = [
         check::all(),
         cli::all(),
