@@ -11,6 +11,8 @@ mod recovery;
 mod refusals;
 mod stack;
 mod support;
+#[path = "../../build/toolchain.rs"]
+mod toolchain;
 mod update;
 
 use std::process::ExitCode;

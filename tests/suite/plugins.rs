@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::support::site::Site;
 use crate::support::tests;
+use crate::toolchain::{TARGET, Toolchain};
 
 tests! {
     Nothing: a_file_that_is_missing,
@@ -97,12 +97,13 @@ fn with_probe(site: Site, says: &str, more: &str) -> Site {
 fn probe() -> &'static Path {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
     PROBE.get_or_init(|| {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins");
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("test-plugins");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(workspace).args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-wasip2"]);
-        assert!(cargo.env("CARGO_TARGET_DIR", &target).status().unwrap().success(), "the probe could not be built");
-        target.join("wasm32-wasip2/release/probe.wasm")
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/Cargo.toml");
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let target = scratch.parent().unwrap().join("test-plugins");
+        let mut cargo = Toolchain::found().unwrap().cargo(scratch).unwrap();
+        let cargo = cargo.arg("--quiet").arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
+        assert!(cargo.status().unwrap().success(), "the probe could not be built");
+        target.join(TARGET).join("release/probe.wasm")
     })
 }
 
@@ -116,7 +117,7 @@ fn stopped(says: &str, more: &str, code: i32, words: &[&str]) {
 
 fn one_that_traps() {
     stopped("pre-merge = 'trap'", "", 11, &["mine", "trap"]);
-    stopped("conflict-resolver = 'trap'", "", 11, &["mine", "trap"]);
+    stopped("conflict-resolver = 'trap'", "", 12, &["mine", "trap"]);
 }
 
 fn one_that_loops() {
@@ -124,18 +125,20 @@ fn one_that_loops() {
 }
 
 fn one_that_fails() {
-    stopped("conflict-resolver = 'error out of ideas'", "", 11, &["mine", "out of ideas"]);
+    stopped("pre-merge = 'error out of ideas'", "", 11, &["mine", "out of ideas"]);
+    stopped("conflict-resolver = 'error out of ideas'", "", 12, &["mine", "out of ideas"]);
 }
 
 fn one_that_answers_nonsense() {
     stopped("pre-merge = 'to 0000000000000000000000000000000000000000'", "", 11, &["mine"]);
-    stopped("conflict-resolver = 'markers'", "", 11, &["mine", "main.cf"]);
-    stopped("conflict-resolver = 'folder'", "", 11, &["mine", "main.cf"]);
+    stopped("conflict-resolver = 'markers'", "", 12, &["mine", "main.cf"]);
+    stopped("conflict-resolver = 'folder'", "", 12, &["mine", "main.cf"]);
 }
 
 fn one_that_says_no() {
     stopped("pre-merge = 'stop the moon is full'", "", 11, &["mine", "the moon is full"]);
-    stopped("pre-merge = 'later -'", "", 11, &["mine", "commits"]);
+    // A plan can be looked at before its time has come.
+    stopped("pre-merge = 'later -'", "", 0, &["mine", "commits"]);
     stopped("conflict-resolver = 'stop ask Jo'", "", 11, &["mine", "ask Jo"]);
 }
 
