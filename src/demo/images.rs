@@ -36,9 +36,10 @@ impl Image {
         Self::default()
     }
 
-    /// Sets a variable for the service, such as `START_DELAY`.
+    /// Sets a variable for the service, such as `START_DELAY`; the last value counts.
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_string()));
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 

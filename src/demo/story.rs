@@ -26,7 +26,8 @@ pub async fn run() -> Result<()> {
             story.await
         }
     };
-    ended.what("the demonstration ended unexpectedly")?
+    let told = ended.what("the demonstration ended unexpectedly")?;
+    told.map_err(|error| error.or_left("All that the demonstration made is gone."))
 }
 
 async fn interruption() {

@@ -11,6 +11,8 @@ mod recovery;
 mod refusals;
 mod stack;
 mod support;
+#[path = "../../build/toolchain.rs"]
+mod toolchain;
 mod update;
 
 use std::process::ExitCode;
@@ -18,7 +20,9 @@ use std::process::ExitCode;
 use support::{Test, world};
 
 fn main() -> ExitCode {
-    let arguments = libtest_mimic::Arguments::from_args();
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    // Most of a test's time is waiting for containers.
+    arguments.test_threads.get_or_insert(4);
     let modules = [
         check::all(),
         cli::all(),

@@ -1,7 +1,12 @@
-//! A site's own plugins, from outside: what is refused before a run begins.
+//! A site's own plugins, from outside: what is refused before a run begins, and what they can and cannot do in one.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::support::site::Site;
 use crate::support::tests;
+use crate::toolchain::{TARGET, Toolchain};
 
 tests! {
     Nothing: a_file_that_is_missing,
@@ -11,6 +16,17 @@ tests! {
     a_component_for_another_version_of_the_hooks,
     a_stock_plugin_that_does_not_exist,
     two_plugins_of_one_name,
+    one_that_traps,
+    one_that_loops,
+    one_that_fails,
+    one_that_answers_nonsense,
+    one_that_says_no,
+    one_whose_failure_is_to_be_skipped,
+    a_resolver_of_the_site_comes_before_the_stock_one;
+    Stack: after_the_pull_one_can_still_say_no,
+    a_file_that_one_hands_over_is_installed_at_the_switch,
+    a_file_without_a_grant_is_not_installed,
+    an_observer_that_fails_changes_nothing,
 }
 
 /// A site with this plugin.
@@ -68,4 +84,116 @@ fn a_stock_plugin_that_does_not_exist() {
 fn two_plugins_of_one_name() {
     let one = "[[plugin]]\nname = \"mine\"\nsource = \"stock:notify\"\n";
     refused(&Site::without_engine().has("cowhand.toml", &one.repeat(2)), 2, &["mine"]);
+}
+
+/// A running site whose one plugin is the probe, which does what is said here.
+fn with_probe(site: Site, says: &str, more: &str) -> Site {
+    let source = probe().display();
+    let toml = format!("[[plugin]]\nname = \"mine\"\nsource = \"{source}\"\n{more}\n[plugin.config]\n{says}\n");
+    site.has("cowhand.toml", &toml)
+}
+
+/// The probe's component: it does at each hook what its configuration says.
+fn probe() -> &'static Path {
+    static PROBE: OnceLock<PathBuf> = OnceLock::new();
+    PROBE.get_or_init(|| {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/Cargo.toml");
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let target = scratch.parent().unwrap().join("test-plugins");
+        let mut cargo = Toolchain::found().unwrap().cargo(scratch).unwrap();
+        let cargo = cargo.arg("--quiet").arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
+        assert!(cargo.status().unwrap().success(), "the probe could not be built");
+        target.join(TARGET).join("release/probe.wasm")
+    })
+}
+
+/// Demands that a plan with the probe ends with this code and these words, and leaves the site untouched.
+fn stopped(says: &str, more: &str, code: i32, words: &[&str]) {
+    let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
+    let release = site.upstream.release("2026-03");
+    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
+    refused(&with_probe(site, says, more), code, words);
+}
+
+fn one_that_traps() {
+    stopped("pre-merge = 'trap'", "", 11, &["mine", "trap"]);
+    stopped("conflict-resolver = 'trap'", "", 12, &["mine", "trap"]);
+}
+
+fn one_that_loops() {
+    stopped("pre-merge = 'loop'", "grant = { time = \"300ms\" }", 11, &["mine", "300"]);
+}
+
+fn one_that_fails() {
+    stopped("pre-merge = 'error out of ideas'", "", 11, &["mine", "out of ideas"]);
+    stopped("conflict-resolver = 'error out of ideas'", "", 12, &["mine", "out of ideas"]);
+}
+
+fn one_that_answers_nonsense() {
+    stopped("pre-merge = 'to 0000000000000000000000000000000000000000'", "", 11, &["mine"]);
+    stopped("conflict-resolver = 'markers'", "", 12, &["mine", "main.cf"]);
+    stopped("conflict-resolver = 'folder'", "", 12, &["mine", "main.cf"]);
+}
+
+fn one_that_says_no() {
+    stopped("pre-merge = 'stop the moon is full'", "", 11, &["mine", "the moon is full"]);
+    // A plan can be looked at before its time has come.
+    stopped("pre-merge = 'later -'", "", 0, &["mine", "commits"]);
+    stopped("conflict-resolver = 'stop ask Jo'", "", 11, &["mine", "ask Jo"]);
+}
+
+fn one_whose_failure_is_to_be_skipped() {
+    stopped("pre-merge = 'trap'", "on-failure = \"skip\"", 0, &[]);
+    stopped("pre-merge = 'trap'", "on-failure = \"warn\"", 0, &["mine"]);
+}
+
+fn a_resolver_of_the_site_comes_before_the_stock_one() {
+    let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
+    let release = site.upstream.release("2026-03");
+    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
+    let site = with_probe(site, "conflict-resolver = 'ours'", "");
+    let plan = site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).event("plan");
+    let conflict = &plan["merge"]["conflicts"][0];
+    assert_eq!((conflict["plugin"].as_str(), conflict["resolution"].as_str()), (Some("mine"), Some("ours")));
+    let tree = plan["merge"]["tree"].as_str().unwrap();
+    let merged = site.git(["show", &format!("{tree}:data/conf/postfix/main.cf")]);
+    assert!(merged.contains("postscreen_dnsbl_threshold = 4\n"));
+}
+
+fn after_the_pull_one_can_still_say_no() {
+    let site = with_probe(Site::customised().behind_one_release().running(), "post-pull = 'stop'", "");
+    let before = site.state();
+    site.cowhand(["update", "--yes"]).exits(11).says("mine").says("7 images");
+    site.is_untouched_since(&before);
+}
+
+fn a_file_that_one_hands_over_is_installed_at_the_switch() {
+    let grant = "grant = { install = [\"data/assets/ssl\"] }";
+    let site = Site::customised().behind_one_release().running();
+    let site = with_probe(site, "post-pull = 'file 640 data/assets/ssl/extra.pem'", grant);
+    let dovecot = site.started("dovecot-mailcow");
+    site.cowhand(["plan"]).exits(0);
+    assert!(!site.has_path("data/assets/ssl/extra.pem"));
+    site.cowhand(["update", "--yes"]).exits(0).says("data/assets/ssl/extra.pem");
+    assert_eq!(site.file("data/assets/ssl/extra.pem"), "x");
+    let mode = std::fs::metadata(site.root().join("data/assets/ssl/extra.pem")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    assert_ne!(site.started("dovecot-mailcow"), dovecot, "what mounts the certificates is restarted");
+}
+
+fn a_file_without_a_grant_is_not_installed() {
+    let site = with_probe(
+        Site::customised().behind_one_release().running(),
+        "post-pull = 'file 640 data/assets/ssl/extra.pem'",
+        "",
+    );
+    let before = site.state();
+    site.cowhand(["update", "--yes"]).exits(11).says("mine").says("install");
+    site.is_untouched_since(&before);
+}
+
+fn an_observer_that_fails_changes_nothing() {
+    let site = with_probe(Site::customised().behind_one_release().running(), "observer = 'trap'", "");
+    site.cowhand(["update", "--yes"]).exits(0);
+    assert_eq!(site.git(["rev-parse", "HEAD^2"]), site.upstream.tip().unwrap().to_string());
 }

@@ -71,10 +71,7 @@ fn it_is_on_the_new_release(site: &Site) {
 
 fn only_what_changed_is_restarted() {
     let site = Site::customised().behind_one_release().running();
-    let started = |service: &str| {
-        let container = site.container(service);
-        site.engine().lines(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &container]).unwrap().remove(0)
-    };
+    let started = |service: &str| site.started(service);
     let others = ["unbound-mailcow", "mysql-mailcow", "redis-mailcow", "dovecot-mailcow", "nginx-mailcow"];
     let before = others.map(started);
     let (postfix, php_fpm) = (started("postfix-mailcow"), started("php-fpm-mailcow"));

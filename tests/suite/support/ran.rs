@@ -40,6 +40,7 @@ impl Cowhand {
         for name in ["PATH", "TMPDIR", "DOCKER_CONFIG"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
+        command.env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
         command.env("HOME", world::home()).env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
         command.env("GIT_CONFIG_NOSYSTEM", "1").current_dir("/");
         Self { command, line: format!("cowhand {}", arguments.join(" ")), input: "" }

@@ -128,6 +128,12 @@ impl Site {
         found.unwrap_or_else(|| panic!("{service} has no running container: {containers:#?}"))
     }
 
+    /// A service's container and since when it runs.
+    pub fn started(&self, service: &str) -> String {
+        let inspect = ["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &self.container(service)];
+        self.engine().lines(&inspect).expect("the engine knows the container").remove(0)
+    }
+
     /// The kept copies of the last run whose path ends with this, as texts.
     pub fn kept(&self, path: &str) -> Vec<String> {
         let mut found = Vec::new();

@@ -29,8 +29,7 @@ pub fn registry() -> String {
     registry.get_or_insert_with(|| Registry::start().expect("the suite's registry starts")).address().to_owned()
 }
 
-/// A home folder for the commands that are run: no settings of the person who runs the suite reach them, and plugins are
-/// compiled once.
+/// A home folder for the commands that are run: no settings of the person who runs the suite reach them.
 pub fn home() -> PathBuf {
     let home = held(&HOME);
     home.as_ref().map(|home| home.path().to_owned()).expect("the suite has not ended")
