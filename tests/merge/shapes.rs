@@ -46,7 +46,10 @@ fn kinds(merged: &Merged) -> Vec<(String, Kind)> {
     merged.decisions.iter().map(|told| (told.path.text(), told.kind)).collect()
 }
 
-fn lost(merged: &Merged) -> Vec<(String, Vec<(u32, Was, String)>)> {
+/// A line: its number, what the site had done with it, its text.
+type Line = (u32, Was, String);
+
+fn lost(merged: &Merged) -> Vec<(String, Vec<Line>)> {
     let lines = |loss: &cowhand::git::conflict::Loss| {
         loss.lines.iter().map(|line| (line.line, line.was, line.text.clone())).collect()
     };

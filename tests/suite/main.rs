@@ -9,6 +9,7 @@ mod plugins;
 mod prune;
 mod recovery;
 mod refusals;
+mod seen;
 mod stack;
 mod support;
 #[path = "../../build/toolchain.rs"]
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         recovery::all(),
         plugins::all(),
         refusals::all(),
+        seen::all(),
         stack::all(),
     ];
     let tests: Vec<Test> = modules.into_iter().flatten().collect();

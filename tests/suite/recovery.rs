@@ -96,7 +96,7 @@ fn a_kill_at_any_step_of_prepare_leaves_the_old_site() {
     let site = behind();
     let old = site.whole();
     for step in steps(Phase::Prepare) {
-        struck(&site, &format!("{step}:kill")).is_killed();
+        struck(&site, &format!("{step}:kill")).was_killed();
         is_old(&site, &old);
     }
     site.cowhand(["update", "--yes"]).exits(0);
@@ -107,7 +107,7 @@ fn a_kill_at_any_step_of_apply_can_be_resumed() {
     let site = behind();
     let old = site.whole();
     for step in steps(Phase::Apply).into_iter().filter(|step| step != "switch:before") {
-        struck(&site, &format!("{step}:kill")).is_killed();
+        struck(&site, &format!("{step}:kill")).was_killed();
         assert_eq!(state(&site), "between", "{step}");
         site.cowhand(["resume"]).exits(0);
         is_new(&site);
@@ -120,7 +120,7 @@ fn a_kill_at_any_step_of_apply_can_be_rolled_back() {
     let site = behind();
     let old = site.whole();
     for step in steps(Phase::Apply).into_iter().filter(|step| step != "switch:before") {
-        struck(&site, &format!("{step}:kill")).is_killed();
+        struck(&site, &format!("{step}:kill")).was_killed();
         site.cowhand(["rollback", "--yes"]).exits(0);
         is_old(&site, &old);
     }
@@ -130,8 +130,8 @@ fn a_rollback_that_is_killed_can_be_repeated() {
     let site = behind();
     let old = site.whole();
     for step in ["start:undoing", "start:undone", "switch:undoing", "switch:undone"] {
-        struck(&site, "verify:begun:kill").is_killed();
-        site.prepared(["rollback", "--yes"]).env(VARIABLE, format!("{step}:kill")).run().is_killed();
+        struck(&site, "verify:begun:kill").was_killed();
+        site.prepared(["rollback", "--yes"]).env(VARIABLE, format!("{step}:kill")).run().was_killed();
         assert_eq!(state(&site), "between", "{step}");
         site.cowhand(["resume"]).exits(0);
         is_old(&site, &old);
@@ -176,7 +176,7 @@ fn a_finished_update_can_be_taken_back() {
 
 fn update_refuses_over_an_unfinished_run() {
     let site = behind();
-    struck(&site, "start:begun:kill").is_killed();
+    struck(&site, "start:begun:kill").was_killed();
     site.cowhand(["update"]).exits(23).says("cowhand resume").says("cowhand rollback");
     site.cowhand(["update", "--yes"]).exits(0);
     is_new(&site);

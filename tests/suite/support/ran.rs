@@ -92,7 +92,7 @@ impl Ran {
     }
 
     /// Demands that a signal ended it.
-    pub fn is_killed(self) -> Self {
+    pub fn was_killed(self) -> Self {
         assert_eq!(self.code, None, "it was to be killed: {self}");
         self
     }
