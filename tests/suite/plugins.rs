@@ -131,8 +131,8 @@ fn one_that_fails() {
 
 fn one_that_answers_nonsense() {
     stopped("pre-merge = 'to 0000000000000000000000000000000000000000'", "", 11, &["mine"]);
-    stopped("conflict-resolver = 'markers'", "", 12, &["mine", "main.cf"]);
-    stopped("conflict-resolver = 'folder'", "", 12, &["mine", "main.cf"]);
+    stopped("conflict-resolver = 'markers'", "", 12, &["mine", "markers"]);
+    stopped("conflict-resolver = 'folder'", "", 12, &["mine"]);
 }
 
 fn one_that_says_no() {
