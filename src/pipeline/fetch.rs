@@ -1,7 +1,7 @@
 //! Fetch: what upstream has, and whether the site wants it now.
 
 use super::facts::{self, Chosen};
-use super::{Finished, Progress, Run, adapt};
+use super::{Finished, Progress, Run, adapt, counted};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::git::history::CommitInfo;
@@ -41,7 +41,7 @@ fn describe(branch: &Branch, theirs: Oid, commits: &[CommitInfo]) -> String {
     let chosen = commits.iter().skip_while(|commit| commit.oid != theirs);
     let tag = commits.iter().find(|commit| commit.oid == theirs).and_then(|commit| commit.tags.first());
     let name = tag.map(|tag| format!(", {tag}")).unwrap_or_default();
-    format!("{} new commits from {} ({theirs:.10}{name})", chosen.count(), branch.upstream.label())
+    format!("{} from {} ({theirs:.10}{name})", counted(chosen.count(), "new commit"), branch.upstream.label())
 }
 
 /// What the pre-merge hook says: go on (to which commit), or an end.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Progress, Run, adapt, facts, versions};
+use super::{Progress, Run, adapt, counted, facts, versions};
 use crate::config::{Favor, OnLoss};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -71,11 +71,13 @@ async fn decide(
 }
 
 fn describe(merged: &Merged) -> String {
-    match (merged.decisions.len(), merged.losses.len()) {
-        (0, 0) => "clean; nothing of the site's is lost".to_owned(),
-        (0, losses) => format!("clean, but {losses} files lose something"),
-        (conflicts, 0) => format!("{conflicts} conflicts decided; nothing of the site's is lost"),
-        (conflicts, losses) => format!("{conflicts} conflicts decided; {losses} files lose something"),
+    let conflicts = match merged.decisions.len() {
+        0 => "no conflict".to_owned(),
+        decided => format!("{} decided", counted(decided, "conflict")),
+    };
+    match merged.losses.len() {
+        0 => format!("{conflicts}; nothing of the site's is lost"),
+        losing => format!("{conflicts}; lines of the site's are lost in {}", counted(losing, "file")),
     }
 }
 

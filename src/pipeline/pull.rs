@@ -1,6 +1,6 @@
 //! Pull: the images of the merged stack, by digest, while the old stack serves mail and keeps its tags.
 
-use super::{Goal, Progress, Run, adapt, facts, scratch, validate};
+use super::{Goal, Progress, Run, adapt, counted, facts, scratch, validate};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::plugin::types::{PostPull, PostPullVerdict};
@@ -23,7 +23,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let new = wanted.iter().filter(|image| image.pull).count();
     Ok(match new {
         0 => Progress::Skipped("every image is here".to_owned()),
-        new => Progress::Done(format!("{new} images")),
+        new => Progress::Done(counted(new, "image")),
     })
 }
 

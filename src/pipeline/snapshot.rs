@@ -2,7 +2,7 @@
 
 use super::facts::{self, OldImage};
 use super::preflight::needs;
-use super::{Need, Progress, Run, scratch};
+use super::{Need, Progress, Run, counted, scratch};
 use crate::error::Result;
 use crate::site::journal::Record;
 use crate::site::{keep, mailcow};
@@ -11,12 +11,12 @@ use crate::stack::images;
 
 /// Keeps copies of the site's own files and gives the running images a tag of ours, so that no prune takes the way back.
 pub async fn act(run: &mut Run) -> Result<Progress> {
-    let mut files = 0;
+    let mut files = 0_usize;
     for path in mailcow::precious(&run.site.compose_files()) {
         files += keep::copy(run.site.root(), &path, &run.folder.kept())?;
     }
     if !needs(run.options.goal, Need::Engine) {
-        return Ok(Progress::Done(format!("{files} files kept")));
+        return Ok(Progress::Done(format!("{} kept", counted(files, "file"))));
     }
     let (id, compose_files) = (run.folder.id().to_owned(), scratch::on_disk(run));
     let stack = run.stack().await?;
@@ -30,7 +30,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         let hint = "A rollback can only start it if a registry still has its image.".to_owned();
         run.events.warn(format!("the engine no longer has the image that {service} runs"), Some(hint));
     }
-    Ok(Progress::Done(format!("{files} files and {} images kept", held.images.len())))
+    Ok(Progress::Done(format!("{} and {} kept", counted(files, "file"), counted(held.images.len(), "image"))))
 }
 
 fn old_image(container: &Container) -> OldImage {

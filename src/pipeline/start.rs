@@ -1,7 +1,7 @@
 //! Start, the second commit point: `down` only where networks changed, then only what must change.
 
 use super::facts::{self, OldImage};
-use super::{Progress, Run, scratch};
+use super::{Progress, Run, counted, scratch};
 use crate::error::Result;
 use crate::site::mailcow;
 use crate::stack::ComposeFiles;
@@ -21,7 +21,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let images = pulled.into_iter().map(|image| (image.reference, image.image_id)).collect();
     bring_up(run, &scratch::old_stack(run), images).await?;
     let changed = run.plan.services.iter().filter(|change| change.action != Action::Keep).count();
-    Ok(Progress::Done(format!("{changed} services changed")))
+    Ok(Progress::Done(format!("{} changed", counted(changed, "service"))))
 }
 
 /// Lets the tags mean what ran before. [`old_stack`] brings it up once its files are back.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::scratch::{self, Resolutions};
-use super::{Progress, Run, facts};
+use super::{Progress, Run, counted, facts};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::merge::Merged;
@@ -77,5 +77,9 @@ fn describe(run: &Run) -> String {
     let stay = run.plan.services.len() - change;
     let pull = run.plan.images.iter().filter(|image| image.pull).count();
     let down = if run.plan.down.is_empty() { "" } else { "; a network changes, so the whole stack stops first" };
-    format!("{change} services change, {stay} stay as they are; {pull} images to pull{down}")
+    format!(
+        "{} to change, {stay} to stay as they are; {} to pull{down}",
+        counted(change, "service"),
+        counted(pull, "image")
+    )
 }

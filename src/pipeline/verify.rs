@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Progress, Run, consent, facts, scratch};
+use super::{Progress, Run, consent, counted, facts, scratch};
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::files;
@@ -27,7 +27,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     if let Err(error) = consent::script(run, mailcow::POST_HOOK).await {
         run.events.warn(error.summary(), Some("The update itself is done.".to_owned()));
     }
-    Ok(Progress::Done(format!("{} services are well", resolved.services.len())))
+    Ok(Progress::Done(format!("all well: {}", counted(resolved.services.len(), "service"))))
 }
 
 fn limits(run: &Run) -> Limits {

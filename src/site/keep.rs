@@ -10,7 +10,7 @@ use crate::files;
 
 /// Copies `relative` (a file, a link, or a folder with all that is in it) from the site into the folder `kept`, and gives the number of
 /// files copied. A path that does not exist is nothing to copy.
-pub fn copy(root: &Path, relative: &Path, kept: &Path) -> Result<u64> {
+pub fn copy(root: &Path, relative: &Path, kept: &Path) -> Result<usize> {
     let from = root.join(relative);
     let doing = || format!("could not keep a copy of {}", from.display());
     let Some(found) = metadata(&from).what_with(doing)? else { return Ok(0) };
@@ -57,7 +57,7 @@ fn restore(kept: &Path, relative: &Path, root: &Path, wanted: fn(&Path, &Path) -
 }
 
 /// Copies a file or a link so that the target is the old one or the new one. Sockets and devices hold nothing to keep.
-fn copy_one(from: &Path, to: &Path, found: &Metadata) -> io::Result<u64> {
+fn copy_one(from: &Path, to: &Path, found: &Metadata) -> io::Result<usize> {
     let folder = to.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
     let temporary = tempfile::Builder::new().prefix(".cowhand-").tempdir_in(folder)?;

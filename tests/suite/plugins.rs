@@ -139,7 +139,7 @@ fn one_that_says_no() {
     stopped("pre-merge = 'stop the moon is full'", "", 11, &["mine", "the moon is full"]);
     // A plan can be looked at before its time has come.
     stopped("pre-merge = 'later -'", "", 0, &["mine", "commits"]);
-    stopped("conflict-resolver = 'stop ask Jo'", "", 11, &["mine", "ask Jo"]);
+    stopped("conflict-resolver = 'stop ask Jo'", "", 12, &["mine", "ask Jo"]);
 }
 
 fn one_whose_failure_is_to_be_skipped() {
