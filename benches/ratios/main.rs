@@ -10,6 +10,7 @@
 
 mod check;
 mod history;
+mod hook;
 mod measure;
 mod merge;
 
@@ -19,7 +20,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["merge", root, ours, theirs] => merge::once(root, ours, theirs),
-        _ => table(&[check::ratio(), merge::ratio()]),
+        ["hook", site] => hook::once(site),
+        _ => table(&[hook::ratio(), check::ratio(), merge::ratio()]),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Going backward: abandoning a run that changed nothing, and making the site the old one again.
 
 use super::forward::end;
-use super::{Finished, Run, STAGES, StageName, Undo, facts, snapshot, start};
+use super::{Finished, Run, STAGES, StageName, Undo, facts, snapshot, standing, start};
 use crate::error::{Error, Result};
 use crate::event::{Event, StageState};
 use crate::exit::Exit;
@@ -27,6 +27,12 @@ pub async fn go_back(run: &mut Run) -> Result<Finished> {
     if record.state(StageName::Switch.text()).is_none() {
         return Err(Error::new(format!("run {id} changed nothing")).exit(Exit::Usage).left("Nothing was changed."));
     }
+    if let Some(newer) = run.store().newest(standing::changed_the_site)?.filter(|newest| newest.id != id) {
+        return Err(Error::new(format!("run {id} is not the newest that changed the site: {} is", newer.id))
+            .exit(Exit::Usage)
+            .left("Nothing was changed.")
+            .hint(format!("Take that one back first: `cowhand rollback {}`.", newer.id)));
+    }
     if record.fact(facts::DATA_MIGRATED)?.unwrap_or(false) {
         let hint = "Restore a backup of the database afterwards if the old version does not start on it.".to_owned();
         run.events.warn(
@@ -37,6 +43,7 @@ pub async fn go_back(run: &mut Run) -> Result<Finished> {
     if !run.person.agrees(&format!("Make the site what it was before run {id}?")).await? {
         return Err(Error::new("not rolled back, as asked").exit(Exit::Declined).left("Nothing was changed."));
     }
+    run.journal.reopen()?;
     match roll_back(run).await {
         Ok(()) => end(run, Finished::with(Exit::Done, format!("The site is what it was before run {id}."))).await,
         Err(error) => Err(error

@@ -32,6 +32,7 @@ pub async fn walk(run: &mut Run) -> Result<Finished> {
 
 /// Finishes a run that was killed: goes on where its journal ends, forward or, if a rollback had begun, backward.
 pub async fn resume(run: &mut Run) -> Result<Finished> {
+    run.journal.reopen()?;
     let record = run.journal.record();
     if record.fact(facts::ROLLING_BACK)?.unwrap_or(false) {
         roll_back(run).await?;

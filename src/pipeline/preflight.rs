@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::backward::let_go;
 use super::facts::{self, Before};
-use super::{Goal, Need, Progress, Run, STAGES, Standing, adapt};
+use super::standing::changed_the_site;
+use super::{Goal, Need, Options, Progress, Run, STAGES, Standing, adapt};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::exit::Exit;
 use crate::plugin::{self, Cache, Plugins};
+use crate::site::journal::Record;
 use crate::site::{Site, mailcow, store};
 use crate::stack::disk::{self, Space};
 
@@ -37,6 +42,9 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         }
     }
     load_plugins(run).await?;
+    if run.locked() {
+        clear_leftovers(run).await?;
+    }
     Ok(Progress::Done(found))
 }
 
@@ -63,6 +71,29 @@ fn no_unfinished_run(run: &Run) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Preparations that were killed changed nothing, and nobody will go on with them. A plan holds no lock, so it may still be at work.
+async fn clear_leftovers(run: &mut Run) -> Result<()> {
+    let with_engine = needs(run.options.goal, Need::Engine);
+    for record in run.store().runs()? {
+        let at_work = record.id == run.folder.id() || is_plan(&record)?;
+        let needs_engine = record.facts.contains_key(facts::PROJECT) && !with_engine;
+        if record.ended.is_some() || at_work || needs_engine || changed_the_site(&record) {
+            continue;
+        }
+        let_go(run, &record).await?;
+        let folder = run.store().run(&record.id)?;
+        run.store().forget(&folder)?;
+    }
+    Ok(())
+}
+
+/// Whether the run of this record is a plan that may still be at work.
+fn is_plan(record: &Record) -> Result<bool> {
+    let options: Option<Options> = record.fact(facts::OPTIONS)?;
+    let young = Timestamp::now().duration_since(record.started) < SignedDuration::from_hours(1);
+    Ok(young && options.is_some_and(|options| matches!(options.goal, Goal::Plan { .. })))
 }
 
 fn hostname(run: &Run) {

@@ -15,10 +15,9 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let (events, wanted) = (run.events.clone(), run.plan.images.clone());
     let pulled = images::pull(&run.stack().await?.engine, &wanted, &events).await?;
     run.journal.set(facts::PULLED, &pulled)?;
+    keep_until_started(run, &pulled).await?;
     if run.options.goal.applies() {
         ask(run, &pulled).await?;
-    } else {
-        keep_for_later(run, &pulled).await?;
     }
     let new = wanted.iter().filter(|image| image.pull).count();
     Ok(match new {
@@ -27,8 +26,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     })
 }
 
-/// What was pulled ahead has no tag that anybody uses yet: one of ours keeps it from being pruned by hand.
-async fn keep_for_later(run: &mut Run, pulled: &[Pulled]) -> Result<()> {
+/// What was pulled has no tag that anybody uses yet: until it runs, in this run or a later one, one of ours keeps it from being pruned.
+async fn keep_until_started(run: &mut Run, pulled: &[Pulled]) -> Result<()> {
     let files = scratch::on_disk(run);
     let stack = run.stack().await?;
     let project = stack.compose.resolve(&files).await?.project;

@@ -190,9 +190,8 @@ impl Run {
         let store = Store::of(repo.git_folder());
         let lock = Some(lock(&store, command, false)?);
         let folder = store.run(id)?;
-        let mut journal = Journal::open(&folder.journal())?;
+        let journal = Journal::open(&folder.journal())?;
         let options = journal.record().need(facts::OPTIONS)?;
-        journal.reopen()?;
         Self::with(site, repo, options, company, store, folder, journal, lock)
     }
 

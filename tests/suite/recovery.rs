@@ -19,6 +19,7 @@ tests! {
     a_signal_ends_at_the_next_safe_point,
     a_stack_that_does_not_come_up_is_rolled_back,
     a_finished_update_can_be_taken_back,
+    only_the_newest_update_can_be_taken_back,
     update_refuses_over_an_unfinished_run;
 }
 
@@ -30,6 +31,8 @@ fn behind() -> Site {
     let release = site.upstream.release("2026-03").image("postfix", "1.81");
     let release = release.write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"10 / 1h\"; }\n");
     release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
+    // From now on git's status leaves Cowhand's own files out.
+    site.cowhand(["plan", "--until", "preflight"]).exits(0);
     site
 }
 
@@ -101,6 +104,11 @@ fn a_kill_at_any_step_of_prepare_leaves_the_old_site() {
     }
     site.cowhand(["update", "--yes"]).exits(0);
     is_new(&site);
+    // What the killed preparations held is gone.
+    site.cowhand(["history"]).exits(0).keeps_quiet_about("unfinished");
+    let held = site.git(["for-each-ref", "--format=%(refname)", "refs/cowhand"]);
+    let runs: std::collections::BTreeSet<&str> = held.lines().filter_map(|line| line.split('/').nth(2)).collect();
+    assert_eq!(runs.len(), 1, "{held}");
 }
 
 fn a_kill_at_any_step_of_apply_can_be_resumed() {
@@ -172,6 +180,20 @@ fn a_finished_update_can_be_taken_back() {
     is_new(&site);
     site.cowhand(["rollback", &run, "--yes"]).exits(0);
     is_old(&site, &old);
+}
+
+fn only_the_newest_update_can_be_taken_back() {
+    let site = behind();
+    site.cowhand(["update", "--yes"]).exits(0);
+    let first = site.cowhand(["status", "--json"]).exits(0).event("report")["data"]["run"].as_str().unwrap().to_owned();
+    let old = site.whole();
+    site.upstream.commit("More").append("README.md", "\nMore.\n").publish().unwrap();
+    site.cowhand(["update", "--yes"]).exits(0);
+    let new = site.whole();
+    site.cowhand(["rollback", &first, "--yes"]).exits(2).says("not the newest");
+    site.is_wholly(&new);
+    site.cowhand(["rollback", "--yes"]).exits(0);
+    site.is_wholly(&old);
 }
 
 fn update_refuses_over_an_unfinished_run() {
