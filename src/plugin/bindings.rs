@@ -27,7 +27,7 @@ pub(super) mod imports {
         with: { "cowhand:hooks/blobs.blob": crate::plugin::types::Side },
     });
 
-    pub(crate) use cowhand::hooks::{blobs, config, file_modes, log, text_merge, types};
+    pub(crate) use self::cowhand::hooks::{blobs, config, file_modes, log, text_merge, types};
 }
 
 /// A world with one hook; what it shares with the imports are the imports' types.
