@@ -31,6 +31,11 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // What update.sh sets, so that files appear with the modes that upstream's containers expect.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    #[expect(unsafe_code, reason = "saves every command the reading of certificates that only https needs")]
+    // SAFETY: no other thread has been started yet.
+    unsafe {
+        crate::git::trust::defer();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -22,7 +22,7 @@ pub struct CommitInfo {
     pub offset: i32,
     /// The first line of its message; bytes that are not UTF-8 are replaced.
     pub subject: String,
-    /// The tags on it, in order.
+    /// The tags on it, in order, where [`Repo::with_tags`] looked for them.
     pub tags: Vec<String>,
 }
 
@@ -63,16 +63,24 @@ impl Repo {
         let mut walk = self.git.revwalk().what_with(doing)?;
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME).what_with(doing)?;
         walk.push(to).and_then(|()| walk.hide(from)).what_with(doing)?;
+        walk.map(|oid| self.commit_info(oid?)).collect::<Result<_, git2::Error>>().what_with(doing)
+    }
+
+    /// The commits with the tags that are on them. Reads every tag of the clone.
+    pub fn with_tags(&self, mut commits: Vec<CommitInfo>) -> Result<Vec<CommitInfo>> {
         let mut tags = self.tags()?;
-        walk.map(|oid| self.commit_info(oid?, &mut tags)).collect::<Result<_, git2::Error>>().what_with(doing)
+        for commit in &mut commits {
+            commit.tags = tags.remove(&commit.oid).unwrap_or_default();
+        }
+        Ok(commits)
     }
 
     /// One commit.
     pub fn commit(&self, oid: Oid) -> Result<CommitInfo> {
-        self.commit_info(oid, &mut self.tags()?).what_with(|| format!("could not read commit {oid}"))
+        self.commit_info(oid).what_with(|| format!("could not read commit {oid}"))
     }
 
-    fn commit_info(&self, oid: Oid, tags: &mut HashMap<Oid, Vec<String>>) -> Result<CommitInfo, git2::Error> {
+    fn commit_info(&self, oid: Oid) -> Result<CommitInfo, git2::Error> {
         let commit = self.git.find_commit(oid)?;
         let subject = commit.message_bytes().split(|byte| *byte == b'\n').next().unwrap_or_default();
         let time = commit.time();
@@ -82,7 +90,7 @@ impl Repo {
             time: time.seconds(),
             offset: time.offset_minutes(),
             subject: String::from_utf8_lossy(subject).trim().to_owned(),
-            tags: tags.remove(&oid).unwrap_or_default(),
+            tags: Vec::new(),
         })
     }
 
@@ -103,10 +111,8 @@ impl Repo {
 
     /// The name of the newest tagged commit that `head` contains.
     pub fn newest_tag(&self, head: Oid) -> Result<Option<String>> {
-        let mut tagged: Vec<CommitInfo> = Vec::new();
-        for commit in self.tags()?.into_keys() {
-            tagged.push(self.commit(commit)?);
-        }
+        let tagged = self.tags()?.into_keys().map(|commit| self.commit(commit)).collect::<Result<_>>()?;
+        let mut tagged = self.with_tags(tagged)?;
         tagged.sort_by_key(|commit| std::cmp::Reverse(commit.time));
         for commit in tagged {
             if self.contains(head, commit.oid)? {

@@ -11,6 +11,7 @@ pub mod ready;
 pub mod remote;
 pub mod repo;
 pub mod switch;
+pub mod trust;
 
 pub use git2::Oid;
 pub use ready::{Branch, Upstream};

@@ -10,7 +10,7 @@ use git2::{
     RemoteCallbacks,
 };
 
-use super::{Branch, Repo};
+use super::{Branch, Repo, trust};
 use crate::error::{Context, Error, Result};
 use crate::event::{Events, Unit};
 
@@ -97,7 +97,9 @@ impl Repo {
 
     fn remote(&self, branch: &Branch) -> Result<Remote<'_>> {
         let name = &branch.upstream.remote;
-        self.git.find_remote(name).what_with(|| format!("could not read the remote `{name}`"))
+        let remote = self.git.find_remote(name).what_with(|| format!("could not read the remote `{name}`"))?;
+        trust::load(remote.url_bytes());
+        Ok(remote)
     }
 }
 

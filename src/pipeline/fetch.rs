@@ -16,7 +16,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     if run.repo.contains(branch.head, newest)? {
         return Ok(up_to_date(&branch, newest));
     }
-    let commits = run.repo.commits(branch.head, newest)?;
+    let commits = run.repo.with_tags(run.repo.commits(branch.head, newest)?)?;
     let theirs = match ask(run, &branch, newest, &commits).await? {
         Some(theirs) => theirs,
         None => newest,
