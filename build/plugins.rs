@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sha2::{Digest, Sha256};
+
 use super::toolchain::{TARGET, Toolchain};
 
 const WORKSPACE: &str = "plugins";
@@ -22,26 +24,25 @@ pub fn build(folder: &Path) -> Result<(), String> {
     let manifest = Path::new(WORKSPACE).join("Cargo.toml");
     let mut cargo = Toolchain::found()?.cargo(folder)?;
     run(cargo.arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target))?;
+    let mut list = "pub const STOCK: &[Stock] = &[\n".to_owned();
     for name in STOCK {
         let made = target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
         let kept = folder.join(format!("{name}.wasm"));
-        std::fs::copy(&made, kept).map_err(|error| format!("could not copy {}: {error}", made.display()))?;
+        let copied = std::fs::read(&made).and_then(|bytes| std::fs::write(kept, &bytes).map(|()| bytes));
+        let bytes = copied.map_err(|error| format!("could not copy {}: {error}", made.display()))?;
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        let _ = writeln!(
+            list,
+            r#"    Stock {{ name: "{name}", bytes: include_bytes!("{name}.wasm"), sha256: {sha256:?} }},"#
+        );
     }
-    std::fs::write(folder.join("stock.rs"), list()).map_err(|error| format!("could not write stock.rs: {error}"))
+    std::fs::write(folder.join("stock.rs"), list + "];\n").map_err(|error| format!("could not write stock.rs: {error}"))
 }
 
 /// One folder for all profiles, below the outer build's but not the same: cargo holds a lock on that one.
 fn target_folder(out: &Path) -> PathBuf {
     let outer = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
     outer.unwrap_or(out).join("plugins")
-}
-
-fn list() -> String {
-    let mut text = "/// Name and bytes of each stock plugin.\npub const STOCK: &[(&str, &[u8])] = &[\n".to_owned();
-    for name in STOCK {
-        let _ = writeln!(text, r#"    ("{name}", include_bytes!("{name}.wasm")),"#);
-    }
-    text + "];\n"
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -32,7 +32,7 @@ async fn list(call: &Call) -> Result<Finished> {
 }
 
 fn look_into(call: &Call, source: &str) -> Result<Finished> {
-    let bytes = read_source(source, Path::new("."))
+    let (bytes, _) = read_source(source, Path::new("."))
         .map_err(|error| error.exit(Exit::Usage).hint("Name a file, or a stock plugin as stock:NAME."))?;
     let found = inspect(&bytes)
         .map_err(|error| crate::error::Error::new(format!("{source} is no plugin")).because(error).exit(Exit::Usage))?;

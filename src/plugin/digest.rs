@@ -14,6 +14,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// A digest that is known.
+    pub fn known(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// 64 hexadecimal digits.
     pub fn hex(&self) -> String {
         self.0.iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))

@@ -32,10 +32,14 @@ pub struct Inspection {
 
 /// Reads what a component says about itself. The errors say why the bytes are no plugin; the caller says which file they are.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
+    inspect_known(bytes, Digest::of(bytes))
+}
+
+/// The same for bytes whose digest is known.
+pub(super) fn inspect_known(bytes: &[u8], digest: Digest) -> Result<Inspection> {
     let parts = parts(bytes)?;
     let (hooks, version) = hooks(&parts.exports)?;
     let requests = parts.requests.iter().map(|section| requests(section)).collect::<Result<Vec<_>>>()?.concat();
-    let digest = Digest::of(bytes);
     Ok(Inspection { digest, size: bytes.len(), hooks, version, requests, imports: parts.imports })
 }
 

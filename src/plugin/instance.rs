@@ -1,21 +1,20 @@
-//! One plugin, loaded: compiled once, instantiated as often as it takes, and called within its limits.
+//! One plugin: instantiated as often as it takes, and called within its limits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
 
 use super::about::About;
 use super::bindings::Hooks;
-use super::cache::Cache;
+use super::code::Code;
 use super::engine::Ticking;
 use super::failure::classify;
 use super::inspect::Inspection;
 use super::receipt::{Class, Failure, Receipt};
 use super::sandbox::State;
 use super::spec::Hook;
-use crate::event::{Event, Unit};
+use crate::event::Event;
 
 /// A guest language's runtime grows with the calls in one instance; after this many it gets a new one.
 const MOST_CALLS: u64 = 1000;
@@ -24,7 +23,7 @@ const MOST_CALLS: u64 = 1000;
 pub(super) struct Plugin {
     pub(super) about: Arc<About>,
     pub(super) inspection: Inspection,
-    pre: InstancePre<State>,
+    code: Arc<Code>,
     /// An instance that has behaved so far.
     idle: Option<Session>,
 }
@@ -34,22 +33,6 @@ pub(super) struct Session {
     pub(super) store: Store<State>,
     pub(super) hooks: Hooks,
     calls: u64,
-}
-
-/// The component, compiled now or earlier.
-fn compiled(about: &About, bytes: &[u8], cache: Option<&Cache>, engine: &Engine) -> wasmtime::Result<Component> {
-    if let Some(kept) = cache.and_then(|cache| cache.get(engine, &about.digest)) {
-        return Ok(kept);
-    }
-    let task = format!("compile {}", about.name);
-    about.events.progress(&task, 0, Some(1), Unit::Items);
-    let component = Component::new(engine, bytes);
-    about.events.finished(&task, 1, Unit::Items);
-    let component = component?;
-    if let Some(cache) = cache {
-        cache.put(engine, &about.digest, &component);
-    }
-    Ok(component)
 }
 
 /// What a call took.
@@ -69,26 +52,21 @@ impl Record {
 }
 
 impl Plugin {
-    /// Compiles the component, or takes it from the cache, and instantiates it once, so that one that cannot work is found now.
-    pub(super) async fn load(
-        about: About,
-        inspection: Inspection,
-        bytes: &[u8],
-        cache: Option<&Cache>,
-        linker: &Linker<State>,
-    ) -> Result<Self, Failure> {
-        let unavailable = |error: wasmtime::Error| Failure::new(Class::Unavailable, format!("{error:#}"));
-        let component = compiled(&about, bytes, cache, linker.engine()).map_err(unavailable)?;
-        let pre = linker.instantiate_pre(&component).map_err(unavailable)?;
-        let mut plugin = Self { about: Arc::new(about), inspection, pre, idle: None };
-        plugin.idle = Some(plugin.instantiate().await?);
-        Ok(plugin)
+    /// A plugin that starts when it is first asked.
+    pub(super) fn new(about: About, inspection: Inspection, code: Code) -> Self {
+        Self { about: Arc::new(about), inspection, code: Arc::new(code), idle: None }
+    }
+
+    /// Starts it now, so that one that cannot work is found.
+    pub(super) async fn start(&mut self) -> Result<(), Failure> {
+        self.idle = Some(self.instantiate().await?);
+        Ok(())
     }
 
     /// The same plugin for a task of its own.
     pub(super) fn as_observer(&self) -> Self {
         let about = About { observer: true, ..(*self.about).clone() };
-        Self { about: Arc::new(about), inspection: self.inspection.clone(), pre: self.pre.clone(), idle: None }
+        Self { about: Arc::new(about), inspection: self.inspection.clone(), code: Arc::clone(&self.code), idle: None }
     }
 
     /// Whether it is asked at this hook.
@@ -99,8 +77,9 @@ impl Plugin {
     async fn instantiate(&mut self) -> Result<Session, Failure> {
         let _ticking = Ticking::new();
         let unavailable = |error: wasmtime::Error| Failure::new(Class::Unavailable, format!("{error:#}"));
-        let mut store = State::store(self.pre.engine(), &self.about).map_err(unavailable)?;
-        let instantiated = tokio::time::timeout(self.about.time, self.pre.instantiate_async(&mut store)).await;
+        let pre = self.code.ready(&self.about).map_err(unavailable)?;
+        let mut store = State::store(pre.engine(), &self.about).map_err(unavailable)?;
+        let instantiated = tokio::time::timeout(self.about.time, pre.instantiate_async(&mut store)).await;
         let instance = match instantiated {
             Ok(Ok(instance)) => instance,
             Ok(Err(error)) => {
@@ -110,7 +89,7 @@ impl Plugin {
             }
             Err(_) => return Err(Failure::time_out(self.about.time)),
         };
-        let hooks = Hooks::load(&self.inspection.hooks, &self.pre, &mut store, &instance).map_err(unavailable)?;
+        let hooks = Hooks::load(&self.inspection.hooks, &pre, &mut store, &instance).map_err(unavailable)?;
         Ok(Session { store, hooks, calls: 0 })
     }
 

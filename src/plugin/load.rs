@@ -10,16 +10,17 @@ use wasmtime::component::Linker;
 use super::Plugins;
 use super::about::About;
 use super::cache::Cache;
+use super::code::Code;
 use super::digest::Digest;
 use super::engine::engine;
 use super::grant::{Permissions, Protected};
-use super::inspect::inspect;
+use super::inspect::inspect_known;
 use super::instance::Plugin;
 use super::request::Request;
 use super::sandbox::{State, linker};
 use super::source::{self, STOCK_PREFIX};
 use super::spec::{Grant, Hook, OnFailure, Policy, Spec};
-use super::stock::STOCK;
+use super::stock::{STOCK, Stock};
 use super::types::TextMerge;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
@@ -79,11 +80,12 @@ pub struct Effective {
 }
 
 impl Plugins {
-    /// Loads the plugins that a site names, in its order, and after them the stock plugins that it does not name. Each is
-    /// compiled, or taken from the cache, and instantiated once.
+    /// Loads the plugins that a site names, in its order, and after them the stock plugins that it does not name. What the site
+    /// names is compiled, or taken from the cache, and instantiated once, so that a plugin that cannot work is found now; a stock
+    /// plugin with nothing but its defaults is part of this program and starts when it is first asked.
     pub async fn load(specs: &[Spec], options: &Options) -> Result<Self> {
         let linker = linker(engine()?).what("could not set up the plugin host")?;
-        let loader = Loader { options, protected: Protected::of(&options.site), linker };
+        let loader = Loader { options, protected: Protected::of(&options.site), linker: Arc::new(linker) };
         loader.load(specs).await.map_err(|error| error.or_exit(Exit::Refused))
     }
 
@@ -118,7 +120,7 @@ fn listed(plugin: &Plugin) -> Listed {
 struct Loader<'a> {
     options: &'a Options,
     protected: Protected,
-    linker: Linker<State>,
+    linker: Arc<Linker<State>>,
 }
 
 impl Loader<'_> {
@@ -130,7 +132,7 @@ impl Loader<'_> {
                 Err(error) => self.unavailable(spec, error)?,
             }
         }
-        for (name, _) in STOCK {
+        for Stock { name, .. } in STOCK {
             let source = format!("{STOCK_PREFIX}{name}");
             if specs.iter().all(|spec| spec.source != source) {
                 let taken = specs.iter().any(|spec| spec.name == *name);
@@ -160,8 +162,9 @@ impl Loader<'_> {
     }
 
     async fn load_one(&self, spec: &Spec, listed: bool) -> Result<Plugin> {
-        let bytes = source::read(&spec.source, &self.options.site).map_err(|error| unusable(spec, &error))?;
-        let inspection = inspect(&bytes).map_err(|error| unusable(spec, &error))?;
+        let read = source::read(&spec.source, &self.options.site);
+        let (bytes, digest) = read.map_err(|error| unusable(spec, &error))?;
+        let inspection = inspect_known(&bytes, digest).map_err(|error| unusable(spec, &error))?;
         let (offline, requests) = (self.options.offline, &inspection.requests);
         let (permissions, idle) = Permissions::new(spec, requests, &self.protected, listed, offline)?;
         for grant in idle {
@@ -181,11 +184,15 @@ impl Loader<'_> {
             text_merge: Arc::clone(&self.options.text_merge),
             observer: false,
         };
-        let loaded = Plugin::load(about, inspection, &bytes, self.options.cache.as_ref(), &self.linker).await;
-        loaded.map_err(|failure| {
-            let cause = Error::new(failure.message);
-            unusable(spec, &failure.hint.into_iter().fold(cause, Error::hint))
-        })
+        let code = Code::new(bytes, self.options.cache.clone(), Arc::clone(&self.linker));
+        let mut plugin = Plugin::new(about, inspection, code);
+        if listed {
+            plugin.start().await.map_err(|failure| {
+                let cause = Error::new(failure.message);
+                unusable(spec, &failure.hint.into_iter().fold(cause, Error::hint))
+            })?;
+        }
+        Ok(plugin)
     }
 }
 

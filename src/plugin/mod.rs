@@ -8,6 +8,7 @@ mod ask;
 mod bindings;
 mod cache;
 mod chain;
+mod code;
 mod convert;
 mod destination;
 mod digest;

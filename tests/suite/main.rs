@@ -38,14 +38,15 @@ fn main() -> ExitCode {
     ];
     let tests: Vec<Test> = modules.into_iter().flatten().collect();
     let (trials, skipped) = support::trials(tests);
-    for (name, reason) in &skipped {
-        eprintln!("could not run: {name}: {reason}");
-    }
     // The runner tells what failed; where is all that is missing there.
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("failed at {}", panic.location().map(ToString::to_string).unwrap_or_default());
     }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     world::end();
+    // Where everything could run, the runner's summary stays the last line.
+    for (name, reason) in &skipped {
+        println!("could not run: {name}: {reason}");
+    }
     conclusion.exit_code()
 }
