@@ -1,6 +1,8 @@
 //! The person at the terminal, if there is one.
 
 use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::{Context, Result};
 use crate::interrupt::Interrupt;
@@ -10,12 +12,25 @@ use crate::interrupt::Interrupt;
 pub struct Person {
     yes: bool,
     interrupt: Interrupt,
+    said: Arc<Said>,
+}
+
+/// What was answered so far.
+#[derive(Debug, Default)]
+struct Said {
+    yes: AtomicU32,
+    no: AtomicBool,
 }
 
 impl Person {
     /// Who answers: `yes` answers for the person.
     pub fn new(yes: bool, interrupt: Interrupt) -> Self {
-        Self { yes, interrupt }
+        Self { yes, interrupt, said: Arc::default() }
+    }
+
+    /// Whether the first question was answered with no.
+    pub fn declined_at_once(&self) -> bool {
+        self.said.no.load(Ordering::Relaxed) && self.said.yes.load(Ordering::Relaxed) == 0
     }
 
     /// Whether nobody is asked because `--yes` was given.
@@ -43,6 +58,9 @@ impl Person {
         if answer.is_empty() {
             eprintln!();
         }
-        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+        self.said.yes.fetch_add(u32::from(yes), Ordering::Relaxed);
+        self.said.no.fetch_or(!yes, Ordering::Relaxed);
+        Ok(yes)
     }
 }

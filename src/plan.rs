@@ -9,6 +9,12 @@ use crate::stack::change::{ImageChange, PruneItem, ServiceChange};
 /// Everything a run would do. Parts that no stage has computed yet (`--until`) are absent or empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
+    /// The switch to another branch of upstream, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<BranchPlan>,
+    /// The releases on the way whose notes upstream wants read.
+    #[serde(default)]
+    pub major: Vec<MajorRelease>,
     /// The merge, once computed.
     pub merge: Option<MergePlan>,
     /// What happens to each service of the old and the new stack.
@@ -24,6 +30,24 @@ pub struct Plan {
     pub settings: Vec<crate::site::settings::Change>,
     /// What goes in the end, and what stays although it could go.
     pub prune: Vec<PruneItem>,
+}
+
+/// A switch from one branch to another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BranchPlan {
+    /// The branch that the site is on.
+    pub from: String,
+    /// The branch that it is to be on.
+    pub to: String,
+}
+
+/// A release after which things are different enough for its notes to be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MajorRelease {
+    /// The release's tag.
+    pub release: String,
+    /// Its notes.
+    pub notes: String,
 }
 
 /// The merge of a plan. Object ids are git's, in hexadecimal.

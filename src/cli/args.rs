@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::update_sh::Manner;
 use crate::config::Favor;
 use crate::pipeline::StageName;
+use crate::site::mailcow;
 
 /// Updates a mailcow: dockerized site without losing what it wrote, stopping more than it must, or leaving it broken.
 #[derive(Clone, Debug, Parser)]
@@ -20,6 +22,9 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Under which name it was started.
+    #[arg(skip)]
+    pub manner: Manner,
 }
 
 /// The commands.
@@ -30,7 +35,7 @@ pub enum Command {
     /// Show everything an update would do; the site stays untouched.
     Plan(PlanOptions),
     /// Say whether an update is available: exit code 0 if so, 3 if not, 99 if that cannot be told.
-    Check,
+    Check(CheckOptions),
     /// Fetch the commits and pull the images that the next update needs.
     Prefetch,
     /// Say where the site stands: old, new, or between, and what ends that.
@@ -70,10 +75,10 @@ pub enum Command {
 pub struct FavorOptions {
     /// The site's side wins in conflicting lines.
     #[arg(long, conflicts_with = "theirs")]
-    ours: bool,
+    pub ours: bool,
     /// Upstream's side wins in conflicting lines; the default unless cowhand.toml says otherwise.
     #[arg(long)]
-    theirs: bool,
+    pub theirs: bool,
 }
 
 impl FavorOptions {
@@ -87,20 +92,55 @@ impl FavorOptions {
     }
 }
 
+/// Which branch of upstream the site is to follow from now on.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[group(multiple = false)]
+pub struct BranchOptions {
+    /// Switch the site to upstream's stable branch, master. Asks; a person has to agree.
+    #[arg(long)]
+    pub stable: bool,
+    /// Switch the site to upstream's branch for testing, nightly. Asks; a person has to agree.
+    #[arg(long)]
+    pub nightly: bool,
+    /// Switch the site to upstream's legacy branch. Asks; a person has to agree.
+    #[arg(long)]
+    pub legacy: bool,
+}
+
+impl BranchOptions {
+    /// The branch's name, if one was asked for.
+    pub fn branch(self) -> Option<String> {
+        let asked = [self.stable, self.nightly, self.legacy];
+        let found = mailcow::BRANCHES.into_iter().zip(asked).find(|(_, asked)| *asked);
+        found.map(|(name, _)| name.to_owned())
+    }
+}
+
+/// Options of `check`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct CheckOptions {
+    /// Look for a newer release (a tag) instead of any commit.
+    #[arg(long)]
+    pub tags: bool,
+}
+
 /// Options of `update`.
 #[derive(Clone, Debug, Args)]
 pub struct UpdateOptions {
     /// Whose side wins.
     #[command(flatten)]
     pub favor: FavorOptions,
+    /// Which branch.
+    #[command(flatten)]
+    pub branch: BranchOptions,
     /// End after this stage of the prepare phase; the site stays untouched.
     #[arg(long, value_name = "STAGE")]
     pub until: Option<StageName>,
     /// Apply only if the merge's result is this tree, as `plan` showed it.
     #[arg(long, value_name = "OID")]
     pub expect_tree: Option<String>,
-    /// Do not ask.
-    #[arg(short, long)]
+    /// Do not ask. A switch of branches always asks.
+    #[arg(short, long, conflicts_with_all = ["stable", "nightly", "legacy"])]
     pub yes: bool,
     /// Change the files but start nothing: the run ends as "new, not started".
     #[arg(long)]
@@ -116,6 +156,9 @@ pub struct PlanOptions {
     /// Whose side wins.
     #[command(flatten)]
     pub favor: FavorOptions,
+    /// Which branch.
+    #[command(flatten)]
+    pub branch: BranchOptions,
     /// End after this stage; with `--until merge` no engine is needed.
     #[arg(long, value_name = "STAGE")]
     pub until: Option<StageName>,
@@ -168,7 +211,7 @@ impl Command {
         match self {
             Self::Update(_) => "update",
             Self::Plan(_) => "plan",
-            Self::Check => "check",
+            Self::Check(_) => "check",
             Self::Prefetch => "prefetch",
             Self::Status => "status",
             Self::Resume(_) => "resume",

@@ -1,6 +1,10 @@
 //! `check`: is there anything new? Reads, and changes nothing.
 
+use serde_json::json;
+
 use super::Call;
+use super::args::CheckOptions;
+use super::update_sh::{self, Manner};
 use crate::error::Result;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -8,11 +12,20 @@ use crate::git::Repo;
 use crate::pipeline::Finished;
 
 /// `cowhand check`
-pub fn check(call: &Call) -> Result<Finished> {
-    look(call).map_err(|error| error.exit(Exit::CouldNotTell).or_left("Nothing was changed."))
+pub fn check(call: &Call, options: CheckOptions) -> Result<Finished> {
+    let looked = if options.tags { look_for_tags(call) } else { look(call) };
+    let update = looked.map_err(|error| error.exit(Exit::CouldNotTell).or_left("Nothing was changed."))?;
+    let exit = if update { Exit::Done } else { Exit::NoUpdate };
+    Ok(match (call.arguments.manner, update) {
+        (Manner::UpdateSh, _) => Finished::with(exit, update_sh::check_line(update, options.tags)),
+        (Manner::Cowhand, true) => {
+            Finished::done("An update is available.").hint("`cowhand plan` shows what it would do.")
+        }
+        (Manner::Cowhand, false) => Finished::with(exit, "No update is available."),
+    })
 }
 
-fn look(call: &Call) -> Result<Finished> {
+fn look(call: &Call) -> Result<bool> {
     let site = call.site()?;
     call.start(&site, None);
     let repo = Repo::open(site.root())?;
@@ -30,9 +43,23 @@ fn look(call: &Call) -> Result<Finished> {
         branch: branch.upstream.label(),
         commits: commits.iter().map(|commit| format!("{} - {}", commit.day(), commit.subject)).collect(),
     });
-    Ok(if update {
-        Finished::done("An update is available.").hint("`cowhand plan` shows what it would do.")
-    } else {
-        Finished::with(Exit::NoUpdate, "No update is available.")
-    })
+    Ok(update)
+}
+
+/// Whether upstream's newest release is one that the site lacks.
+fn look_for_tags(call: &Call) -> Result<bool> {
+    let site = call.site()?;
+    call.start(&site, None);
+    let repo = Repo::open(site.root())?;
+    let branch = repo.readiness()?;
+    let (tag, commit) = repo.remote_tag(&branch)?;
+    // A commit that is not even here is none of the site's.
+    let update = !(repo.commit(commit).is_ok() && repo.contains(branch.head, commit)?);
+    let whose = if update { "the site does not have it yet" } else { "the site has it" };
+    call.company.events.emit(Event::Report {
+        report: "check-tags".to_owned(),
+        data: json!({ "update": update, "tag": tag, "commit": commit.to_string(), "head": branch.head.to_string() }),
+        text: format!("The newest release is {tag}; {whose}."),
+    });
+    Ok(update)
 }

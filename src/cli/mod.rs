@@ -8,6 +8,7 @@ mod prune;
 mod recover;
 mod status;
 mod update;
+mod update_sh;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,17 +19,22 @@ use jiff::Timestamp;
 use crate::interrupt::Interrupt;
 use crate::person::Person;
 pub use args::{Arguments, Command};
+use update_sh::Manner;
 
 use crate::error::{Context, Error, Result};
 use crate::event::{Event, Events, SCHEMA};
 use crate::exit::Exit;
 use crate::pipeline::{Company, Finished, Run};
 use crate::report::{JsonLines, Terminal};
-use crate::site::Site;
+use crate::site::{Site, mailcow};
 
 /// Parses the command line, runs the command, and tells what came of it.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match update_sh::called() {
+        None => Arguments::parse(),
+        Some(Ok(arguments)) => arguments,
+        Some(Err(code)) => return code,
+    };
     // What update.sh sets, so that files appear with the modes that upstream's containers expect.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     #[expect(unsafe_code, reason = "saves every command the reading of certificates that only https needs")]
@@ -43,10 +49,10 @@ pub fn main() -> ExitCode {
             return Exit::Unexpected.into();
         }
     };
-    let exit = runtime.block_on(run(arguments));
+    let code = runtime.block_on(run(arguments));
     // A read of standard input that nobody waits for any more must not hold the process.
     runtime.shutdown_background();
-    exit.into()
+    code
 }
 
 /// What every command gets to work with.
@@ -87,7 +93,7 @@ impl Call {
     }
 }
 
-async fn run(arguments: Arguments) -> Exit {
+async fn run(arguments: Arguments) -> ExitCode {
     let events = Events::default();
     if arguments.json {
         events.add(Box::new(JsonLines::new(std::io::stdout())));
@@ -98,9 +104,10 @@ async fn run(arguments: Arguments) -> Exit {
     }
     let interrupt = Interrupt::listen();
     let person = Person::new(arguments.command.yes(), interrupt.clone());
+    let manner = arguments.manner;
     let mut call = Call {
         arguments,
-        company: Company { events: events.clone(), person, interrupt },
+        company: Company { events: events.clone(), person: person.clone(), interrupt },
         run: None,
         started: false.into(),
     };
@@ -122,7 +129,10 @@ async fn run(arguments: Arguments) -> Exit {
         }
         events.emit(outcome);
     }
-    exit
+    match manner {
+        Manner::Cowhand => exit.into(),
+        Manner::UpdateSh => update_sh::exit(exit, &person),
+    }
 }
 
 async fn dispatch(call: &mut Call) -> Result<Finished> {
@@ -130,7 +140,7 @@ async fn dispatch(call: &mut Call) -> Result<Finished> {
         Command::Update(options) => update::update(call, options).await,
         Command::Plan(options) => update::plan(call, options).await,
         Command::Prefetch => update::prefetch(call).await,
-        Command::Check => check::check(call),
+        Command::Check(options) => check::check(call, options),
         Command::Status => status::status(call),
         Command::Resume(_) => recover::resume(call).await,
         Command::Rollback(options) => recover::roll_back(call, options.run.as_deref()).await,
@@ -192,6 +202,7 @@ fn sentence(headline: &str) -> String {
 
 /// The words of the command line, as typed, for the lock and the journal.
 pub fn typed() -> String {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let script = update_sh::started_as().map(|_| OsString::from(mailcow::UPDATE_SCRIPT));
+    let words: Vec<OsString> = script.into_iter().chain(std::env::args_os().skip(1)).collect();
     words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -14,18 +14,23 @@ pub async fn update(call: &mut Call, typed: UpdateOptions) -> Result<Finished> {
     if let Standing::Between(record) = pipeline::standing(&site)? {
         return over_unfinished(call, &record.id).await;
     }
-    let UpdateOptions { favor, until, expect_tree, skip_start, wait, .. } = typed;
+    let UpdateOptions { favor, branch, until, expect_tree, skip_start, wait, yes: _ } = typed;
     if let Some(tree) = &expect_tree {
         object_id(tree)?;
     }
-    let options = Options { goal: Goal::Update { until }, favor: favor.favor(), expect_tree, skip_start, wait };
+    let goal = Goal::Update { until };
+    let options = Options { goal, favor: favor.favor(), branch: branch.branch(), expect_tree, skip_start, wait };
     walk(call, site, options).await
 }
 
 /// `cowhand plan`
 pub async fn plan(call: &mut Call, typed: PlanOptions) -> Result<Finished> {
     let site = call.site()?;
-    let options = Options { favor: typed.favor.favor(), ..Options::new(Goal::Plan { until: typed.until }) };
+    let options = Options {
+        favor: typed.favor.favor(),
+        branch: typed.branch.branch(),
+        ..Options::new(Goal::Plan { until: typed.until })
+    };
     let finished = walk(call, site, options).await?;
     call.company.events.info(finished.message);
     // The plan is the last event: whoever reads the JSON finds it at the end.

@@ -33,13 +33,6 @@ pub struct Local {
     pub tree: Oid,
 }
 
-impl Local {
-    /// Whether there are no uncommitted changes.
-    pub fn is_clean(&self) -> bool {
-        self.head == self.commit
-    }
-}
-
 impl Repo {
     /// Makes the commit object. `untracked` takes files along that git neither knows nor ignores.
     ///
@@ -59,6 +52,16 @@ impl Repo {
         let written = self.git.find_tree(tree).what(doing)?;
         let commit = self.git.commit(None, &who, &who, message, &written, &[&parent]).what(doing)?;
         Ok(Local { head, commit, tree })
+    }
+
+    /// Makes a commit object of a tree; nothing moves.
+    pub fn commit_of(&self, tree: Oid, parents: &[Oid], message: &str, at: &jiff::ZonedDateTime) -> Result<Oid> {
+        let doing = || format!("could not make a commit of tree {tree}");
+        let who = self.signature(at)?;
+        let tree = self.git.find_tree(tree).what_with(doing)?;
+        let parents: Vec<_> =
+            parents.iter().map(|parent| self.git.find_commit(*parent)).collect::<Result<_, _>>().what_with(doing)?;
+        self.git.commit(None, &who, &who, message, &tree, &parents.iter().collect::<Vec<_>>()).what_with(doing)
     }
 
     fn add_untracked(&self, tree: &mut Index) -> Result<()> {

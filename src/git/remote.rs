@@ -80,6 +80,22 @@ impl Repo {
         list.iter().find(|head| head.name() == source).map(git2::RemoteHead::oid).ok_or_else(|| gone(branch))
     }
 
+    /// Upstream's newest release: the tag whose name comes last, and its commit. Writes nothing.
+    pub fn remote_tag(&self, branch: &Branch) -> Result<(String, Oid)> {
+        let mut remote = self.remote(branch)?;
+        let connection = remote
+            .connect_auth(Direction::Fetch, Some(callbacks(&branch.upstream.url, None)), Some(proxy()))
+            .map_err(|error| unreachable(branch, &error))?;
+        let list = connection.list().map_err(|error| unreachable(branch, &error))?;
+        // Of a tag that is an object of its own, the commit is listed too, behind it.
+        let tags = list.iter().filter_map(|head| {
+            let name = head.name().strip_prefix("refs/tags/")?;
+            Some((name.strip_suffix("^{}").unwrap_or(name).to_owned(), head.oid()))
+        });
+        let newest = tags.collect::<std::collections::BTreeMap<_, _>>().pop_last();
+        newest.ok_or_else(|| Error::new(format!("upstream at {} has no tags", branch.upstream.url)))
+    }
+
     /// Brings the commits of upstream's branch here without moving a ref, so that they can be read. Writes objects only.
     pub fn download(&self, branch: &Branch) -> Result<()> {
         let mut remote = self.remote(branch)?;

@@ -6,8 +6,9 @@ use super::{Goal, Run};
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
 use crate::exit::Exit;
+use crate::plan::BranchPlan;
 use crate::process::Command;
-use crate::site::mailcow;
+use crate::site::mailcow::{self, Hostname};
 
 /// How long a site's own script may take.
 const SCRIPT_LIMIT: Duration = Duration::from_mins(10);
@@ -18,23 +19,65 @@ pub async fn ask(run: &mut Run) -> Result<()> {
         return Ok(());
     }
     run.events.emit(Event::Plan(Box::new(run.plan.clone())));
-    let lost: usize = run.plan.merge.iter().flat_map(|merge| &merge.losses).map(|loss| loss.lines.len().max(1)).sum();
-    let question = match lost {
-        0 => "Update the site now?".to_owned(),
-        lines => format!(
-            "The merge drops {lines} lines that the site had written (listed above, kept in the run). Update the site now?"
-        ),
-    };
-    if !run.person.agrees(&question).await? {
-        return Err(Error::new("not updated, as asked")
-            .exit(Exit::Declined)
-            .hint("`cowhand update --yes` asks nothing."));
+    for question in questions(run) {
+        if !run.person.agrees(&question).await? {
+            return Err(Error::new("not updated, as asked")
+                .exit(Exit::Declined)
+                .hint("`cowhand update --yes` asks nothing."));
+        }
+    }
+    if run.person.says_yes() {
+        note_unattended(run);
     }
     script(run, mailcow::PRE_HOOK).await.map_err(|error| {
         error
             .exit(Exit::Declined)
             .hint(format!("{} stops an update by ending with an error; mend it or take it away.", mailcow::PRE_HOOK))
     })
+}
+
+/// What a person has to agree to, in update.sh's order, so that answers that are piped in go where they are meant.
+fn questions(run: &Run) -> Vec<String> {
+    let mut questions = Vec::new();
+    if let Hostname::Doubtful(doubt) = hostname(run) {
+        questions.push(format!("{doubt}. Go on all the same?"));
+    }
+    if let Some(BranchPlan { from, to }) = &run.plan.branch {
+        let way_back = if to == mailcow::DEFAULT_BRANCH {
+            "the database may be newer than it knows"
+        } else {
+            "not every release allows the way back"
+        };
+        questions.push(format!("Switch the site from the branch {from} to {to}? Back up first: {way_back}."));
+    }
+    let lost: usize = run.plan.merge.iter().flat_map(|merge| &merge.losses).map(|loss| loss.lines.len().max(1)).sum();
+    questions.push(match lost {
+        0 => "Update the site now?".to_owned(),
+        lines => format!(
+            "The merge drops {lines} lines that the site had written (listed above, kept in the run). Update the site now?"
+        ),
+    });
+    if !run.plan.major.is_empty() {
+        questions.push(format!("Have the notes of {} been read?", majors(run)));
+    }
+    questions
+}
+
+/// What nobody was there to agree to.
+fn note_unattended(run: &Run) {
+    if !run.plan.major.is_empty() {
+        let hint = "Their notes are listed above: read them now.".to_owned();
+        run.events.warn(format!("{} passed unattended", majors(run)), Some(hint));
+    }
+}
+
+fn majors(run: &Run) -> String {
+    let releases: Vec<&str> = run.plan.major.iter().map(|major| major.release.as_str()).collect();
+    format!("the major releases {}", releases.join(", "))
+}
+
+fn hostname(run: &Run) -> Hostname {
+    mailcow::judge_hostname(run.site.conf().get(mailcow::HOSTNAME).unwrap_or_default())
 }
 
 /// Runs one of the site's own scripts, where it exists.

@@ -1,5 +1,6 @@
 //! Fetch: what upstream has, and whether the site wants it now.
 
+use super::course::Course;
 use super::facts::{self, Chosen};
 use super::{Finished, Progress, Run, adapt, counted};
 use crate::error::{Error, Result};
@@ -11,9 +12,11 @@ use crate::site::mailcow;
 
 /// Fetches, asks the pre-merge hook, and ends the run where there is nothing to do.
 pub async fn act(run: &mut Run) -> Result<Progress> {
-    let branch = run.repo.readiness()?;
+    let course = Course::of(run)?;
+    let (branch, switching) = (course.wanted(), course.onto.is_some());
+    run.plan.branch = course.planned();
     let newest = run.repo.fetch(&branch, &run.events)?;
-    if run.repo.contains(branch.head, newest)? {
+    if !switching && run.repo.contains(branch.head, newest)? {
         return Ok(up_to_date(&branch, newest));
     }
     let commits = run.repo.with_tags(run.repo.commits(branch.head, newest)?)?;
@@ -21,7 +24,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         Some(theirs) => theirs,
         None => newest,
     };
-    if run.repo.contains(branch.head, theirs)? {
+    if !switching && run.repo.contains(branch.head, theirs)? {
         return Ok(Progress::End(Finished::done(format!(
             "The site already has {theirs:.10}, the newest commit that its plugins let through."
         ))));

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Progress, Run, adapt, counted, facts, versions};
+use super::course::Course;
+use super::{Progress, Run, adapt, counted, facts, majors, versions};
 use crate::config::{Favor, OnLoss};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -19,11 +20,12 @@ const LARGEST_ANSWER: u64 = 32 << 20;
 
 /// Computes the commits and trees of the result. Branch, index and working tree stay where they are.
 pub async fn act(run: &mut Run) -> Result<Progress> {
-    let branch = run.repo.readiness()?;
+    let course = Course::of(run)?;
     let theirs = facts::oid(&run.chosen()?.theirs)?;
-    let local = run.repo.local_changes(branch.head, &mailcow::before_message(&run.now), &run.now, false)?;
-    let options = Options { label: branch.upstream.label(), limit: LARGEST_ANSWER };
-    let merge = Merge::new(&run.repo, local.commit, theirs, options)?;
+    let local = run.repo.local_changes(course.now.head, &mailcow::before_message(&run.now), &run.now, false)?;
+    let options = Options { label: course.upstream.label(), limit: LARGEST_ANSWER };
+    let ends = course.ends(run, &local, theirs)?;
+    let merge = Merge::new(&run.repo, ends.0, ends.1, options)?;
     let (blobs, favor) = (run.repo.blobs()?, run.favor());
     for conflict in merge.conflicts().to_vec() {
         let (plugin, answer) = decide(run.plugins.as_mut(), &blobs, favor, &conflict).await?;
@@ -34,8 +36,12 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         })?;
     }
     let merged = merge.finish(&mailcow::after_message(&run.now), &run.now)?;
+    let merged = course.conclude(run, merged, theirs)?;
     versions::keep(run, &local, &merged)?;
-    let switch = Switch::plan(&run.repo, &branch, &local, &merged)?;
+    let mut switch = Switch::plan(&run.repo, &course.now, &local, &merged)?;
+    if let Some(onto) = &course.onto {
+        switch = switch.onto(&run.repo, onto, &course.upstream.remote)?;
+    }
     for (name, oid) in switch.objects() {
         run.repo.hold(run.folder.id(), &name, oid)?;
     }
@@ -43,6 +49,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     run.journal.set(facts::MERGED, &merged)?;
     run.journal.set(facts::SWITCH, &switch)?;
     let found = describe(&merged);
+    run.plan.major = majors::passed(run, &merged)?;
     run.plan.merge = Some(in_plan(merged));
     run.save_plan()?;
     as_reviewed(run)?;

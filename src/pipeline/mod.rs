@@ -6,9 +6,11 @@
 mod adapt;
 mod backward;
 mod consent;
+mod course;
 mod facts;
 mod fetch;
 mod forward;
+mod majors;
 mod merge;
 mod own_files;
 mod preflight;

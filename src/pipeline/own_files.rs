@@ -11,6 +11,7 @@ use super::{Run, facts, scratch};
 use crate::error::{Context, Error, Result};
 use crate::files;
 use crate::git::local::Local;
+use crate::git::merge::Merged;
 use crate::path::SitePath;
 use crate::site::{keep, mailcow};
 
@@ -91,13 +92,18 @@ pub fn bring_back(run: &Run) -> Result<()> {
 }
 
 fn diff_path(run: &Run) -> PathBuf {
-    Path::new(mailcow::DIFFS).join(mailcow::diff_name(&run.now))
+    let onto = run.plan.branch.as_ref().map(|branch| branch.to.as_str());
+    Path::new(mailcow::DIFFS).join(mailcow::diff_name(&run.now, onto))
 }
 
-/// Leaves the local changes as a diff where update.sh leaves them, without secrets.
+/// Leaves the local changes as a diff where update.sh leaves them, without secrets. Before a switch of branches that is everything in which the
+/// site differs from the branch that it leaves.
 fn save_diff(run: &Run) -> Result<()> {
-    let local: Local = run.journal.record().need(facts::LOCAL)?;
-    if local.is_clean() {
+    let mut local: Local = run.journal.record().need(facts::LOCAL)?;
+    if run.plan.branch.is_some() {
+        local.head = run.journal.record().need::<Merged>(facts::MERGED)?.base;
+    }
+    if run.repo.tree_of(local.head)? == local.tree {
         return Ok(());
     }
     let diff = String::from_utf8_lossy(&run.repo.local_diff(&local)?).into_owned();

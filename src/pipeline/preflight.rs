@@ -5,15 +5,18 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::backward::let_go;
+use super::course::Course;
 use super::facts::{self, Before};
 use super::standing::changed_the_site;
 use super::{Goal, Need, Options, Progress, Run, STAGES, Standing, adapt};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::exit::Exit;
+use crate::git::Upstream;
 use crate::plugin::{self, Cache, Plugins};
 use crate::site::journal::Record;
-use crate::site::{Site, mailcow, store};
+use crate::site::mailcow::{self, Hostname};
+use crate::site::{Site, store};
 use crate::stack::disk::{self, Space};
 
 /// Below this a site's file system has no room for a merge and its copies.
@@ -25,12 +28,13 @@ const FREE_FOR_IMAGES: u64 = 1 << 30;
 pub async fn act(run: &mut Run) -> Result<Progress> {
     rights(run)?;
     no_unfinished_run(run)?;
-    let branch = run.repo.readiness()?;
-    let before =
-        Before { branch: branch.name.clone(), head: branch.head.to_string(), upstream: branch.upstream.label() };
+    let Course { now: branch, upstream, .. } = Course::of(run)?;
+    let before = Before { branch: branch.name.clone(), head: branch.head.to_string(), upstream: upstream.label() };
+    other_remote(run, &upstream);
     run.journal.set(facts::BEFORE, &before)?;
     store::exclude(run.repo.common_folder())?;
-    hostname(run);
+    hostname(run)?;
+    misnamed_hooks(run);
     let root = run.site.root();
     room(&Space { free: disk::free(root)?, path: root.to_owned() }, FREE_FOR_SITE, "the site")?;
     let mut found = format!("{} at {:.10}", branch.name, before.head);
@@ -96,13 +100,34 @@ fn is_plan(record: &Record) -> Result<bool> {
     Ok(young && options.is_some_and(|options| matches!(options.goal, Goal::Plan { .. })))
 }
 
-fn hostname(run: &Run) {
-    let hostname = run.site.conf().get("MAILCOW_HOSTNAME").unwrap_or_default();
-    if let Some(problem) = mailcow::hostname_problem(hostname) {
-        run.events.warn(
-            problem,
-            Some("Set it in mailcow.conf to the full name under which the server is reached.".to_owned()),
-        );
+/// As update.sh has it: what cannot work is refused; of what may not work a person is asked later (see [`super::consent`]).
+fn hostname(run: &Run) -> Result<()> {
+    let hint = "Set it in mailcow.conf to the full name under which the server is reached.";
+    match mailcow::judge_hostname(run.site.conf().get(mailcow::HOSTNAME).unwrap_or_default()) {
+        Hostname::Good => Ok(()),
+        Hostname::Doubtful(doubt) => {
+            run.events.warn(doubt, Some(hint.to_owned()));
+            Ok(())
+        }
+        Hostname::Bad(problem) => Err(Error::new(problem).hint(hint)),
+    }
+}
+
+/// Scripts under names that are never run.
+fn misnamed_hooks(run: &Run) {
+    for (wrong, right) in mailcow::MISNAMED_HOOKS {
+        if run.site.path(wrong).is_file() {
+            let hint =
+                format!("Upstream's documentation names it once by mistake; rename it to {right} to have it run.");
+            run.events.warn(format!("{wrong} is never run"), Some(hint));
+        }
+    }
+}
+
+/// A site that follows somebody else's repository is told so; its remote stays what it is.
+fn other_remote(run: &Run, upstream: &Upstream) {
+    if !mailcow::is_default_remote(&upstream.url) {
+        run.events.info(format!("The site follows {}, not {}.", upstream.url, mailcow::REPOSITORY));
     }
 }
 

@@ -105,6 +105,9 @@ pub struct Options {
     pub goal: Goal,
     /// Whose side wins, where the command line says so.
     pub favor: Option<Favor>,
+    /// The branch of upstream to follow from now on, where the command line names one.
+    #[serde(default)]
+    pub branch: Option<String>,
     /// Apply only this tree.
     pub expect_tree: Option<String>,
     /// Start nothing.
@@ -116,7 +119,7 @@ pub struct Options {
 impl Options {
     /// Nothing but a goal.
     pub fn new(goal: Goal) -> Self {
-        Self { goal, favor: None, expect_tree: None, skip_start: false, wait: false }
+        Self { goal, favor: None, branch: None, expect_tree: None, skip_start: false, wait: false }
     }
 }
 

@@ -58,16 +58,16 @@ fn judge(run: &Run, unwell: Error) -> Result<Error> {
 fn stamp(run: &Run) -> Result<()> {
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
     let chosen = run.chosen()?;
-    let before: facts::Before = run.journal.record().need(facts::BEFORE)?;
+    let branch = run.branch_after()?;
     let theirs = run.repo.commit(merged.theirs)?;
     let newest_tag = run.repo.newest_tag(merged.theirs)?;
-    let stable = before.branch == mailcow::DEFAULT_BRANCH;
+    let stable = branch == mailcow::DEFAULT_BRANCH;
     let short = chosen.theirs.get(..9).unwrap_or(&chosen.theirs);
     let info = AppInfo {
         version: newest_tag.as_deref().filter(|_| stable).unwrap_or(short),
         commit: &chosen.theirs,
         commit_date: &theirs.date_and_time(),
-        branch: &before.branch,
+        branch: &branch,
         updated_at: run.now.timestamp().as_second(),
     };
     let path = run.site.path(mailcow::APP_INFO);

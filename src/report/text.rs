@@ -83,6 +83,12 @@ fn check_lines(update: bool, upstream: &str, branch: &str, commits: &[String]) -
 
 fn plan_lines(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
+    lines.extend(plan.branch.iter().map(|branch| format!("  Branch: from {} to {}", branch.from, branch.to)));
+    section(
+        &mut lines,
+        "Major releases on the way: read their notes first",
+        plan.major.iter().map(|major| format!("{}  {}", major.release, major.notes)),
+    );
     if let Some(merge) = &plan.merge {
         lines.extend(merge_lines(merge));
     }

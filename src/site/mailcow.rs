@@ -23,6 +23,8 @@ pub const HOSTNAME: &str = "MAILCOW_HOSTNAME";
 pub const UPDATE_SCRIPT: &str = "update.sh";
 /// Where releases since 2025-09 keep the functions that bring a `mailcow.conf` up to date.
 pub const OPTION_MODULES: [&str; 2] = ["_modules/scripts/migrate_options.sh", "_modules/scripts/new_options.sh"];
+/// Where releases since 2025-09 keep the list of major releases; older ones in their update.sh.
+pub const CORE_MODULE: &str = "_modules/scripts/core.sh";
 /// What these functions are called in the update.sh of older releases.
 pub const OPTION_FUNCTIONS: [&str; 3] = ["migrate_solr_config_options", "migrate_config_options", "adapt_new_options"];
 /// Where update.sh leaves the diff of the local changes.
@@ -33,8 +35,14 @@ pub const APP_INFO: &str = "data/web/inc/app_info.inc.php";
 pub const PRE_HOOK: &str = "pre_update_hook.sh";
 /// See [`PRE_HOOK`].
 pub const POST_HOOK: &str = "post_update_hook.sh";
-/// The branch and remote that a site follows unless it chose otherwise.
-pub const DEFAULT_BRANCH: &str = "master";
+/// Names that upstream's documentation gives for these two by mistake, and the names that are meant.
+pub const MISNAMED_HOOKS: [(&str, &str); 2] = [("pre_commit_hook.sh", PRE_HOOK), ("post_commit_hook.sh", POST_HOOK)];
+/// The branch that a site follows unless it chose otherwise: upstream's stable one.
+pub const DEFAULT_BRANCH: &str = BRANCHES[0];
+/// Upstream's own repository.
+pub const REPOSITORY: &str = "https://github.com/mailcow/mailcow-dockerized";
+/// Upstream's branches: stable, for testing, and for those who cannot follow yet.
+pub const BRANCHES: [&str; 3] = ["master", "nightly", "legacy"];
 
 /// Folders that their service reads live, or whose changes a restart of the service would not be worth: a merge that only touches
 /// these restarts nothing. Site-relative prefixes. PHP and nginx serve `data/web` from disk at each request; the templates are read for each mail.
@@ -54,9 +62,16 @@ pub fn after_message(now: &ZonedDateTime) -> String {
     format!("After update on {}", stamp(now))
 }
 
-/// The name of the diff of the local changes, as update.sh writes it.
-pub fn diff_name(now: &ZonedDateTime) -> String {
-    format!("diff_before_update_{}", now.strftime("%Y-%m-%d-%H-%M-%S"))
+/// The name of the diff of the local changes, as update.sh writes it: before an update, or before a switch to another branch.
+pub fn diff_name(now: &ZonedDateTime, onto: Option<&str>) -> String {
+    let occasion = onto.map_or("update".to_owned(), |branch| format!("upgrade_to_{branch}"));
+    format!("diff_before_{occasion}_{}", now.strftime("%Y-%m-%d-%H-%M-%S"))
+}
+
+/// Whether a remote's address is upstream's own, however it is reached.
+pub fn is_default_remote(url: &str) -> bool {
+    let place = url.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase().replace(':', "/");
+    place.ends_with("github.com/mailcow/mailcow-dockerized")
 }
 
 fn stamp(now: &ZonedDateTime) -> String {
@@ -81,13 +96,12 @@ impl AppInfo<'_> {
     /// The PHP that upstream's web interface includes: its variables, in its order.
     pub fn php(&self) -> String {
         let Self { version, commit, commit_date, branch, updated_at } = self;
-        let repository = "https://github.com/mailcow/mailcow-dockerized";
         let texts = [
             ("GIT_VERSION", *version),
             ("LAST_GIT_VERSION", ""),
             ("GIT_OWNER", "mailcow"),
             ("GIT_REPO", "mailcow-dockerized"),
-            ("GIT_URL", repository),
+            ("GIT_URL", REPOSITORY),
             ("GIT_COMMIT", commit),
             ("GIT_COMMIT_DATE", commit_date),
             ("BRANCH", branch),
@@ -146,15 +160,56 @@ fn unquoted(value: &str) -> &str {
     value.split(" #").next().unwrap_or(value).trim_end()
 }
 
-/// What is wrong with a `MAILCOW_HOSTNAME`, by update.sh's rules.
-pub fn hostname_problem(hostname: &str) -> Option<String> {
-    if hostname.ends_with('.') {
-        Some(format!("MAILCOW_HOSTNAME ({hostname}) ends with a dot"))
-    } else if !hostname.contains('.') {
-        Some(format!("MAILCOW_HOSTNAME ({hostname}) is not a fully qualified domain name"))
-    } else {
-        None
+/// What update.sh has to say about a `MAILCOW_HOSTNAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hostname {
+    /// Nothing.
+    Good,
+    /// It has no subdomain: works for many, and is not what upstream tests. A person decides.
+    Doubtful(String),
+    /// It cannot work.
+    Bad(String),
+}
+
+/// Judges a `MAILCOW_HOSTNAME` by update.sh's rules.
+pub fn judge_hostname(hostname: &str) -> Hostname {
+    match hostname.matches('.').count() {
+        0 => Hostname::Bad(format!("{HOSTNAME} ({hostname}) is not a fully qualified domain name")),
+        _ if hostname.ends_with('.') => Hostname::Bad(format!("{HOSTNAME} ({hostname}) ends with a dot")),
+        1 => Hostname::Doubtful(format!("{HOSTNAME} ({hostname}) has no subdomain, which upstream does not test")),
+        _ => Hostname::Good,
     }
+}
+
+/// The releases whose notes upstream wants read before a site passes them: what the functions of a release itself list, given a reader of its files.
+pub fn major_releases<E>(mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>) -> Result<Vec<String>, E> {
+    for name in [CORE_MODULE, UPDATE_SCRIPT] {
+        let text = file(name)?.unwrap_or_default();
+        let releases = bash_list(&String::from_utf8_lossy(&text), "MAJOR_VERSIONS");
+        if !releases.is_empty() {
+            return Ok(releases);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The words of a list that a shell script sets: `NAME=( "one" two )`, on one line or several, with comments.
+fn bash_list(script: &str, name: &str) -> Vec<String> {
+    let Some((_, list)) = script.split_once(&format!("{name}=(")) else { return Vec::new() };
+    let inside = list.split(')').next().unwrap_or_default();
+    let words = inside.lines().flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
+    words.map(|word| word.trim_matches(['"', '\'']).to_owned()).filter(|word| !word.is_empty()).collect()
+}
+
+/// Where a release's notes are.
+pub fn release_notes(release: &str) -> String {
+    format!("{REPOSITORY}/releases/tag/{release}")
+}
+
+/// The version that a version file, as [`AppInfo::php`] writes it, tells.
+pub fn stamped_version(php: &str) -> Option<&str> {
+    let line = php.lines().find(|line| line.contains("$MAILCOW_GIT_VERSION="))?;
+    line.split('"').nth(1).filter(|version| !version.is_empty())
 }
 
 /// A file that moved, or that must go, although no merge moves it: it belongs to the site, so git does not know it.
@@ -209,13 +264,28 @@ mod tests {
 
     #[test]
     fn hostnames_follow_the_script_s_rules() {
-        assert!(hostname_problem("mail.example.org").is_none());
-        assert!(hostname_problem("mail").is_some() && hostname_problem("mail.example.org.").is_some());
+        assert_eq!(judge_hostname("mail.example.org"), Hostname::Good);
+        assert!(matches!(judge_hostname("example.org"), Hostname::Doubtful(_)));
+        for bad in ["mail", "", "mail.example.org.", "mail."] {
+            assert!(matches!(judge_hostname(bad), Hostname::Bad(_)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn major_releases_are_those_that_the_release_lists() {
+        let script = "detect() {\n    MAJOR_VERSIONS=(\n      \"2025-02\"\n      # \"2025-03\"\n      '2025-09' # new\n    )\n}\n";
+        let read =
+            |only: &'static str| move |name: &str| Ok::<_, ()>((name == only).then(|| script.as_bytes().to_vec()));
+        for place in [CORE_MODULE, UPDATE_SCRIPT] {
+            assert_eq!(major_releases(read(place)), Ok(vec!["2025-02".to_owned(), "2025-09".to_owned()]));
+        }
+        assert_eq!(major_releases(read("README.md")), Ok(Vec::new()));
     }
 
     #[test]
     fn the_version_file_is_valid_php_whatever_the_branch_is_called() {
         let info = AppInfo { version: "2026-03", commit: "c0", commit_date: "d", branch: "a\"$b", updated_at: 7 };
+        assert_eq!(stamped_version(&info.php()), Some("2026-03"));
         assert!(info.php().contains("$MAILCOW_BRANCH=\"a\\\"\\$b\";\n  $MAILCOW_UPDATEDAT=7;\n?>\n"));
     }
 }

@@ -6,6 +6,7 @@ use crate::support::tests;
 tests! {
     Nothing: an_update_is_available,
     no_update_is_available,
+    a_newer_release_is_told_from_a_newer_commit,
     it_cannot_tell_when_upstream_does_not_answer,
     it_cannot_tell_when_upstream_s_branch_is_gone,
     json_has_both_ends_and_the_commits,
@@ -24,6 +25,20 @@ fn no_update_is_available() {
     let before = site.state();
     site.cowhand(["check"]).exits(3);
     site.is_untouched_since(&before);
+}
+
+fn a_newer_release_is_told_from_a_newer_commit() {
+    let site = Site::without_engine();
+    site.upstream.commit("Not released yet").append("README.md", "news\n").publish().unwrap();
+    let before = site.state();
+    site.cowhand(["check"]).exits(0);
+    site.cowhand(["check", "--tags"]).exits(3).says("2026-01");
+    let site = {
+        site.is_untouched_since(&before);
+        site.behind_one_release()
+    };
+    let ran = site.cowhand(["check", "--tags", "--json"]).exits(0);
+    assert_eq!(ran.event("report")["data"]["tag"], "2026-03");
 }
 
 fn it_cannot_tell_when_upstream_does_not_answer() {

@@ -15,6 +15,7 @@ mod support;
 #[path = "../../build/toolchain.rs"]
 mod toolchain;
 mod update;
+mod update_sh;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         cli::all(),
         plan::all(),
         update::all(),
+        update_sh::all(),
         prune::all(),
         recovery::all(),
         plugins::all(),

@@ -6,6 +6,7 @@
 mod disk;
 mod eol;
 mod index;
+mod onto;
 mod plan;
 
 use git2::Oid;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use disk::Access;
 use disk::{Disk, Found, ToWrite};
+pub use onto::Onto;
 
 use super::conflict::Collision;
 use super::merge::{Kept, Mode};
@@ -30,9 +32,12 @@ pub struct Switch {
     /// Where the branch was.
     #[serde(with = "oid_text")]
     pub from: Oid,
-    /// Where it goes.
+    /// Where it goes; or where the branch goes that HEAD moves to.
     #[serde(with = "oid_text")]
     pub to: Oid,
+    /// The branch that HEAD moves to, where it is another one. Then `reference` itself stays where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onto: Option<Onto>,
     /// The tree that the working tree held: the site with its uncommitted changes.
     #[serde(with = "oid_text")]
     pub before: Oid,
@@ -165,13 +170,15 @@ impl Switch {
     /// Where the branch is. HEAD has to be on it: the index and working tree are HEAD's.
     fn branch_at(&self, repo: &Repo) -> Result<Oid> {
         let head = repo.git.find_reference("HEAD").what("could not read HEAD of the clone")?;
-        if head.symbolic_target_bytes() != Some(self.reference.as_bytes()) {
+        let expected = std::iter::once(&self.reference).chain(self.onto.iter().map(|onto| &onto.reference));
+        let found = expected.clone().find(|name| head.symbolic_target_bytes() == Some(name.as_bytes()));
+        let Some(reference) = found else {
             let name = self.reference.trim_start_matches("refs/heads/");
             return Err(Error::new(format!("the site is not on branch {name} any more"))
                 .hint(format!("git -C {} switch {name}", repo.root().display())));
-        }
-        let found = repo.git.find_reference(&self.reference).and_then(|found| found.peel_to_commit());
-        Ok(found.what_with(|| format!("could not read {}", self.reference))?.id())
+        };
+        let found = repo.git.find_reference(reference).and_then(|found| found.peel_to_commit());
+        Ok(found.what_with(|| format!("could not read {reference}"))?.id())
     }
 
     fn moved(&self, at: Oid) -> Error {
@@ -182,6 +189,13 @@ impl Switch {
 
     fn move_branch(&self, repo: &Repo, to: Oid, message: &str) -> Result<()> {
         let at = self.branch_at(repo)?;
+        if let Some(onto) = &self.onto {
+            return if to == self.to {
+                onto.take(repo, to, message)
+            } else {
+                onto.leave(repo, &self.reference, message)
+            };
+        }
         if at == to {
             return Ok(());
         }

@@ -36,6 +36,7 @@ impl Switch {
             reference: branch.reference(),
             from: branch.head,
             to: merged.commit,
+            onto: None,
             before: local.tree,
             after: merged.tree,
             contents,

@@ -1,0 +1,84 @@
+//! Moving HEAD to another branch: that branch first, then HEAD; and back in the opposite order. Each step may be repeated.
+
+use git2::{BranchType, ErrorCode, Oid};
+use serde::{Deserialize, Serialize};
+
+use super::Switch;
+use crate::error::{Context, Result};
+use crate::git::Repo;
+
+/// The branch that HEAD moves to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Onto {
+    /// Its full name.
+    pub reference: String,
+    /// Where it was, as a hexadecimal id; none: there was no such branch.
+    pub was: Option<String>,
+    /// The remote-tracking branch that a new one follows: `origin/nightly`.
+    pub follows: String,
+}
+
+impl Repo {
+    /// Where a local branch is; none where there is none of this name.
+    pub fn branch_tip(&self, name: &str) -> Result<Option<Oid>> {
+        match self.git.refname_to_id(&format!("refs/heads/{name}")) {
+            Ok(oid) => Ok(Some(oid)),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error).what_with(|| format!("could not read the branch {name}")),
+        }
+    }
+}
+
+impl Switch {
+    /// The same, with HEAD moving to the branch of this name, which follows that of `remote`.
+    pub fn onto(self, repo: &Repo, name: &str, remote: &str) -> Result<Self> {
+        let onto = Onto {
+            reference: format!("refs/heads/{name}"),
+            was: repo.branch_tip(name)?.map(|oid| oid.to_string()),
+            follows: format!("{remote}/{name}"),
+        };
+        Ok(Self { onto: Some(onto), ..self })
+    }
+}
+
+impl Onto {
+    fn name(&self) -> &str {
+        self.reference.trim_start_matches("refs/heads/")
+    }
+
+    /// Lets the branch be at `to` and HEAD be on it.
+    pub(super) fn take(&self, repo: &Repo, to: Oid, message: &str) -> Result<()> {
+        let doing = || format!("could not switch to the branch {}", self.name());
+        repo.git.reference(&self.reference, to, true, message).what_with(doing)?;
+        if self.was.is_none() {
+            let mut branch = repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
+            branch.set_upstream(Some(&self.follows)).what_with(doing)?;
+        }
+        repo.git.set_head(&self.reference).what_with(doing)?;
+        sync(repo).what_with(doing)
+    }
+
+    /// Lets HEAD be on `reference` again and the branch be where it was.
+    pub(super) fn leave(&self, repo: &Repo, reference: &str, message: &str) -> Result<()> {
+        let doing = || format!("could not switch back from the branch {}", self.name());
+        repo.git.set_head(reference).what_with(doing)?;
+        match &self.was {
+            Some(was) => {
+                let was = Oid::from_str(was).what_with(doing)?;
+                repo.git.reference(&self.reference, was, true, message).what_with(doing)?;
+            }
+            None => match repo.git.find_branch(self.name(), BranchType::Local) {
+                Ok(mut branch) => branch.delete().what_with(doing)?,
+                Err(gone) if gone.code() == ErrorCode::NotFound => {}
+                Err(error) => return Err(error).what_with(doing),
+            },
+        }
+        sync(repo).what_with(doing)
+    }
+}
+
+/// HEAD and the branches are on the disk.
+fn sync(repo: &Repo) -> std::io::Result<()> {
+    let folder = std::fs::File::open(repo.common_folder())?;
+    Ok(rustix::fs::syncfs(&folder)?)
+}
