@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::git::conflict::{Decision, Loss};
 use crate::path::SitePath;
+use crate::site::settings;
 use crate::stack::change::{ImageChange, PruneItem, ServiceChange};
 
 /// Everything a run would do. Parts that no stage has computed yet (`--until`) are absent or empty.
@@ -25,9 +26,12 @@ pub struct Plan {
     pub images: Vec<ImageChange>,
     /// Files that plugins gave for installation.
     pub files: Vec<PlannedFile>,
-    /// What upstream's own functions change in `mailcow.conf`. Values are not shown.
+    /// What upstream's own functions change in `mailcow.conf`. Secrets are not shown.
     #[serde(default)]
-    pub settings: Vec<crate::site::settings::Change>,
+    pub settings: Vec<settings::Change>,
+    /// What update.sh would do besides, and Cowhand leaves alone.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// What goes in the end, and what stays although it could go.
     pub prune: Vec<PruneItem>,
 }

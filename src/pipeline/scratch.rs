@@ -8,8 +8,9 @@ use crate::error::{Context, Result};
 use crate::files;
 use crate::git::merge::Merged;
 use crate::path::SitePath;
-use crate::site::mailcow;
-use crate::site::settings::{self, Functions};
+use crate::redact::Redactor;
+use crate::site::mailcow::{self, Conf};
+use crate::site::settings::{self, Functions, Wish};
 use crate::stack::{ComposeFiles, Resolved};
 
 /// The folder of the stack as it is, in the run.
@@ -78,16 +79,41 @@ pub fn settings(run: &Run) -> Result<(Vec<u8>, Vec<u8>)> {
     Ok((read(folder(run, OLD))?, read(folder(run, NEW))?))
 }
 
-/// What upstream's functions make of `mailcow.conf`; as it is where the release carries none.
+/// What upstream's functions make of `mailcow.conf`. The plan gets what differs, and what is left out.
 async fn migrated_settings(run: &mut Run, merged: &Merged, conf: Vec<u8>) -> Result<Vec<u8>> {
     let repo = &run.repo;
-    let Some(functions) = Functions::of_release(|name| repo.file_in(merged.tree, &SitePath::from(name)))? else {
-        return Ok(conf);
+    let functions = Functions::of_release(|name| repo.file_in(merged.tree, &SitePath::from(name)))?;
+    if functions.is_none() {
+        let hint = "Compare it with what upstream's generate_config.sh of that release writes.".to_owned();
+        run.events
+            .warn("the release carries nothing that brings mailcow.conf up to date: it stays as it is", Some(hint));
+    }
+    let old = old_stack(run);
+    let stack = run.stack().await?;
+    let kind = stack.compose.kind();
+    let old = stack.compose.resolve(&old).await.what("could not resolve the site's compose files as they are")?;
+    let volumes: Vec<String> = old.volumes.into_values().map(|volume| volume.name).collect();
+    let wish = Wish {
+        conf: &conf,
+        functions: functions.as_ref(),
+        compose: kind,
+        project: &old.project,
+        volumes: &volumes,
+        ipv6: old.networks.values().any(|network| network.raw["enable_ipv6"] == true),
+        limit: settings::LIMIT,
     };
-    let kind = run.stack().await?.compose.kind();
-    let adapted = settings::adapt(&conf, &functions, &run.folder.path().join("settings"), kind).await?;
-    run.plan.settings = settings::changes(&conf, &adapted);
-    Ok(adapted)
+    let (root, repo) = (run.site.root(), &run.repo);
+    // As it will be: a file that the merge replaces is upstream's own by then.
+    let file = |name: &str| match repo.file_in(merged.tree, &SitePath::from(name))? {
+        Some(content) => Ok(Some(content)),
+        None => Ok(fs::read(root.join(name)).ok()),
+    };
+    let migrated = settings::migrate(&wish, &run.folder.path().join("settings"), file).await?;
+    let secrets = [&conf, &migrated.conf].map(|conf| Conf::parse(&String::from_utf8_lossy(conf)));
+    run.events.redact(Redactor::new(secrets.iter().flat_map(Conf::secrets)));
+    run.plan.settings = migrated.changes;
+    run.plan.left_out = migrated.left_out;
+    Ok(migrated.conf)
 }
 
 fn put(folder: &Path, name: &Path, content: &[u8]) -> Result<()> {

@@ -5,6 +5,7 @@ use console::{Style, style};
 use crate::event::{Event, Level, StageState};
 use crate::git::conflict::{Collision, Decision, Kind, Loss, Resolution, Was};
 use crate::plan::{MergePlan, Plan};
+use crate::site::settings;
 use crate::stack::change::{Action, ImageChange, PruneAction, PruneItem, PruneKind, ServiceChange};
 
 /// So many lost lines of one file are shown; the rest is in the run.
@@ -112,8 +113,21 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
         "Files from plugins",
         plan.files.iter().map(|file| format!("{}  ({})", file.path, file.plugin)),
     );
+    section(&mut lines, "mailcow.conf", plan.settings.iter().map(setting_line));
+    section(&mut lines, "Left alone, where update.sh would", plan.left_out.iter().cloned());
     lines.extend(prune_lines(&plan.prune));
     lines
+}
+
+fn setting_line(change: &settings::Change) -> String {
+    const HIDDEN: &str = "(not shown)";
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| HIDDEN.to_owned());
+    let name = &change.name;
+    match change.change {
+        settings::Kind::Added => format!("+ {name}={}", value(&change.is)),
+        settings::Kind::Removed => format!("- {name}={}", value(&change.was)),
+        settings::Kind::Changed => format!("~ {name}={}, before {}", value(&change.is), value(&change.was)),
+    }
 }
 
 fn merge_lines(merge: &MergePlan) -> Vec<String> {

@@ -26,7 +26,16 @@ pub const OPTION_MODULES: [&str; 2] = ["_modules/scripts/migrate_options.sh", "_
 /// Where releases since 2025-09 keep the list of major releases; older ones in their update.sh.
 pub const CORE_MODULE: &str = "_modules/scripts/core.sh";
 /// What these functions are called in the update.sh of older releases.
-pub const OPTION_FUNCTIONS: [&str; 3] = ["migrate_solr_config_options", "migrate_config_options", "adapt_new_options"];
+pub const OPTION_FUNCTIONS: [&str; 4] =
+    ["migrate_solr_config_options", "migrate_config_options", "adapt_new_options", "remove_obsolete_options"];
+/// What the part of an older update.sh is called here that stands outside of any function.
+pub const INLINE_OPTIONS: &str = "inline_options";
+/// The option that says how compose is called, as `native` or `standalone`.
+pub const COMPOSE_KIND: &str = "DOCKER_COMPOSE_VERSION";
+/// The option that says whether the network has IPv6, since 2025-09.
+pub const IPV6: &str = "ENABLE_IPV6";
+/// A misspelt option that upstream wrote in 2018, and the right one.
+pub const MISSPELT_PROJECT: (&str, &str) = ("COMPOSEPROJECT_NAME", "COMPOSE_PROJECT_NAME");
 /// Where update.sh leaves the diff of the local changes.
 pub const DIFFS: &str = "update_diffs";
 /// What the web interface shows as the version.
@@ -133,9 +142,13 @@ impl Conf {
 
     /// The values that nobody should read in a report: passwords and keys.
     pub fn secrets(&self) -> impl Iterator<Item = String> + '_ {
-        let secret = |name: &str| ["PASS", "ROOT", "KEY", "SECRET", "TOKEN"].iter().any(|part| name.contains(part));
-        self.0.iter().filter(move |(name, _)| secret(name)).map(|(_, value)| value.clone())
+        self.0.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.clone())
     }
+}
+
+/// Whether an option's value is nobody's business, by its name.
+pub fn is_secret(name: &str) -> bool {
+    ["PASS", "ROOT", "KEY", "SECRET", "TOKEN"].iter().any(|part| name.contains(part))
 }
 
 impl From<Conf> for BTreeMap<String, String> {
@@ -194,7 +207,7 @@ pub fn major_releases<E>(mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>, E
 }
 
 /// The words of a list that a shell script sets: `NAME=( "one" two )`, on one line or several, with comments.
-fn bash_list(script: &str, name: &str) -> Vec<String> {
+pub fn bash_list(script: &str, name: &str) -> Vec<String> {
     let Some((_, list)) = script.split_once(&format!("{name}=(")) else { return Vec::new() };
     let inside = list.split(')').next().unwrap_or_default();
     let words = inside.lines().flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace());

@@ -1,0 +1,177 @@
+//! `mailcow.conf` as a release wants it: upstream's own functions make it so, on a copy; what comes of it is compared, named, and guarded.
+
+mod functions;
+mod jail;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::mailcow::{self, Conf};
+use crate::error::{Error, Result};
+pub use functions::Functions;
+use jail::Jail;
+
+/// Upstream's functions append some lines; this is ample.
+pub const LIMIT: Duration = Duration::from_mins(1);
+
+/// One option that a migration adds, takes away, or changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The option.
+    pub name: String,
+    /// What happens to it.
+    pub change: Kind,
+    /// Its value before. Secrets are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
+    /// Its value after. Secrets are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is: Option<String>,
+}
+
+/// What happens to an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// It is new.
+    Added,
+    /// The release does not know it any more.
+    Removed,
+    /// It has another value.
+    Changed,
+}
+
+/// What a migration starts from.
+pub struct Wish<'a> {
+    /// The site's `mailcow.conf`.
+    pub conf: &'a [u8],
+    /// The release's functions; none where it carries none that can be told apart.
+    pub functions: Option<&'a Functions>,
+    /// How compose is called here: `native` or `standalone`.
+    pub compose: &'a str,
+    /// The compose project's name as it is.
+    pub project: &'a str,
+    /// The project's volumes as they are.
+    pub volumes: &'a [String],
+    /// Whether the site's network has IPv6 now: what a new option about it shall say.
+    pub ipv6: bool,
+    /// How long the functions may take.
+    pub limit: Duration,
+}
+
+/// What a migration comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Migrated {
+    /// The new `mailcow.conf`.
+    pub conf: Vec<u8>,
+    /// What differs, option by option.
+    pub changes: Vec<Change>,
+    /// What the functions would have done besides, and what they did that was taken back.
+    pub left_out: Vec<String>,
+}
+
+/// Brings a copy up to date in the new folder `scratch`. `file` reads a file of the site as it will be, for those that the functions name.
+pub async fn migrate(
+    wish: &Wish<'_>,
+    scratch: &Path,
+    file: impl FnMut(&str) -> Result<Option<Vec<u8>>>,
+) -> Result<Migrated> {
+    let mut left_out = Vec::new();
+    let mut conf = without_typo(wish, &mut left_out);
+    if let Some(functions) = wish.functions {
+        let jail = Jail { wish, functions, scratch };
+        let outcome = jail.run(&conf, file).await?;
+        whole(&conf, &outcome.conf)?;
+        left_out.extend(outcome.left_out);
+        conf = keep_own_options(&conf, outcome.conf, functions, &mut left_out);
+    }
+    let conf = with_compose(&conf, wish.compose);
+    Ok(Migrated { changes: changes(wish.conf, &conf), conf, left_out })
+}
+
+/// Sites of 2018 have the project's name under a misspelt option. It is corrected where that names the project that runs; otherwise the stack
+/// would come up as another project, with empty volumes.
+fn without_typo(wish: &Wish<'_>, left_out: &mut Vec<String>) -> Vec<u8> {
+    let (wrong, right) = mailcow::MISSPELT_PROJECT;
+    let text = String::from_utf8_lossy(wish.conf);
+    let options = Conf::parse(&text);
+    match options.get(wrong) {
+        Some(project) if project == wish.project && options.get(right).is_none() => {
+            text.replace(wrong, right).into_bytes()
+        }
+        Some(project) => {
+            left_out.push(format!(
+                "rename {wrong} to {right} in mailcow.conf: the project that runs is {}, not {project}",
+                wish.project
+            ));
+            wish.conf.to_vec()
+        }
+        None => wish.conf.to_vec(),
+    }
+}
+
+/// An option that the release does not list as obsolete stays, even if a pattern of upstream's happened to match its line.
+fn keep_own_options(before: &[u8], after: Vec<u8>, functions: &Functions, left_out: &mut Vec<String>) -> Vec<u8> {
+    let removed = changes(before, &after).into_iter().filter(|change| change.change == Kind::Removed);
+    let own: Vec<String> = removed.map(|change| change.name).filter(|name| !functions.make_obsolete(name)).collect();
+    let mut after = after;
+    for name in own {
+        let text = String::from_utf8_lossy(before);
+        let line = text.lines().rfind(|line| Conf::parse(line).get(&name).is_some()).unwrap_or_default();
+        after.extend_from_slice(format!("{line}\n").as_bytes());
+        left_out.push(format!("take {name} out of mailcow.conf: the release does not list it as obsolete"));
+    }
+    after
+}
+
+/// How compose is called, written back as update.sh does, where the option is there.
+fn with_compose(conf: &[u8], compose: &str) -> Vec<u8> {
+    let option = format!("{}=", mailcow::COMPOSE_KIND);
+    let mut written = Vec::with_capacity(conf.len());
+    for line in conf.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(option.as_bytes()) {
+            let end = if line.ends_with(b"\n") { "\n" } else { "" };
+            written.extend_from_slice(format!("{option}{compose}{end}").as_bytes());
+        } else {
+            written.extend_from_slice(line);
+        }
+    }
+    written
+}
+
+/// A migration that loses the server's name has lost more; whatever it says of itself, it failed.
+fn whole(before: &[u8], after: &[u8]) -> Result<()> {
+    let name = |text: &[u8]| Conf::parse(&String::from_utf8_lossy(text)).get(mailcow::HOSTNAME).map(str::to_owned);
+    if name(before) == name(after) {
+        Ok(())
+    } else {
+        Err(Error::new(format!("migrating mailcow.conf would lose {}", mailcow::HOSTNAME)))
+    }
+}
+
+/// What differs between two `mailcow.conf`, option by option.
+pub fn changes(before: &[u8], after: &[u8]) -> Vec<Change> {
+    let parse = |text: &[u8]| -> BTreeMap<String, String> { Conf::parse(&String::from_utf8_lossy(text)).into() };
+    let (before, after) = (parse(before), parse(after));
+    let change = |name: &&String| match (before.get(*name), after.get(*name)) {
+        (None, Some(_)) => Some(Kind::Added),
+        (Some(_), None) => Some(Kind::Removed),
+        (old, new) if old != new => Some(Kind::Changed),
+        _ => None,
+    };
+    let shown = |values: &BTreeMap<String, String>, name: &String| {
+        values.get(name).filter(|_| !mailcow::is_secret(name)).cloned()
+    };
+    let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let told = names.into_iter().filter_map(|name| {
+        let change = change(&name)?;
+        Some(Change { name: name.clone(), change, was: shown(&before, name), is: shown(&after, name) })
+    });
+    told.collect()
+}
+
+#[cfg(test)]
+mod tests;
