@@ -19,16 +19,20 @@ use measure::Row;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["merge", root, ours, theirs] => {
+        ["merge", what, root, ours, theirs] => {
             #[expect(unsafe_code, reason = "as the program itself starts")]
             // SAFETY: no other thread has been started yet.
             unsafe {
                 cowhand::git::trust::defer();
             }
-            merge::once(root, ours, theirs);
+            merge::once(what, root, ours, theirs);
         }
         ["hook", site] => hook::once(site),
-        _ => table(&[hook::ratio(), check::ratio(), merge::ratio()]),
+        _ => {
+            let mut rows = vec![hook::ratio(), check::ratio()];
+            rows.extend(merge::ratios());
+            table(&rows);
+        }
     }
 }
 

@@ -20,17 +20,27 @@ pub fn compare(
     (our_name, ours): (&'static str, impl Fn() -> Command),
     (peer_name, peer): (&'static str, impl Fn() -> Command),
 ) -> Row {
-    time(&mut ours());
-    time(&mut peer());
+    compare_times(what, (our_name, || time(&mut ours())), (peer_name, || time(&mut peer())))
+}
+
+/// The same for sides that say themselves how long they took.
+pub fn compare_times(
+    what: &'static str,
+    (our_name, ours): (&'static str, impl Fn() -> Duration),
+    (peer_name, peer): (&'static str, impl Fn() -> Duration),
+) -> Row {
+    ours();
+    peer();
     let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        our_times.push(time(&mut ours()));
-        peer_times.push(time(&mut peer()));
+        our_times.push(ours());
+        peer_times.push(peer());
     }
     Row { what, ours: (our_name, median(our_times)), peer: (peer_name, median(peer_times)) }
 }
 
-fn time(command: &mut Command) -> Duration {
+/// How long a command takes, from its start to its end.
+pub fn time(command: &mut Command) -> Duration {
     let since = Instant::now();
     let output = command.stdin(Stdio::null()).output().unwrap();
     let took = since.elapsed();

@@ -5,6 +5,7 @@ use git2::{Oid, Repository};
 use super::content::{Contents, INNER_NAMES};
 use super::edit::Edits;
 use super::settle::{Clash, settle};
+use super::trees::{Folder, Trees};
 use super::walk::{OURS, THEIRS, Walk};
 use super::{follow, rename};
 use crate::error::{Context, Error, Result};
@@ -23,9 +24,9 @@ pub struct Computed {
 }
 
 /// Merges three trees.
-pub fn trees(git: &Repository, trees: [Oid; 3], labels: [&str; 2]) -> Result<Computed> {
+pub fn merge(git: &Repository, trees: &Trees<'_>, three: [Oid; 3], labels: [&str; 2]) -> Result<Computed> {
     let contents = Contents { git };
-    let mut walk = Walk::new(git, trees)?;
+    let mut walk = Walk::new(trees, three)?;
     let mut renames = rename::find(git, &walk, OURS)?;
     renames.extend(rename::find(git, &walk, THEIRS)?);
     follow::renames(&mut walk.entries, &contents, renames)?;
@@ -41,33 +42,33 @@ pub fn trees(git: &Repository, trees: [Oid; 3], labels: [&str; 2]) -> Result<Com
 }
 
 /// The tree to merge from: the base's own, or the merge of several bases, as git's recursive merge makes it.
-pub fn base_tree(git: &Repository, bases: &[Oid]) -> Result<Oid> {
-    tree_of(git, merged_bases(git, bases, 1)?)
+pub fn base_tree(git: &Repository, trees: &Trees<'_>, bases: &[Oid]) -> Result<Oid> {
+    tree_of(git, merged_bases(git, trees, bases, 1)?)
 }
 
-fn merged_bases(git: &Repository, bases: &[Oid], depth: u16) -> Result<Oid> {
+fn merged_bases(git: &Repository, trees: &Trees<'_>, bases: &[Oid], depth: u16) -> Result<Oid> {
     let [first, rest @ ..] = bases else { return Err(Error::new("the two histories have nothing in common")) };
     let mut merged = *first;
     for next in rest {
-        merged = virtual_commit(git, merged, *next, depth)?;
+        merged = virtual_commit(git, trees, merged, *next, depth)?;
     }
     Ok(merged)
 }
 
 /// A commit, on no branch, that stands for two bases merged.
-fn virtual_commit(git: &Repository, one: Oid, two: Oid, depth: u16) -> Result<Oid> {
+fn virtual_commit(git: &Repository, trees: &Trees<'_>, one: Oid, two: Oid, depth: u16) -> Result<Oid> {
     if depth > DEEPEST {
         return Err(Error::new("the two histories cross too often to be merged"));
     }
     let doing = "could not merge the commits that both sides have";
     let bases = oldest_first(git, git.merge_bases(one, two).map(|bases| bases.to_vec()).unwrap_or_default());
     let base = if bases.is_empty() {
-        git.treebuilder(None).and_then(|empty| empty.write()).what(doing)?
+        trees.make(Folder::new())?
     } else {
-        tree_of(git, merged_bases(git, &bases, depth + 1)?)?
+        tree_of(git, merged_bases(git, trees, &bases, depth + 1)?)?
     };
     let ours = tree_of(git, one)?;
-    let computed = trees(git, [base, ours, tree_of(git, two)?], INNER_NAMES)?;
+    let computed = merge(git, trees, [base, ours, tree_of(git, two)?], INNER_NAMES)?;
     let mut edits = computed.edits;
     let contents = Contents { git };
     for clash in &computed.clashes {
@@ -76,7 +77,9 @@ fn virtual_commit(git: &Repository, one: Oid, two: Oid, depth: u16) -> Result<Oi
             edits.file(&path, version);
         }
     }
-    let tree = git.find_tree(edits.apply(git, ours)?).what(doing)?;
+    let tree = edits.apply(trees, ours)?;
+    trees.store(tree)?;
+    let tree = git.find_tree(tree).what(doing)?;
     let parents = [git.find_commit(one).what(doing)?, git.find_commit(two).what(doing)?];
     let nobody = git2::Signature::new("cowhand", "cowhand", &git2::Time::new(0, 0)).what(doing)?;
     git.commit(None, &nobody, &nobody, "merged tree", &tree, &[&parents[0], &parents[1]]).what(doing)

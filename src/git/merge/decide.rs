@@ -132,10 +132,11 @@ impl Merge<'_> {
     /// The result, once every conflict is decided. `message` is the merge commit's, `at` its time.
     pub fn finish(self, message: &str, at: &jiff::ZonedDateTime) -> Result<Merged> {
         let our_tree = self.repo.tree_of(self.ours)?;
-        let tree = self.edits()?.apply(&self.repo.git, our_tree)?;
+        let tree = self.edits()?.apply(&self.trees, our_tree)?;
+        self.trees.store(tree)?;
         let commit = self.commit(tree, message, at)?;
         let kept = self.kept(tree)?;
-        let losses = loss::find(self.repo, &self.computed.walk, &self.behind, tree)?;
+        let losses = loss::find(self.repo, &self.trees, &self.computed.walk, &self.behind, tree)?;
         let decided = self.decided.into_inner();
         let told = self.conflicts.iter().enumerate().filter_map(|(index, conflict)| {
             let decided = decided.get(&index)?;
@@ -196,10 +197,10 @@ impl Merge<'_> {
     fn kept(&self, tree: git2::Oid) -> Result<Vec<Kept>> {
         let mut kept = Vec::new();
         for obstacle in self.behind.iter().filter_map(|behind| behind.obstacle.as_ref()) {
-            let goes = match (self.repo.version_in(tree, &obstacle.blocks)?, obstacle.theirs) {
+            let goes = match (self.trees.find(tree, &obstacle.blocks)?, obstacle.theirs) {
+                (Some(result), theirs) if result.is_folder() => theirs.is_none(),
                 (Some(result), _) => obstacle.path() != obstacle.blocks || result != obstacle.version(),
-                (None, Some(_)) => false,
-                (None, None) => self.repo.has_folder(tree, &obstacle.blocks)?,
+                (None, _) => false,
             };
             if goes {
                 kept.push(obstacle.kept.clone());

@@ -1,14 +1,12 @@
 //! Builds a tree out of another one and a list of changes, touching only the folders that change.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-use git2::{Oid, Repository};
+use git2::Oid;
 
+use super::trees::{Folder, Trees};
 use super::walk::{FOLDER, Version};
-use crate::error::{Context, Result};
+use crate::error::Result;
 
 /// Changes to a tree, by path.
 #[derive(Clone, Default, Debug)]
@@ -64,17 +62,17 @@ impl Edits {
         parts.fold(&mut self.0, |node, part| node.children.entry(part.to_vec()).or_default())
     }
 
-    /// The tree that `tree` becomes.
-    pub fn apply(&self, git: &Repository, tree: Oid) -> Result<Oid> {
-        match build(git, &self.0, Some(tree))? {
+    /// The tree that `tree` becomes, made in memory.
+    pub fn apply(&self, trees: &Trees<'_>, tree: Oid) -> Result<Oid> {
+        match build(trees, &self.0, Some(tree))? {
             Some(tree) => Ok(tree),
-            None => git.treebuilder(None).and_then(|empty| empty.write()).what("could not write an empty tree"),
+            None => trees.make(Folder::new()),
         }
     }
 }
 
 /// The folder that a node makes of `tree`; none where nothing is left in it.
-fn build(git: &Repository, node: &Node, tree: Option<Oid>) -> Result<Option<Oid>> {
+fn build(trees: &Trees<'_>, node: &Node, tree: Option<Oid>) -> Result<Option<Oid>> {
     let tree = match node.folder {
         Fate::Stays => tree,
         Fate::Goes => None,
@@ -83,32 +81,28 @@ fn build(git: &Repository, node: &Node, tree: Option<Oid>) -> Result<Option<Oid>
     if node.children.is_empty() {
         return Ok(tree);
     }
-    let doing = "could not write a tree into the clone";
-    let old = tree.map(|oid| git.find_tree(oid)).transpose().what(doing)?;
-    let mut builder = git.treebuilder(old.as_ref()).what(doing)?;
-    for (name, child) in &node.children {
-        let path = Path::new(OsStr::from_bytes(name));
-        let there = builder.get(path).what(doing)?;
-        let there = there.map(|entry| Version { mode: entry.filemode().cast_unsigned(), oid: entry.id() });
-        match child_of(git, child, there)? {
-            Some(now) if Some(now) == there => {}
-            Some(now) => drop(builder.insert(path, now.oid, now.mode.cast_signed()).what(doing)?),
-            None if there.is_some() => builder.remove(path).what(doing)?,
-            None => {}
+    let old = tree.map(|oid| trees.read(oid)).transpose()?.unwrap_or_default();
+    let mut new = Folder::with_capacity(old.len());
+    let mut there = BTreeMap::new();
+    for (name, version) in old.iter() {
+        match node.children.contains_key(name) {
+            true => drop(there.insert(name, *version)),
+            false => new.push((name.clone(), *version)),
         }
     }
-    if builder.is_empty() {
-        return Ok(None);
+    for (name, child) in &node.children {
+        let now = child_of(trees, child, there.get(name).copied())?;
+        new.extend(now.map(|now| (name.clone(), now)));
     }
-    builder.write().map(Some).what(doing)
+    if new.is_empty() { Ok(None) } else { trees.make(new).map(Some) }
 }
 
-fn child_of(git: &Repository, child: &Node, there: Option<Version>) -> Result<Option<Version>> {
+fn child_of(trees: &Trees<'_>, child: &Node, there: Option<Version>) -> Result<Option<Version>> {
     if let Fate::Is(file) = child.file {
         return Ok(Some(file));
     }
     let folder = there.filter(|there| there.mode == FOLDER).map(|there| there.oid);
-    if let Some(oid) = build(git, child, folder)? {
+    if let Some(oid) = build(trees, child, folder)? {
         return Ok(Some(Version { mode: FOLDER, oid }));
     }
     let untouched = matches!((child.file, child.folder), (Fate::Stays, Fate::Stays));

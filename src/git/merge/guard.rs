@@ -1,58 +1,50 @@
 //! Refuses trees that no clone should check out: names that lead out of the working tree or into `.git`, doubled names, and
 //! sizes that only an attack has.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
-use git2::{ObjectType, Oid, Repository, Tree};
-
-use crate::error::{Context, Error, Result};
+use super::trees::Folder;
+use crate::error::{Error, Result};
 use crate::path::SitePath;
 
 /// How many files and folders are looked at before a tree counts as an attack.
 const MOST: usize = 2_000_000;
 /// How long a path may be: the kernel's own limit.
 const LONGEST: usize = 4095;
+/// How many folders may be inside one another; a site has around ten.
+const DEEPEST: usize = 256;
 
-/// Checks `tree`, except for folders that `known` has too.
-pub fn check(git: &Repository, tree: Oid, known: Oid) -> Result<()> {
-    let mut guard = Guard { git, seen: 0 };
-    guard.folder(tree, Some(known), b"")
-}
-
-struct Guard<'g> {
-    git: &'g Repository,
+/// Looks at the folders of a tree, one after the other.
+#[derive(Default)]
+pub struct Guard {
     seen: usize,
 }
 
-impl Guard<'_> {
-    fn folder(&mut self, tree: Oid, known: Option<Oid>, path: &[u8]) -> Result<()> {
-        if Some(tree) == known {
-            return Ok(());
-        }
-        let read = |oid: Oid| self.git.find_tree(oid).what_with(|| format!("could not read tree {oid}"));
-        let (tree, known): (Tree<'_>, Option<Tree<'_>>) = (read(tree)?, known.map(read).transpose()?);
-        let mut names: BTreeSet<Vec<u8>> = BTreeSet::new();
-        for entry in &tree {
-            let name = entry.name_bytes();
-            let path = if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() };
-            self.seen += 1;
+impl Guard {
+    /// Checks what a folder holds; `path` is its own, empty for the root.
+    pub fn folder(&mut self, folder: &Folder, path: &[u8]) -> Result<()> {
+        self.seen += folder.len();
+        let depth = path.iter().filter(|byte| **byte == b'/').count();
+        let mut names: HashSet<&[u8]> = HashSet::with_capacity(folder.len());
+        for (name, _) in folder {
             let why = match () {
-                () if path.len() > LONGEST => Some("the path is too long"),
+                () if path.len() + 1 + name.len() > LONGEST => Some("the path is too long"),
+                () if depth >= DEEPEST => Some("folders are too deep inside one another"),
                 () if self.seen > MOST => Some("the tree is gigantic"),
-                () if !names.insert(name.to_vec()) => Some("the name is there twice"),
+                () if !names.insert(name) => Some("the name is there twice"),
                 () => forbidden(name),
             };
             if let Some(why) = why {
-                return Err(hostile(&path, why));
-            }
-            if entry.kind() == Some(ObjectType::Tree) {
-                let known = known.as_ref().and_then(|known| known.get_name_bytes(name));
-                let known = known.filter(|known| known.kind() == Some(ObjectType::Tree)).map(|known| known.id());
-                self.folder(entry.id(), known, &path)?;
+                return Err(hostile(&join(path, name), why));
             }
         }
         Ok(())
     }
+}
+
+/// A path inside a folder; the root's is empty.
+pub fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }
 
 fn hostile(path: &[u8], why: &str) -> Error {
@@ -76,6 +68,10 @@ fn forbidden(name: &[u8]) -> Option<&'static str> {
 
 /// Whether a name is `.git`, or becomes it on a file system that folds case, drops what it cannot show, or knows short names.
 fn is_git(name: &[u8]) -> bool {
+    // Nearly every name ends here.
+    if name.is_ascii() && !name.starts_with(b".") && !name[..name.len().min(3)].eq_ignore_ascii_case(b"git") {
+        return false;
+    }
     let visible: String = String::from_utf8_lossy(name).chars().filter(|c| !is_ignorable(*c)).collect();
     if visible.eq_ignore_ascii_case(".git") {
         return true;

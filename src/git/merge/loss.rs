@@ -6,6 +6,7 @@ use git2::Oid;
 
 use super::lines::{self, Numbers};
 use super::similar::is_binary;
+use super::trees::Trees;
 use super::walk::{BASE, Entry, OURS, Version, Walk};
 use super::{Behind, content::kind_of};
 use crate::error::Result;
@@ -17,7 +18,7 @@ use crate::path::SitePath;
 const SECRET: &[u8] = b"PRIVATE KEY-----";
 
 /// What `tree` lacks of what the site had changed.
-pub fn find(repo: &Repo, walk: &Walk, behind: &[Behind], tree: Oid) -> Result<Vec<Loss>> {
+pub fn find(repo: &Repo, trees: &Trees<'_>, walk: &Walk, behind: &[Behind], tree: Oid) -> Result<Vec<Loss>> {
     let mut losses = Vec::new();
     let moved: HashMap<&[u8], [Option<&Vec<u8>>; 2]> = behind
         .iter()
@@ -31,11 +32,11 @@ pub fn find(repo: &Repo, walk: &Walk, behind: &[Behind], tree: Oid) -> Result<Ve
         }
         let mut places = vec![path];
         places.extend(moved.get(path.as_slice()).into_iter().flatten().flatten());
-        losses.extend(compare(repo, base, ours, &places, tree)?);
+        losses.extend(compare(repo, trees, base, ours, &places, tree)?);
     }
     for obstacle in behind.iter().filter_map(|behind| behind.obstacle.as_ref()) {
-        if repo.version_in(tree, &obstacle.blocks)?.is_some() || repo.has_folder(tree, &obstacle.blocks)? {
-            losses.extend(compare(repo, None, Some(obstacle.version()), &[&obstacle.path().to_vec()], tree)?);
+        if trees.find(tree, &obstacle.blocks)?.is_some() {
+            losses.extend(compare(repo, trees, None, Some(obstacle.version()), &[&obstacle.path().to_vec()], tree)?);
         }
     }
     losses.sort_by(|one, two| one.path.cmp(&two.path));
@@ -53,6 +54,7 @@ fn site_side(entry: &Entry) -> (Option<Version>, Option<Version>) {
 
 fn compare(
     repo: &Repo,
+    trees: &Trees<'_>,
     base: Option<Version>,
     ours: Option<Version>,
     places: &[&Vec<u8>],
@@ -61,7 +63,7 @@ fn compare(
     let mut result = None;
     let mut path = places.first().map_or(&[][..], |path| path);
     for place in places {
-        result = repo.version_in(tree, place)?;
+        result = trees.file(tree, place)?;
         if result.is_some() {
             path = place;
             break;

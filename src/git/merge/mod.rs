@@ -17,6 +17,7 @@ mod rename;
 mod settle;
 mod similar;
 pub mod text;
+mod trees;
 mod walk;
 
 pub use answer::{Answer, Conflict, Favor, Kept, Merged, Mode, Relation, Side};
@@ -33,6 +34,7 @@ use compute::Computed;
 use decide::Decided;
 use obstacle::Obstacle;
 use settle::Clash;
+use trees::Trees;
 
 /// What a merge needs to know.
 #[derive(Clone, Debug)]
@@ -52,6 +54,7 @@ impl Default for Options {
 /// A merge under way. It writes objects and nothing else.
 pub struct Merge<'r> {
     repo: &'r Repo,
+    trees: Trees<'r>,
     options: Options,
     ours: Oid,
     theirs: Oid,
@@ -71,10 +74,19 @@ struct Behind {
 }
 
 impl<'r> Merge<'r> {
-    /// Merges `theirs` into `ours` as far as nothing conflicts.
+    /// Merges `theirs` into `ours` as far as nothing conflicts, with a look at the working tree: a file of the site that is in no
+    /// commit and in the way is a conflict too.
     ///
     /// Refused: histories without a common commit, and an upstream tree that no clone should ever check out.
     pub fn new(repo: &'r Repo, ours: Oid, theirs: Oid, options: Options) -> Result<Self> {
+        let mut merge = Self::commits(repo, ours, theirs, options)?;
+        merge.look_at_the_working_tree()?;
+        Ok(merge)
+    }
+
+    /// Merges two commits and nothing else, as `git merge-tree` does. Whether the result can be checked out, and over what, is not
+    /// known then.
+    pub fn commits(repo: &'r Repo, ours: Oid, theirs: Oid, options: Options) -> Result<Self> {
         let git = &repo.git;
         let bases = compute::oldest_first(git, repo.merge_bases(ours, theirs)?);
         let Some(base) = bases.first().copied() else { return Err(unrelated(ours, theirs)) };
@@ -83,13 +95,14 @@ impl<'r> Merge<'r> {
             base if base == ours => Relation::FastForward,
             _ => Relation::Diverged,
         };
-        let (our_tree, their_tree) = (repo.tree_of(ours)?, repo.tree_of(theirs)?);
-        guard::check(git, their_tree, our_tree)?;
-        let base_tree = compute::base_tree(git, &bases)?;
-        let mut computed = compute::trees(git, [base_tree, our_tree, their_tree], ["HEAD", &options.label])?;
+        let trees = Trees::of(git)?;
+        let three = [compute::base_tree(git, &trees, &bases)?, repo.tree_of(ours)?, repo.tree_of(theirs)?];
+        let mut computed = compute::merge(git, &trees, three, ["HEAD", &options.label])?;
         let clashes = std::mem::take(&mut computed.clashes);
+        let behind = clashes.into_iter().map(|clash| Behind { clash: Some(clash), obstacle: None }).collect();
         let mut merge = Self {
             repo,
+            trees,
             options,
             ours,
             theirs,
@@ -97,10 +110,10 @@ impl<'r> Merge<'r> {
             relation,
             computed,
             conflicts: Vec::new(),
-            behind: Vec::new(),
+            behind,
             decided: RefCell::default(),
         };
-        merge.list(clashes, our_tree)?;
+        merge.list();
         Ok(merge)
     }
 
@@ -119,24 +132,27 @@ impl<'r> Merge<'r> {
         &self.conflicts
     }
 
-    fn list(&mut self, clashes: Vec<Clash>, our_tree: Oid) -> Result<()> {
-        let obstacles = obstacle::find(self.repo, &self.computed.edits, &clashes, our_tree)?;
-        let mut behind: Vec<Behind> =
-            clashes.into_iter().map(|clash| Behind { clash: Some(clash), obstacle: None }).collect();
+    fn look_at_the_working_tree(&mut self) -> Result<()> {
+        let clashes: Vec<&Clash> = self.behind.iter().filter_map(|behind| behind.clash.as_ref()).collect();
+        let our_tree = self.repo.tree_of(self.ours)?;
+        let obstacles = obstacle::find(self.repo, &self.trees, &self.computed.edits, &clashes, our_tree)?;
         let mut by_path: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-        for (index, one) in behind.iter().enumerate() {
+        for (index, one) in self.behind.iter().enumerate() {
             by_path.extend(one.clash.iter().map(|clash| (clash.path.clone(), index)));
         }
         for obstacle in obstacles {
-            match by_path.get(obstacle.path()).map(|index| &mut behind[*index]) {
+            match by_path.get(obstacle.path()).map(|index| &mut self.behind[*index]) {
                 Some(one) if obstacle.is_at_its_place() => one.meet(obstacle),
-                _ => behind.push(Behind { clash: None, obstacle: Some(obstacle) }),
+                _ => self.behind.push(Behind { clash: None, obstacle: Some(obstacle) }),
             }
         }
-        behind.sort_by(|one, two| one.path().cmp(two.path()));
-        self.conflicts = behind.iter().map(Behind::conflict).collect();
-        self.behind = behind;
+        self.list();
         Ok(())
+    }
+
+    fn list(&mut self) {
+        self.behind.sort_by(|one, two| one.path().cmp(two.path()));
+        self.conflicts = self.behind.iter().map(Behind::conflict).collect();
     }
 }
 

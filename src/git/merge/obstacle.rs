@@ -1,7 +1,7 @@
 //! Files of the site that are in no commit and stand where the result puts one: git would stop at untracked ones, half-way,
 //! and silently overwrite ignored ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -11,12 +11,13 @@ use git2::Oid;
 
 use super::answer::{Kept, Mode, Side};
 use super::edit::Edits;
+use super::guard::{Guard, join};
 use super::settle::Clash;
+use super::trees::Trees;
 use super::walk::{OURS, THEIRS, Version};
 use crate::error::{Context, Result};
 use crate::git::Repo;
 use crate::git::conflict::Collision;
-use crate::git::history::Change;
 use crate::path::SitePath;
 
 /// A file in the way.
@@ -52,22 +53,18 @@ impl Obstacle {
     }
 }
 
-/// Looks at the working tree wherever the result has a file that ours has not.
-pub fn find(repo: &Repo, edits: &Edits, clashes: &[Clash], our_tree: Oid) -> Result<Vec<Obstacle>> {
+/// Looks at the working tree wherever the result has a file that ours has not. Names there that are not safe to check out end it.
+pub fn find(repo: &Repo, trees: &Trees<'_>, edits: &Edits, clashes: &[&Clash], our_tree: Oid) -> Result<Vec<Obstacle>> {
     let mut result = edits.clone();
     for clash in clashes {
         for (path, version) in clash.places() {
             result.file(&path, Some(version));
         }
     }
-    let tree = result.apply(&repo.git, our_tree)?;
-    let mut search =
-        Search { repo, our_tree, tree, folders: BTreeMap::new(), found: Vec::new(), seen: BTreeSet::new() };
-    for (path, change) in repo.changed_paths(our_tree, tree)? {
-        if change == Change::Added {
-            search.look(path.as_bytes())?;
-        }
-    }
+    let tree = result.apply(trees, our_tree)?;
+    let (folders, found, seen) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    let mut search = Search { repo, trees, our_tree, tree, guard: Guard::default(), folders, found, seen };
+    search.added(Some(our_tree), tree, &[])?;
     Ok(search.found)
 }
 
@@ -95,14 +92,37 @@ enum Place {
 
 struct Search<'a> {
     repo: &'a Repo,
+    trees: &'a Trees<'a>,
     our_tree: Oid,
     tree: Oid,
+    guard: Guard,
     folders: BTreeMap<Vec<u8>, Place>,
     found: Vec<Obstacle>,
     seen: BTreeSet<Vec<u8>>,
 }
 
 impl Search<'_> {
+    /// Looks at every file of the folder `new` that the folder `old` has not.
+    fn added(&mut self, old: Option<Oid>, new: Oid, path: &[u8]) -> Result<()> {
+        if old == Some(new) {
+            return Ok(());
+        }
+        let new = self.trees.read(new)?;
+        self.guard.folder(&new, path)?;
+        let old = old.map(|old| self.trees.read(old)).transpose()?.unwrap_or_default();
+        let old: HashMap<&[u8], Version> = old.iter().map(|(name, version)| (name.as_slice(), *version)).collect();
+        for (name, version) in new.iter() {
+            let before = old.get(name.as_slice()).copied();
+            let folder = before.filter(|before| before.is_folder()).map(|before| before.oid);
+            if version.is_folder() {
+                self.added(folder, version.oid, &join(path, name))?;
+            } else if before.is_none() || folder.is_some() {
+                self.look(&join(path, name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether anything is in the way of a new file at `path`.
     fn look(&mut self, path: &[u8]) -> Result<()> {
         for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
@@ -114,7 +134,7 @@ impl Search<'_> {
         if found.is_dir() {
             return self.inside(path, path);
         }
-        let theirs = self.version(self.tree, path)?;
+        let theirs = self.trees.file(self.tree, path)?;
         self.note(path, &found, path, theirs)
     }
 
@@ -125,7 +145,7 @@ impl Search<'_> {
         let place = match self.stat(path)? {
             None => Place::Empty,
             Some(found) if found.is_dir() => Place::Free,
-            Some(_) if self.version(self.our_tree, path)?.is_some() => Place::Empty,
+            Some(_) if self.trees.file(self.our_tree, path)?.is_some() => Place::Empty,
             Some(found) => {
                 self.note(path, &found, path, None)?;
                 Place::Blocked
@@ -144,9 +164,9 @@ impl Search<'_> {
             let path = [folder, b"/", name.as_bytes()].concat();
             match self.stat(&path)? {
                 Some(found) if found.is_dir() => self.inside(&path, blocks)?,
-                Some(_) if self.version(self.our_tree, &path)?.is_some() => {}
+                Some(_) if self.trees.file(self.our_tree, &path)?.is_some() => {}
                 Some(found) => {
-                    let theirs = self.version(self.tree, blocks)?;
+                    let theirs = self.trees.file(self.tree, blocks)?;
                     self.note(&path, &found, blocks, theirs)?;
                 }
                 None => {}
@@ -182,23 +202,9 @@ impl Search<'_> {
             Err(error) => Err(error).what_with(|| format!("could not look at {}", path.display())),
         }
     }
-
-    /// The file that a tree has at a path.
-    fn version(&self, tree: Oid, path: &[u8]) -> Result<Option<Version>> {
-        self.repo.version_in(tree, path)
-    }
 }
 
 impl Repo {
-    /// Whether a tree has a folder at a path.
-    pub(in crate::git) fn has_folder(&self, tree: Oid, path: &[u8]) -> Result<bool> {
-        match self.git.find_tree(tree).and_then(|tree| tree.get_path(os(path))) {
-            Ok(entry) => Ok(entry.kind() == Some(git2::ObjectType::Tree)),
-            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(false),
-            Err(error) => Err(error).what_with(|| format!("could not read tree {tree}")),
-        }
-    }
-
     /// The file, link or submodule that a tree has at a path.
     pub(in crate::git) fn version_in(&self, tree: Oid, path: &[u8]) -> Result<Option<Version>> {
         match self.git.find_tree(tree).and_then(|tree| tree.get_path(os(path))) {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use git2::{Oid, Repository};
+use git2::Oid;
 
-use crate::error::{Context, Result};
+use super::guard::{Guard, join};
+use super::trees::Trees;
+use crate::error::Result;
 
 /// Index of a side in every array of three: the common base, ours, theirs.
 pub const BASE: usize = 0;
@@ -26,7 +28,8 @@ pub struct Version {
 }
 
 impl Version {
-    fn is_folder(self) -> bool {
+    /// Whether it is a folder, and the object its tree.
+    pub fn is_folder(self) -> bool {
         self.mode == FOLDER
     }
 }
@@ -96,16 +99,17 @@ pub struct Walk {
     pub removed_folders: [Vec<Vec<u8>>; 3],
     /// Folders that one side alone changed, not walked: `(path, versions)`.
     deferred: [Vec<(Vec<u8>, Three)>; 3],
+    guard: Guard,
 }
 
 type Three = [Option<Version>; 3];
 
 impl Walk {
     /// Walks the three trees.
-    pub fn new(git: &Repository, trees: [Oid; 3]) -> Result<Self> {
+    pub fn new(trees: &Trees<'_>, roots: [Oid; 3]) -> Result<Self> {
         let mut walk = Self::default();
-        let roots = trees.map(|oid| Some(Version { mode: FOLDER, oid }));
-        walk.folder(git, &[], roots, [true; 3])?;
+        let roots = roots.map(|oid| Some(Version { mode: FOLDER, oid }));
+        walk.folder(trees, &[], roots, [true; 3])?;
         // Where a changed file went on the other side can only be known once that side's new files are all known.
         for side in [OURS, THEIRS] {
             let defer = walk.deleted[side].iter().all(|candidate| !candidate.relevant);
@@ -116,7 +120,7 @@ impl Walk {
                 } else {
                     let mut deferrable = [true; 3];
                     deferrable[side] = false;
-                    walk.children(git, &path, versions, deferrable)?;
+                    walk.children(trees, &path, versions, deferrable)?;
                 }
             }
         }
@@ -132,7 +136,7 @@ impl Walk {
         }
     }
 
-    fn folder(&mut self, git: &Repository, path: &[u8], versions: Three, deferrable: [bool; 3]) -> Result<()> {
+    fn folder(&mut self, trees: &Trees<'_>, path: &[u8], versions: Three, deferrable: [bool; 3]) -> Result<()> {
         let [base, ours, theirs] = versions;
         let changed = match versions {
             _ if base == ours && base == theirs => return Ok(()),
@@ -144,31 +148,30 @@ impl Walk {
         };
         match changed {
             Some(side) if deferrable[side] => self.deferred[side].push((path.to_vec(), versions)),
-            _ => self.children(git, path, versions, deferrable)?,
+            _ => self.children(trees, path, versions, deferrable)?,
         }
         Ok(())
     }
 
-    fn children(&mut self, git: &Repository, path: &[u8], folders: Three, deferrable: [bool; 3]) -> Result<()> {
+    fn children(&mut self, trees: &Trees<'_>, path: &[u8], folders: Three, deferrable: [bool; 3]) -> Result<()> {
         let mut names: BTreeMap<Vec<u8>, Three> = BTreeMap::new();
         for (side, folder) in folders.iter().enumerate() {
             let Some(folder) = folder else { continue };
-            let doing = || format!("could not read tree {}", folder.oid);
-            let tree = git.find_tree(folder.oid).what_with(doing)?;
-            for entry in &tree {
-                let mode = entry.filemode().cast_unsigned();
-                let version = Version { mode, oid: entry.id() };
-                names.entry(entry.name_bytes().to_vec()).or_default()[side] = Some(version);
+            let held = trees.read(folder.oid)?;
+            if side == THEIRS {
+                self.guard.folder(&held, path)?;
+            }
+            for (name, version) in held.iter() {
+                names.entry(name.clone()).or_default()[side] = Some(*version);
             }
         }
         for (name, versions) in names {
-            let path = if path.is_empty() { name } else { [path, b"/", &name].concat() };
-            self.child(git, path, versions, deferrable)?;
+            self.child(trees, join(path, &name), versions, deferrable)?;
         }
         Ok(())
     }
 
-    fn child(&mut self, git: &Repository, path: Vec<u8>, versions: Three, deferrable: [bool; 3]) -> Result<()> {
+    fn child(&mut self, trees: &Trees<'_>, path: Vec<u8>, versions: Three, deferrable: [bool; 3]) -> Result<()> {
         let [base, ours, theirs] = versions;
         if base == ours && base == theirs {
             return Ok(());
@@ -193,9 +196,9 @@ impl Walk {
         let only_folders = [BASE, OURS, THEIRS].map(|side| versions[side].filter(|_| folders[side]));
         if files.contains(&true) {
             // A file against a folder: every file beneath has to be known.
-            return self.children(git, &path, only_folders, deferrable);
+            return self.children(trees, &path, only_folders, deferrable);
         }
-        self.folder(git, &path, only_folders, deferrable)
+        self.folder(trees, &path, only_folders, deferrable)
     }
 
     fn note_removed_folders(&mut self, path: &[u8], folders: [bool; 3]) {
