@@ -85,9 +85,10 @@ fn build(trees: &Trees<'_>, node: &Node, tree: Option<Oid>) -> Result<Option<Oid
     let mut new = Folder::with_capacity(old.len());
     let mut there = BTreeMap::new();
     for (name, version) in old.iter() {
-        match node.children.contains_key(name) {
-            true => drop(there.insert(name, *version)),
-            false => new.push((name.clone(), *version)),
+        if node.children.contains_key(name) {
+            there.insert(name, *version);
+        } else {
+            new.push((name.clone(), *version));
         }
     }
     for (name, child) in &node.children {

@@ -24,7 +24,7 @@ impl Guard {
     /// Checks what a folder holds; `path` is its own, empty for the root.
     pub fn folder(&mut self, folder: &Folder, path: &[u8]) -> Result<()> {
         self.seen += folder.len();
-        let depth = path.iter().filter(|byte| **byte == b'/').count();
+        let depth = path.split(|byte| *byte == b'/').count();
         let mut names: HashSet<&[u8]> = HashSet::with_capacity(folder.len());
         for (name, _) in folder {
             let why = match () {
