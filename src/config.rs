@@ -73,12 +73,33 @@ pub struct Verify {
     pub healthy: SignedDuration,
     /// How long a published port may need until it is served.
     pub ports: SignedDuration,
+    /// What comes of a new stack that is not well.
+    pub on_failure: OnUnwell,
+}
+
+/// What comes of a new stack that is not well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnUnwell {
+    /// The old one comes back, unless a service that migrates data has started from a new image.
+    #[default]
+    Judge,
+    /// The old one comes back in any case.
+    RollBack,
+    /// The new one stays, and the run ends with [`Exit::Unwell`].
+    Keep,
 }
 
 impl Default for Verify {
     fn default() -> Self {
         let seconds = SignedDuration::from_secs;
-        Self { settle: seconds(5), running: seconds(90), healthy: seconds(60), ports: seconds(120) }
+        Self {
+            settle: seconds(5),
+            running: seconds(90),
+            healthy: seconds(60),
+            ports: seconds(120),
+            on_failure: OnUnwell::default(),
+        }
     }
 }
 

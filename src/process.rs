@@ -128,6 +128,16 @@ impl Command {
         command.args(&self.arguments).stdin(Stdio::null()).kill_on_drop(true);
         // Its own process group: a ^C at the terminal is Cowhand's to handle, at the next safe point.
         command.process_group(0);
+        #[expect(
+            unsafe_code,
+            reason = "whatever kills Cowhand has to end what it started: the next run finds nobody else at work"
+        )]
+        // SAFETY: one system call between fork and exec, which allocates nothing.
+        unsafe {
+            command.pre_exec(|| {
+                Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
+            });
+        }
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),

@@ -11,6 +11,7 @@
 mod check;
 mod history;
 mod hook;
+mod https;
 mod measure;
 mod merge;
 
@@ -27,17 +28,17 @@ fn main() {
             }
             merge::once(what, root, ours, theirs);
         }
-        ["hook", site] => hook::once(site),
+        ["hook", question, site] => hook::once(question, site),
         _ => {
-            let mut rows = vec![hook::ratio(), check::ratio()];
-            rows.extend(merge::ratios());
-            table(&rows);
+            println!("{}", measure::machine());
+            table(&hook::ratios());
+            table(&check::ratios());
+            table(&merge::ratios());
         }
     }
 }
 
 fn table(rows: &[Row]) {
-    println!("{}", measure::machine());
     for row in rows {
         println!("\n{row}");
     }

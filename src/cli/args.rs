@@ -226,6 +226,14 @@ impl Command {
         }
     }
 
+    /// Whether it reads and prints and does nothing else.
+    pub fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Check(_) | Self::Status | Self::History | Self::Show { .. } | Self::Completions { .. } | Self::Man
+        )
+    }
+
     /// Whether questions are answered with yes.
     pub fn yes(&self) -> bool {
         match self {

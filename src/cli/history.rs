@@ -8,7 +8,8 @@ use super::Call;
 use crate::error::Result;
 use crate::event::Event;
 use crate::git::Repo;
-use crate::pipeline::{Finished, versions};
+use crate::pipeline::{self, Account, Finished, versions};
+use crate::plugin::Receipt;
 use crate::site::journal::{self, Record};
 use crate::site::store::Store;
 
@@ -39,10 +40,10 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
         let data = json!({ "run": record, "events": events, "kept": folder.kept() });
         call.company.events.emit(Event::Report { report: "show".to_owned(), data, text: line(&record) });
     } else {
-        events
-            .iter()
-            .filter(|event| !matches!(event, Event::Start { .. }))
-            .for_each(|event| call.company.events.emit(event.clone()));
+        events.iter().filter(|event| !matches!(event, Event::Start { .. })).for_each(|event| match event {
+            Event::Plugin(told) => call.company.events.info(receipt(told)),
+            event => call.company.events.emit(event.clone()),
+        });
         for (what, path) in [
             ("Copies of the site's own files as they were", folder.kept()),
             ("Versions of the files that the merge decided", folder.path().join(versions::FOLDER)),
@@ -55,15 +56,39 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
     Ok(Finished::done(""))
 }
 
+/// What each plugin answered, and what that took.
+fn receipt(receipt: &Receipt) -> String {
+    let Receipt { plugin, hook, calls, micros, memory, .. } = receipt;
+    let answer =
+        receipt.failure.as_ref().map_or(receipt.answer.as_deref().unwrap_or("nothing"), |failure| &failure.message);
+    let (hook, took, memory) = (hook.name(), micros / 1000, bytesize::ByteSize::b(*memory));
+    let calls = if *calls == 1 { String::new() } else { format!("{calls} calls, ") };
+    let refused = receipt.refusals.iter().map(|refusal| format!("; refused {refusal}")).collect::<String>();
+    format!("plugin {plugin} at {hook}: {answer} ({calls}{took} ms, {memory}){refused}")
+}
+
 fn line(record: &Record) -> String {
     let outcome = record
         .ended
         .as_ref()
         .map_or("unfinished".to_owned(), |ended| format!("{:>3}  {}", ended.exit.code(), ended.message));
-    format!("{}  {}  {outcome}", record.id, record.started.strftime("%Y-%m-%d %H:%M"))
+    let Account { from, to, interrupted } = pipeline::account(record);
+    let seconds = seconds(record);
+    let short = |commit: Option<String>| commit.map_or_else(|| "?".to_owned(), |commit| format!("{commit:.10}"));
+    let took = seconds.map(|seconds| format!("  {seconds} s")).unwrap_or_default();
+    let services = interrupted.map(|count| format!("  {count} services interrupted")).unwrap_or_default();
+    let started = record.started.strftime("%Y-%m-%d %H:%M");
+    format!("{}  {started}  {} → {}{took}{services}\n    {outcome}", record.id, short(from), short(to))
 }
 
 fn summary(record: &Record) -> serde_json::Value {
-    let seconds = record.ended.as_ref().map(|ended| (ended.at - record.started).as_secs());
-    json!({ "run": record.id, "command": record.command, "started": record.started, "ended": record.ended, "seconds": seconds })
+    let Account { from, to, interrupted } = pipeline::account(record);
+    json!({
+        "run": record.id, "command": record.command, "started": record.started, "ended": record.ended, "seconds": seconds(record),
+        "from": from, "to": to, "interrupted": interrupted,
+    })
+}
+
+fn seconds(record: &Record) -> Option<i64> {
+    record.ended.as_ref().map(|ended| (ended.at - record.started).as_secs())
 }

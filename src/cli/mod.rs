@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
     unsafe {
         crate::git::trust::defer();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match runtime(&arguments.command) {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("could not start: {error}");
@@ -53,6 +53,14 @@ pub fn main() -> ExitCode {
     // A read of standard input that nobody waits for any more must not hold the process.
     runtime.shutdown_background();
     code
+}
+
+/// What only looks needs no threads: nothing goes on beside it, and a signal may end it at any moment.
+fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
+    if command.only_looks() {
+        return tokio::runtime::Builder::new_current_thread().enable_all().build();
+    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 /// What every command gets to work with.
@@ -102,7 +110,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     } else {
         events.add(Box::new(Terminal::new(console::Term::stdout())));
     }
-    let interrupt = Interrupt::listen();
+    let interrupt = if arguments.command.only_looks() { Interrupt::default() } else { Interrupt::listen() };
     let person = Person::new(arguments.command.yes(), interrupt.clone());
     let manner = arguments.manner;
     let mut call = Call {
@@ -141,7 +149,7 @@ async fn dispatch(call: &mut Call) -> Result<Finished> {
         Command::Plan(options) => update::plan(call, options).await,
         Command::Prefetch => update::prefetch(call).await,
         Command::Check(options) => check::check(call, options),
-        Command::Status => status::status(call),
+        Command::Status => status::status(call).await,
         Command::Resume(_) => recover::resume(call).await,
         Command::Rollback(options) => recover::roll_back(call, options.run.as_deref()).await,
         Command::History => history::history(call),

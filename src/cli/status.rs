@@ -7,43 +7,60 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::git::Repo;
 use crate::pipeline::{self, Finished, Standing};
+use crate::site::journal::Record;
 use crate::site::lock::{Holder, Lock};
 use crate::site::store::Store;
 
 /// `cowhand status`
-pub fn status(call: &Call) -> Result<Finished> {
+pub async fn status(call: &Call) -> Result<Finished> {
     let site = call.site()?;
     call.start(&site, None);
     let repo = Repo::open(site.root())?;
     let holder = Lock::holder(&Store::of(repo.git_folder()).lock());
     let standing = pipeline::standing(&site)?;
-    let facts = pipeline::observe(&repo, &standing);
+    let facts = pipeline::observe(&repo, &standing).await;
     let (state, mut lines) = match &standing {
         Standing::NoRun => ("old", vec!["Cowhand has not changed this site yet.".to_owned()]),
         Standing::Old(record) => ("old", vec![format!("The site is the old one: run {} was rolled back.", record.id)]),
         Standing::New(record) => ("new", vec![format!("The site is the new one, by run {}.", record.id)]),
-        Standing::Between(record) => ("between", between(&record.id, pipeline::last_stage(record))),
+        Standing::Between(record) => ("between", between(record, holder.is_some())),
     };
-    lines.extend(holder.as_ref().map(under_way));
+    let at_work = holder.as_ref().and(pipeline::unfinished(&site)?);
+    let stage = at_work.as_ref().and_then(pipeline::last_stage);
+    lines.extend(holder.as_ref().map(|holder| under_way(holder, stage)));
     lines.extend(facts.lines());
-    let run = standing.record().map(|record| record.id.clone());
-    let stage = standing.record().and_then(pipeline::last_stage);
+    let record = standing.record();
     call.company.events.emit(Event::Report {
         report: "status".to_owned(),
-        data: json!({ "state": state, "run": run, "stage": stage, "running": holder, "facts": facts }),
+        data: json!({
+            "state": state,
+            "run": record.map(|record| &record.id),
+            "stage": record.and_then(pipeline::last_stage),
+            "running": holder.map(|holder| json!({
+                "pid": holder.pid, "command": holder.command, "since": holder.since,
+                "run": at_work.as_ref().map(|record| &record.id), "stage": stage,
+            })),
+            "facts": facts,
+        }),
         text: lines.join("\n"),
     });
     Ok(Finished::done(""))
 }
 
-fn between(id: &str, stage: Option<&str>) -> Vec<String> {
+/// What ends it, unless somebody is at it.
+fn between(record: &Record, at_work: bool) -> Vec<String> {
+    let (id, stage) = (&record.id, pipeline::last_stage(record).unwrap_or("its beginning"));
+    if at_work {
+        return vec![format!("The site is between old and new, in run {id}.")];
+    }
     vec![
-        format!("The site is between old and new: run {id} ended in {}.", stage.unwrap_or("its beginning")),
+        format!("The site is between old and new: run {id} ended in {stage}."),
         "  → `cowhand resume` finishes the update.".to_owned(),
         format!("  → `cowhand rollback {id}` makes the site the old one."),
     ]
 }
 
-fn under_way(holder: &Holder) -> String {
-    format!("`cowhand {}` is at work (process {}, since {}).", holder.command, holder.pid, holder.since)
+fn under_way(holder: &Holder, stage: Option<&str>) -> String {
+    let stage = stage.map(|stage| format!(", in stage {stage}")).unwrap_or_default();
+    format!("`cowhand {}` is at work{stage} (process {}, since {}).", holder.command, holder.pid, holder.since)
 }

@@ -7,12 +7,13 @@ use crate::event::Event;
 use crate::exit::Exit;
 use crate::pipeline::{self, Finished, Goal, Options, Run, Standing};
 use crate::site::Site;
+use crate::site::journal::Record;
 
 /// `cowhand update`
 pub async fn update(call: &mut Call, typed: UpdateOptions) -> Result<Finished> {
     let site = call.site()?;
     if let Standing::Between(record) = pipeline::standing(&site)? {
-        return over_unfinished(call, &record.id).await;
+        return over_unfinished(call, &site, &record).await;
     }
     let UpdateOptions { favor, branch, until, expect_tree, skip_start, wait, yes: _ } = typed;
     if let Some(tree) = &expect_tree {
@@ -51,15 +52,30 @@ async fn walk(call: &mut Call, site: Site, options: Options) -> Result<Finished>
     pipeline::walk(call.run.insert(run)).await
 }
 
-/// An earlier run was killed between the two commit points, or its rollback failed.
-async fn over_unfinished(call: &mut Call, id: &str) -> Result<Finished> {
+/// An earlier run was killed after the first commit point, or its rollback failed: both ways out are offered. `--yes` finishes it, unless
+/// somebody has written files since that the switch would replace.
+async fn over_unfinished(call: &mut Call, site: &Site, record: &Record) -> Result<Finished> {
+    let id = &record.id;
     let unfinished = Error::new(format!("run {id} is unfinished: the site is between old and new"))
         .exit(Exit::Unfinished)
         .left("Nothing was started.")
         .hint("`cowhand resume` finishes that update.")
         .hint(format!("`cowhand rollback {id}` makes the site the old one."));
+    let changed = pipeline::changed_since(site, record)?;
+    if call.company.person.says_yes() && !changed.is_empty() {
+        let files = changed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(unfinished.because(format!("files have changed since it was interrupted: {files}")));
+    }
+    let person = call.company.person.clone();
     let question = format!("Run {id} is unfinished: the site is between old and new. Finish it now?");
-    if call.company.person.agrees(&question).await? { recover::resume(call).await } else { Err(unfinished) }
+    if person.agrees(&question).await? {
+        recover::resume(call).await
+    } else {
+        match recover::roll_back(call, Some(id)).await {
+            Err(error) if error.exit_code() == Some(Exit::Declined) => Err(unfinished),
+            rolled_back => rolled_back,
+        }
+    }
 }
 
 fn object_id(text: &str) -> Result<()> {

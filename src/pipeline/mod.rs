@@ -36,7 +36,9 @@ pub use forward::{resume, walk};
 pub use preflight::plugin_options;
 pub use prune::{candidates as prune_candidates, remove as prune_remove};
 pub use run::{Company, Finished, Goal, Options, Run};
-pub use standing::{Observed, Standing, last_stage, observe, standing, unfinished};
+pub use standing::{
+    Account, Containers, Observed, Standing, account, changed_since, last_stage, observe, standing, unfinished,
+};
 
 use crate::error::Result;
 use crate::exit::Exit;

@@ -2,14 +2,20 @@
 
 use serde::Serialize;
 
-use super::{StageName, facts};
+use super::facts::{self, Before, Chosen, OldImage};
+use super::{Options, StageName};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::git::switch::{self, Switch};
+use crate::path::SitePath;
+use crate::plan::Plan;
 use crate::site::Site;
 use crate::site::journal::{Record, State};
 use crate::site::store::Store;
+use crate::stack::Engine;
+use crate::stack::change::Action;
+use crate::stack::images::Pulled;
 
 /// Where a site stands.
 #[derive(Clone, Debug)]
@@ -48,9 +54,39 @@ pub fn unfinished(site: &Site) -> Result<Option<Record>> {
     }
 }
 
+/// Files that somebody has written since the run was interrupted, among those that its switch changes. Reads only.
+pub fn changed_since(site: &Site, record: &Record) -> Result<Vec<SitePath>> {
+    match record.fact::<Switch>(facts::SWITCH)? {
+        Some(switch) => switch.changed_since(&Repo::open(site.root())?),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// The stage that the run's journal names last.
 pub fn last_stage(record: &Record) -> Option<&str> {
     record.steps.last().map(|step| step.stage.as_str())
+}
+
+/// What a list of runs says of one. What this version does not understand of its journal is left out.
+pub struct Account {
+    /// The commit that the branch was at.
+    pub from: Option<String>,
+    /// Upstream's commit that was merged.
+    pub to: Option<String>,
+    /// How many services were stopped, restarted or replaced; none where the run did not come to that.
+    pub interrupted: Option<usize>,
+}
+
+/// What a list of runs says of this one.
+pub fn account(record: &Record) -> Account {
+    let from = record.fact::<Before>(facts::BEFORE).ok().flatten().map(|before| before.head);
+    let to = record.fact::<Chosen>(facts::CHOSEN).ok().flatten().map(|chosen| chosen.theirs);
+    let started = record.state(StageName::Start.text()).is_some();
+    let skipped = record.fact::<Options>(facts::OPTIONS).ok().flatten().is_some_and(|options| options.skip_start);
+    let plan = record.fact::<Plan>(facts::PLAN).ok().flatten().filter(|_| started && !skipped);
+    let interrupts = |action| matches!(action, Action::Recreate | Action::Restart | Action::Remove);
+    let count = |plan: Plan| plan.services.iter().filter(|service| interrupts(service.action)).count();
+    Account { from, to, interrupted: plan.map(count) }
 }
 
 /// Whether the run reached the first commit point.
@@ -77,25 +113,82 @@ pub struct Observed {
     pub head: Option<String>,
     /// Whether files, index and branch are the old ones, the new ones or neither; none where no run decided them.
     pub files: Option<switch::Standing>,
+    /// What the services run; none where no run decided it, or where the engine does not answer.
+    pub containers: Option<Containers>,
     /// Why the facts and the journal do not agree, if so.
     pub disagreement: Option<String>,
 }
 
-/// Looks at git. Reads only.
-pub fn observe(repo: &Repo, standing: &Standing) -> Observed {
+/// What the services run, judged by the ids of their images. A service whose image did not change is neither old nor new.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Containers {
+    /// Those that run the image from before the run.
+    pub old: Vec<String>,
+    /// Those that run the image that the run brought.
+    pub new: Vec<String>,
+    /// Those that run another one.
+    pub other: Vec<String>,
+}
+
+/// Looks at git and at the engine. Reads only.
+pub async fn observe(repo: &Repo, standing: &Standing) -> Observed {
     let head = repo.branch().ok().map(|branch| branch.head.to_string());
     let switch = standing.record().and_then(|record| record.fact::<Switch>(facts::SWITCH).ok().flatten());
     let files = switch.and_then(|switch| switch.standing(repo).ok());
-    let disagreement = match (standing, files) {
+    let containers = match standing.record() {
+        Some(record) => containers(record).await.ok().flatten(),
+        None => None,
+    };
+    let disagreement = disagreement(standing, files, containers.as_ref());
+    Observed { head, files, containers, disagreement }
+}
+
+/// What the services of the run's project run now; none where the run started nothing.
+async fn containers(record: &Record) -> Result<Option<Containers>> {
+    let (Some(project), Some(pulled)) =
+        (record.fact::<String>(facts::PROJECT)?, record.fact::<Vec<Pulled>>(facts::PULLED)?)
+    else {
+        return Ok(None);
+    };
+    if record.need::<Options>(facts::OPTIONS)?.skip_start {
+        return Ok(None);
+    }
+    let before: Vec<OldImage> = record.need(facts::OLD_IMAGES)?;
+    let mut found = Containers::default();
+    for container in Engine::connect().await?.containers(&project).await? {
+        let was = before.iter().any(|old| old.service == container.service && old.image_id == container.image_id);
+        let is = pulled.iter().any(|new| new.reference == container.image && new.image_id == container.image_id);
+        match (was, is) {
+            (true, true) => {}
+            (true, false) => found.old.push(container.service),
+            (false, true) => found.new.push(container.service),
+            (false, false) => found.other.push(container.service),
+        }
+    }
+    Ok(Some(found))
+}
+
+fn disagreement(
+    standing: &Standing,
+    files: Option<switch::Standing>,
+    containers: Option<&Containers>,
+) -> Option<String> {
+    let running = |services: &[String]| (!services.is_empty()).then(|| services.join(", "));
+    match (standing, files) {
         (Standing::New(_), Some(switch::Standing::Old)) => {
-            Some("The files are the old ones: somebody has taken the update back by hand.")
+            Some("The files are the old ones: somebody has taken the update back by hand.".to_owned())
         }
         (Standing::Old(_), Some(switch::Standing::New)) => {
-            Some("The files are the new ones although the run was rolled back.")
+            Some("The files are the new ones although the run was rolled back.".to_owned())
+        }
+        (Standing::New(_), _) => {
+            running(&containers?.old).map(|old| format!("Services that run the old image: {old}."))
+        }
+        (Standing::Old(_), _) => {
+            running(&containers?.new).map(|new| format!("Services that run the new image: {new}."))
         }
         _ => None,
-    };
-    Observed { head, files, disagreement: disagreement.map(str::to_owned) }
+    }
 }
 
 impl Observed {

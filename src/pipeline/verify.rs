@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::{Progress, Run, consent, counted, facts, scratch};
+use crate::config::OnUnwell;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::files;
@@ -43,13 +44,17 @@ fn limits(run: &Run) -> Limits {
 /// Once the new containers may have migrated data, going back to the old images would break more than it mends.
 fn judge(run: &Run, unwell: Error) -> Result<Error> {
     let migrated = run.journal.record().fact(facts::DATA_MIGRATED)?.unwrap_or(false);
-    if !migrated {
-        return Ok(unwell);
-    }
+    let stays = match (run.site.config().verify.on_failure, migrated) {
+        (OnUnwell::RollBack, _) | (OnUnwell::Judge, false) => return Ok(unwell),
+        (OnUnwell::Keep, _) => "The new stack stays, as cowhand.toml says.",
+        (OnUnwell::Judge, true) => {
+            "The new stack stays: its database may have been migrated, and rolling back would not undo that."
+        }
+    };
     let id = run.folder.id();
     Ok(unwell
         .exit(Exit::Unwell)
-        .left("The new stack stays: its database may have been migrated, and rolling back would not undo that.")
+        .left(stays)
         .hint("Look at the service's log with `docker compose logs SERVICE`, mend it, then see `docker compose ps`.")
         .hint(format!("If the data is known to be unchanged, `cowhand rollback {id}` makes the site the old one.")))
 }

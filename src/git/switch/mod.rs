@@ -208,16 +208,26 @@ impl Switch {
         crate::files::sync_folder(file.parent().unwrap_or(repo.common_folder()))
     }
 
-    /// Every file of the plan is still the old one, or already the new one.
-    fn nobody_changed(&self, disk: &Disk) -> Result<()> {
-        const NAMED: usize = 5;
+    /// The files of the plan that are neither the old nor the new version: somebody has written them since. Reads only.
+    pub fn changed_since(&self, repo: &Repo) -> Result<Vec<SitePath>> {
+        self.changed(&Disk::open(repo.root())?)
+    }
+
+    fn changed(&self, disk: &Disk) -> Result<Vec<SitePath>> {
         let mut changed = Vec::new();
         for step in &self.steps {
             let now = disk.find(&step.path)?;
             if !is(&now, step.was.as_ref())? && !is(&now, step.becomes.as_ref())? {
-                changed.push(step.path.to_string());
+                changed.push(step.path.clone());
             }
         }
+        Ok(changed)
+    }
+
+    /// Every file of the plan is still the old one, or already the new one.
+    fn nobody_changed(&self, disk: &Disk) -> Result<()> {
+        const NAMED: usize = 5;
+        let mut changed: Vec<String> = self.changed(disk)?.iter().map(ToString::to_string).collect();
         if changed.is_empty() {
             return Ok(());
         }
