@@ -78,7 +78,7 @@ fn line(record: &Record) -> String {
     let took = seconds.map(|seconds| format!("  {seconds} s")).unwrap_or_default();
     let services = interrupted.map(|count| format!("  {count} services interrupted")).unwrap_or_default();
     let started = record.started.strftime("%Y-%m-%d %H:%M");
-    format!("{}  {started}  {} → {}{took}{services}\n    {outcome}", record.id, short(from), short(to))
+    format!("{}  {started}  {} → {}{took}{services}  {outcome}", record.id, short(from), short(to))
 }
 
 fn summary(record: &Record) -> serde_json::Value {
