@@ -40,7 +40,7 @@ impl Https {
             for stream in listener.incoming().flatten() {
                 let (config, served) = (Arc::clone(&config), served.clone());
                 std::thread::spawn(move || {
-                    answer(StreamOwned::new(ServerConnection::new(config).unwrap(), stream), &served)
+                    answer(StreamOwned::new(ServerConnection::new(config).unwrap(), stream), &served);
                 });
             }
         });
