@@ -1,6 +1,8 @@
 //! The one place that spawns processes: with a time limit, no standard input, and errors that carry what the command said.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -121,6 +123,22 @@ impl Command {
         let ended =
             output.code.map_or_else(|| "was killed by a signal".to_owned(), |code| format!("ended with {code}"));
         Err(Error::new(format!("`{}` {ended}", self.line())).because(output.tail()))
+    }
+
+    /// Runs it so that it comes to its own end also where this process is killed meanwhile: what it says goes into files, because who
+    /// writes to a pipe that nobody reads is killed. Until then it holds on to `lock`, its standard input.
+    pub async fn run_through(&self, lock: &File) -> Result<Output> {
+        let doing = || format!("could not run `{}`", self.line());
+        let mut said = [tempfile::tempfile().what_with(doing)?, tempfile::tempfile().what_with(doing)?];
+        let mut command = self.prepared();
+        command.stdin(lock.try_clone().what_with(doing)?);
+        command.stdout(said[0].try_clone().what_with(doing)?).stderr(said[1].try_clone().what_with(doing)?);
+        let status = self.in_time(command.status()).await?;
+        let [mut stdout, mut stderr] = [Vec::new(), Vec::new()];
+        for (file, text) in said.iter_mut().zip([&mut stdout, &mut stderr]) {
+            file.rewind().and_then(|()| file.read_to_end(text)).what_with(doing)?;
+        }
+        Ok(Output { code: status.code(), stdout, stderr })
     }
 
     fn prepared(&self) -> tokio::process::Command {

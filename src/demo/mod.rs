@@ -10,6 +10,7 @@ pub mod site;
 pub mod slot;
 mod story;
 pub mod upstream;
+pub mod watch;
 
 use std::path::PathBuf;
 

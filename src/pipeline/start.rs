@@ -1,14 +1,17 @@
 //! Start, the second commit point: `down` only where networks changed, then only what must change.
 
+use jiff::Timestamp;
+
 use super::facts::{self, OldImage};
-use super::{Progress, Run, counted, scratch};
+use super::{Progress, Run, StageName, counted, scratch, verify};
 use crate::error::Result;
+use crate::site::journal::State;
 use crate::site::mailcow;
 use crate::stack::ComposeFiles;
 use crate::stack::change::{Action, Reason, ReasonKind};
 use crate::stack::changes::Changes;
 use crate::stack::images::{self, Pulled};
-use crate::stack::start::{self, Start};
+use crate::stack::start::{self, Outdated, Start};
 
 /// Lets the tags mean what was pulled and brings the new stack up.
 pub async fn act(run: &mut Run) -> Result<Progress> {
@@ -19,7 +22,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     run.journal.set(facts::DATA_MIGRATED, &migrates_data(run))?;
     let pulled: Vec<Pulled> = run.journal.record().need(facts::PULLED)?;
     let images = pulled.into_iter().map(|image| (image.reference, image.image_id)).collect();
-    bring_up(run, &scratch::old_stack(run), images).await?;
+    let outdated = Outdated { from: None, until: switched(run, State::Done).unwrap_or_else(Timestamp::now) };
+    bring_up(run, &scratch::old_stack(run), images, outdated).await?;
     let changed = run.plan.services.iter().filter(|change| change.action != Action::Keep).count();
     Ok(Progress::Done(format!("{} changed", counted(changed, "service"))))
 }
@@ -40,13 +44,21 @@ pub async fn old_stack(run: &mut Run) -> Result<()> {
         return Ok(());
     }
     let images = old_images(run)?;
-    bring_up(run, &scratch::new_stack(run), images).await
+    let until = switched(run, State::Undone).unwrap_or_else(Timestamp::now);
+    bring_up(run, &scratch::new_stack(run), images, Outdated { from: switched(run, State::Started), until }).await
+}
+
+/// When the switch of the files last came to this state.
+fn switched(run: &Run, state: State) -> Option<Timestamp> {
+    let of_switch = |step: &&crate::site::journal::Step| step.stage == StageName::Switch.text() && step.state == state;
+    run.journal.record().steps.iter().rev().find(of_switch).map(|step| step.at)
 }
 
 /// From the configuration that runs to the one in the site.
-async fn bring_up(run: &mut Run, from: &ComposeFiles, images: Vec<(String, String)>) -> Result<()> {
+async fn bring_up(run: &mut Run, from: &ComposeFiles, images: Vec<(String, String)>, outdated: Outdated) -> Result<()> {
     let changes = Changes { services: run.plan.services.clone(), down: run.plan.down.clone() };
-    let (to, events) = (scratch::on_disk(run), run.events.clone());
+    let (to, events, healthy) = (scratch::on_disk(run), run.events.clone(), verify::limits(run).healthy);
+    let turn = run.folder.path().join("compose.lock");
     let stack = run.stack().await?;
     let resolved = stack.compose.resolve(&to).await?;
     let start = Start {
@@ -57,6 +69,9 @@ async fn bring_up(run: &mut Run, from: &ComposeFiles, images: Vec<(String, Strin
         resolved: &resolved,
         changes: &changes,
         images: &images,
+        outdated,
+        healthy,
+        turn: &turn,
     };
     start::apply(&start, &events).await
 }

@@ -23,6 +23,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let containers = stack.engine.containers(&resolved.old.project).await?;
     run.plan.images = images::plan(&stack.engine, &resolved.new, &containers, false, &events).await?;
     decide(run, &resolved).await?;
+    let changes = Changes { services: run.plan.services.clone(), down: run.plan.down.clone() };
+    refuse(validate::health(&resolved.new, &changes, &containers))?;
     Ok(Progress::Done(describe(run)))
 }
 
@@ -39,6 +41,10 @@ async fn refuse_problems(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     let stack = run.stack().await?;
     problems.extend(validate::left_over(&stack.compose, &old, &new, &resolved.new).await?);
     problems.extend(validate::ports(&stack.engine, &resolved.new).await?);
+    refuse(problems)
+}
+
+fn refuse(problems: Vec<validate::Problem>) -> Result<()> {
     validate::refusal(problems).map_or(Ok(()), |error| Err(error.exit(Exit::Prepare)))
 }
 

@@ -31,7 +31,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     Ok(Progress::Done(format!("all well: {}", counted(resolved.services.len(), "service"))))
 }
 
-fn limits(run: &Run) -> Limits {
+/// How long the site lets what take.
+pub fn limits(run: &Run) -> Limits {
     let config = &run.site.config().verify;
     Limits {
         settle: config.settle.unsigned_abs(),

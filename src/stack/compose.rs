@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::resolved::Resolved;
+use super::start::Turn;
 use crate::error::{Error, Result};
 use crate::process::{Command, Output};
 
@@ -95,24 +96,34 @@ impl Compose {
     }
 
     /// Brings the configuration up: makes what differs anew, removes orphans, pulls and builds nothing. Ends when all is started.
-    pub async fn up(&self, files: &ComposeFiles) -> Result<()> {
-        let up = self.command(files, UP).args(["up", "--detach", "--remove-orphans", "--no-build"]);
-        let up = if self.number >= KNOWS_PULL { up.args(["--pull", "never"]) } else { up };
-        self.carry_out(&up, "could not start the stack").await
+    pub async fn up(&self, files: &ComposeFiles, turn: &Turn) -> Result<()> {
+        let up = self.making("up", files).args(["--detach", "--remove-orphans"]);
+        carry_out(&up, turn, "could not start the stack").await
+    }
+
+    /// Brings one service up to date, and nothing else, where all that it depends on is up to date: what depends on it is not in sight,
+    /// so no version of compose stops it. The service's own dependencies are, so what is written of them in its container is right.
+    pub async fn up_alone(&self, files: &ComposeFiles, service: &str, turn: &Turn) -> Result<()> {
+        let up = self.making("up", files).args(["--detach", "--", service]);
+        carry_out(&up, turn, &format!("could not start {service}")).await
+    }
+
+    /// Makes what is missing, networks, volumes and containers, and starts, stops and replaces nothing.
+    pub async fn create(&self, files: &ComposeFiles, turn: &Turn) -> Result<()> {
+        let create = self.making("create", files).arg("--no-recreate");
+        carry_out(&create, turn, "could not make what the new stack adds").await
     }
 
     /// Stops and removes the project's containers and networks, and never a volume.
-    pub async fn down(&self, files: &ComposeFiles) -> Result<()> {
-        self.carry_out(&self.command(files, DOWN).args(["down", "--remove-orphans"]), "could not take the stack down")
-            .await
+    pub async fn down(&self, files: &ComposeFiles, turn: &Turn) -> Result<()> {
+        let down = self.command(files, DOWN).args(["down", "--remove-orphans"]);
+        carry_out(&down, turn, "could not take the stack down").await
     }
 
-    async fn carry_out(&self, command: &Command, what: &str) -> Result<()> {
-        let output = command.run().await.map_err(|error| Error::new(what).because(error.summary()))?;
-        if output.success() {
-            return Ok(());
-        }
-        Err(Error::new(what).because(complaint(&output)).hint(format!("By hand: {}", command.line())))
+    /// A command that may make containers: of the images that are here.
+    fn making(&self, what: &str, files: &ComposeFiles) -> Command {
+        let command = self.command(files, UP).args([what, "--no-build"]);
+        if self.number >= KNOWS_PULL { command.args(["--pull", "never"]) } else { command }
     }
 
     fn command(&self, files: &ComposeFiles, limit: Duration) -> Command {
@@ -132,6 +143,15 @@ impl Compose {
         }
         files.files.iter().fold(command, |command, file| command.arg("--file").arg(file))
     }
+}
+
+/// Runs a command that changes containers. Whoever is killed meanwhile leaves it to finish what it does, which [`Turn`] waits for.
+async fn carry_out(command: &Command, turn: &Turn, what: &str) -> Result<()> {
+    let output = command.run_through(turn.file()).await.map_err(|error| Error::new(what).because(error.summary()))?;
+    if output.success() {
+        return Ok(());
+    }
+    Err(Error::new(what).because(complaint(&output)).hint(format!("By hand: {}", command.line())))
 }
 
 async fn version_of(way: &[&str]) -> Option<String> {

@@ -24,6 +24,8 @@ pub mod label {
     pub const ONE_OFF: &str = "com.docker.compose.oneoff";
     /// What the service's configuration was when the container was made.
     pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+    /// On a container that was made to replace another: which.
+    pub const REPLACE: &str = "com.docker.compose.replace";
     /// The compose version that made it.
     pub const VERSION: &str = "com.docker.compose.version";
 }
@@ -104,6 +106,13 @@ pub struct Check {
     pub interval: Duration,
     /// How often in a row it may fail.
     pub retries: u32,
+}
+
+impl Check {
+    /// How long it takes, at most, until a container that is well is said to be so.
+    pub fn patience(&self) -> Duration {
+        self.start_period + self.interval * (self.retries + 1)
+    }
 }
 
 impl Default for Check {

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod engine;
 mod failure;
 pub mod images;
+mod lifecycle;
 mod order;
 pub mod prune;
 pub mod reference;

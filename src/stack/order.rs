@@ -1,26 +1,51 @@
-//! The order in which services depend on each other.
+//! The order in which services depend on each other, and doing something with each as soon as it is its turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use super::resolved::Resolved;
+use crate::error::{Error, Result};
 
-/// The services in steps: each depends only on services of earlier steps, directly or through others that are not named. Those of
-/// a circle, which compose would refuse, come last together.
-pub fn steps<'a>(resolved: &'a Resolved, services: &BTreeSet<&'a str>) -> Vec<Vec<&'a str>> {
-    let mut left: BTreeSet<&str> = services.clone();
-    let mut steps = Vec::new();
-    while !left.is_empty() {
-        let ready: Vec<&str> =
-            left.iter().copied().filter(|name| below(resolved, name).is_disjoint(&without(&left, name))).collect();
-        let step = if ready.is_empty() { left.iter().copied().collect() } else { ready };
-        left.retain(|name| !step.contains(name));
-        steps.push(step);
-    }
-    steps
+/// For each of the services, those of them that it depends on, directly or through others that are not named.
+pub fn prerequisites<'a>(resolved: &'a Resolved, services: &BTreeSet<&'a str>) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    let of =
+        |name: &'a str| below(resolved, name).intersection(services).copied().filter(|other| *other != name).collect();
+    services.iter().map(|name| (*name, of(name))).collect()
 }
 
-fn without<'a>(names: &BTreeSet<&'a str>, name: &str) -> BTreeSet<&'a str> {
-    names.iter().copied().filter(|other| *other != name).collect()
+/// Does `act` with each as soon as its prerequisites are done, some of them side by side; `told` hears of each that is done. After a
+/// failure nothing more is begun, what is under way is finished, and the first failure is given. Those of a circle, which compose would
+/// refuse, come last together.
+pub async fn follow<'a>(
+    mut waiting: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    at_a_time: usize,
+    act: impl AsyncFn(&'a str) -> Result<()>,
+    mut told: impl FnMut(),
+) -> Result<()> {
+    let mut under_way = FuturesUnordered::new();
+    let mut failure: Option<Error> = None;
+    loop {
+        while failure.is_none() && under_way.len() < at_a_time {
+            let free = waiting.iter().find(|(_, needs)| needs.is_empty()).map(|(name, _)| *name);
+            let circle = || waiting.keys().next().copied().filter(|_| under_way.is_empty());
+            let Some(next) = free.or_else(circle) else { break };
+            waiting.remove(next);
+            let act = &act;
+            under_way.push(async move { (next, act(next).await) });
+        }
+        match under_way.next().await {
+            None => return failure.map_or(Ok(()), Err),
+            Some((_, Err(error))) => failure = failure.or(Some(error)),
+            Some((done, Ok(()))) => {
+                told();
+                for needs in waiting.values_mut() {
+                    needs.remove(done);
+                }
+            }
+        }
+    }
 }
 
 /// All that a service depends on, near and far.
@@ -42,12 +67,14 @@ fn direct<'a>(resolved: &'a Resolved, service: &str) -> impl Iterator<Item = &'a
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
 
-    #[test]
-    fn dependencies_come_first_also_through_others() {
+    fn resolved() -> Resolved {
         let needs = |names: &[&str]| {
             let map: serde_json::Map<_, _> =
                 names.iter().map(|name| ((*name).to_owned(), json!({"condition": "service_started"}))).collect();
@@ -58,9 +85,51 @@ mod tests {
             "side": {"image": "i", "network_mode": "service:web"},
             "x": needs(&["y"]), "y": needs(&["x"]),
         }});
-        let resolved = Resolved::parse(&config.to_string(), "").unwrap();
-        let steps = |names: &[&'static str]| steps(&resolved, &names.iter().copied().collect());
-        assert_eq!(steps(&["web", "db", "cache", "side"]), [vec!["cache", "db"], vec!["web"], vec!["side"]]);
-        assert_eq!(steps(&["x", "y", "db"]), [vec!["db"], vec!["x", "y"]]);
+        Resolved::parse(&config.to_string(), "").unwrap()
+    }
+
+    /// `(name, milliseconds)`; gives the beginnings and ends in their order. What takes no time fails.
+    fn followed(services: &[(&'static str, u64)], at_a_time: usize) -> (Vec<String>, bool) {
+        let (resolved, log) = (resolved(), RefCell::new(Vec::new()));
+        let names = services.iter().map(|(name, _)| *name).collect();
+        let act = async |name: &str| {
+            log.borrow_mut().push(format!("{name} begins"));
+            let time = services.iter().find(|(known, _)| *known == name).unwrap().1;
+            tokio::time::sleep(Duration::from_millis(time)).await;
+            log.borrow_mut().push(format!("{name} ends"));
+            if time > 0 { Ok(()) } else { Err(Error::new(name)) }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let result = runtime.block_on(follow(prerequisites(&resolved, &names), at_a_time, act, || {}));
+        (log.into_inner(), result.is_ok())
+    }
+
+    #[test]
+    fn dependencies_come_first_also_through_others() {
+        let needs = |names: &[&'static str]| prerequisites(&resolved(), &names.iter().copied().collect())["web"].len();
+        assert_eq!(needs(&["web", "db", "cache", "side"]), 2);
+        let (log, _) = followed(&[("web", 10), ("db", 100), ("cache", 10), ("side", 10)], 4);
+        assert_eq!(log[2..4], ["cache ends", "db ends"]);
+        assert_eq!(log[4..], ["web begins", "web ends", "side begins", "side ends"]);
+    }
+
+    #[test]
+    fn who_is_slow_holds_up_only_those_who_need_it() {
+        let (log, _) = followed(&[("cache", 300), ("db", 10), ("php", 10)], 4);
+        assert_eq!(log[2..], ["db ends", "php begins", "php ends", "cache ends"]);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_more_begins_and_what_is_under_way_ends() {
+        let (log, well) = followed(&[("cache", 50), ("db", 0), ("php", 10)], 4);
+        assert!(!well);
+        assert_eq!(log, ["cache begins", "db begins", "db ends", "cache ends"]);
+    }
+
+    #[test]
+    fn a_circle_comes_last_and_ends() {
+        let (log, well) = followed(&[("x", 10), ("y", 10), ("db", 10)], 1);
+        assert!(well);
+        assert_eq!(log, ["db begins", "db ends", "x begins", "x ends", "y begins", "y ends"]);
     }
 }

@@ -1,24 +1,37 @@
-//! Bringing the new stack up: networks first where they changed, then tags, then compose, then restarts for changed files.
+//! Bringing the new stack up with as little interruption as can be: each service that changes is replaced by itself, by compose, when what
+//! it depends on is done; what does not change goes on running.
+//!
+//! A changed service runs until the moment it is replaced, also where it reads files that have changed under it: being down for as long
+//! as it takes until its turn comes would cost more than the old program meeting the new files for seconds.
 
-use std::collections::BTreeSet;
+mod half;
+mod health;
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
-use bollard::query_parameters::RestartContainerOptions;
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 
-use super::change::Action;
+pub use turn::Turn;
+
+pub(super) use health::not_healthy;
+
+use super::change::{Action, ReasonKind, ServiceChange};
 use super::changes::Changes;
 use super::compose::{Compose, ComposeFiles};
 use super::container::Container;
 use super::engine::Engine;
 use super::images::retag;
-use super::order::steps;
+use super::order;
 use super::resolved::Resolved;
 use crate::error::Result;
 use crate::event::{Events, Unit};
 
-/// How long a container may take to be restarted: its own time to stop is part of it.
-const RESTART: Duration = Duration::from_mins(15);
+/// How many services are replaced side by side. More would only make each of them wait longer between its end and its start.
+const AT_A_TIME: usize = 4;
 
 /// What is brought up, and how.
 #[derive(Clone, Copy, Debug)]
@@ -33,48 +46,130 @@ pub struct Start<'a> {
     pub new: &'a ComposeFiles,
     /// The same, resolved.
     pub resolved: &'a Resolved,
-    /// What must change.
+    /// What must change, on the way there or on the way back.
     pub changes: &'a Changes,
     /// What each reference shall mean, by image id: what was pulled, or on the way back what ran before.
     pub images: &'a [(String, String)],
+    /// When the changed files were not what they are now.
+    pub outdated: Outdated,
+    /// How long a service may take until it is healthy, beyond what its own check allows it.
+    pub healthy: Duration,
+    /// The lock file of those who change the project's containers.
+    pub turn: &'a Path,
+}
+
+/// A time in which files were not what they are now: what was started in it has to be started again to see them.
+#[derive(Clone, Copy, Debug)]
+pub struct Outdated {
+    /// When they ceased to be what they are now; none where they never were it before.
+    pub from: Option<Timestamp>,
+    /// When they became it.
+    pub until: Timestamp,
+}
+
+impl Outdated {
+    fn has(&self, container: &Container) -> bool {
+        container
+            .started_at
+            .parse::<Timestamp>()
+            .map_or(true, |started| started < self.until && self.from.is_none_or(|from| started >= from))
+    }
 }
 
 /// Does it. May be done again from the start after a crash at any point.
 pub async fn apply(start: &Start<'_>, events: &Events) -> Result<()> {
-    let before = start.engine.containers(&start.resolved.project).await?;
+    let turn = Turn::take(start.turn, events).await?;
     if !start.changes.down.is_empty() {
         events.info(format!("taking the stack down: the definition of {} changed", start.changes.down.join(", ")));
-        start.compose.down(start.old).await?;
+        start.compose.down(start.old, &turn).await?;
     }
     for (reference, image_id) in start.images {
         retag(start.engine, reference, image_id).await?;
     }
     events.info("starting the new stack");
-    start.compose.up(start.new).await?;
-    restart(start, &before, events).await
+    half::mend(start.engine, &start.resolved.project, events).await?;
+    if !start.engine.containers(&start.resolved.project).await?.is_empty() {
+        start.compose.create(start.new, &turn).await?;
+        one_by_one(start, &turn, events).await?;
+    }
+    // Whatever compose itself still finds to do is done now, not when somebody starts the stack by hand.
+    start.compose.up(start.new, &turn).await
 }
 
-/// Restarts what mounts changed files, unless it was started anew already.
-async fn restart(start: &Start<'_>, before: &[Container], events: &Events) -> Result<()> {
-    let wanted: BTreeSet<&str> = start.changes.with(Action::Restart).collect();
-    let now = start.engine.containers(&start.resolved.project).await?;
-    let is_old = |one: &&Container| before.iter().any(|old| old.id == one.id && old.started_at == one.started_at);
-    let old: Vec<&Container> = now.iter().filter(|one| wanted.contains(one.service.as_str())).filter(is_old).collect();
-    let mut done = 0;
-    for step in steps(start.resolved, &old.iter().map(|one| one.service.as_str()).collect()) {
-        let members = old.iter().filter(|one| step.contains(&one.service.as_str()));
-        try_join_all(members.map(|one| restart_one(start.engine, one))).await?;
-        done += step.len() as u64;
-        events.progress("restart for changed files", done, Some(wanted.len() as u64), Unit::Items);
-    }
-    if done > 0 {
-        events.finished("restart for changed files", done, Unit::Items);
+/// Each service that changes, as soon as those that it depends on are done.
+async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<()> {
+    let changes: BTreeMap<&str, &ServiceChange> = start
+        .changes
+        .services
+        .iter()
+        .filter(|change| change.action != Action::Keep)
+        .map(|change| (change.service.as_str(), change))
+        .collect();
+    let (mut done, total) = (0, changes.len() as u64);
+    let act = async |service: &str| match changes.get(service) {
+        Some(change) => one(start, turn, change).await,
+        None => Ok(()),
+    };
+    order::follow(prerequisites(start, &changes), AT_A_TIME, act, || {
+        done += 1;
+        events.progress("services changed", done, Some(total), Unit::Items);
+    })
+    .await?;
+    if total > 0 {
+        events.finished("services changed", done, Unit::Items);
     }
     Ok(())
 }
 
-async fn restart_one(engine: &Engine, container: &Container) -> Result<()> {
-    let restarted =
-        engine.docker_within(RESTART).restart_container(&container.id, None::<RestartContainerOptions>).await;
-    restarted.map_err(|error| engine.failed(&format!("could not restart {}", container.service), &error))
+/// What has to be done before each: what it depends on and, where its configuration is new, what goes away. That may have had the port or
+/// the address which the new configuration asks for.
+fn prerequisites<'a>(
+    start: &Start<'a>,
+    changes: &BTreeMap<&'a str, &'a ServiceChange>,
+) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    let names: BTreeSet<&str> = changes.keys().copied().collect();
+    let goes = |name: &&str| !start.resolved.services.get(*name).is_some_and(super::resolved::Service::is_wanted);
+    let going: BTreeSet<&str> = names.iter().copied().filter(goes).collect();
+    let mut before = order::prerequisites(start.resolved, &names);
+    for (name, needs) in &mut before {
+        let takes_over = |kind| matches!(kind, ReasonKind::Config | ReasonKind::Network);
+        if !going.contains(name) && changes[name].reasons.iter().any(|reason| takes_over(reason.kind)) {
+            needs.extend(&going);
+        }
+    }
+    before
+}
+
+/// Brings one service to where the configuration wants it, whichever way the plan was made for.
+async fn one(start: &Start<'_>, turn: &Turn, change: &ServiceChange) -> Result<()> {
+    let (engine, service) = (start.engine, change.service.as_str());
+    let mine = async || {
+        let containers = engine.containers(&start.resolved.project).await?;
+        Ok(containers.into_iter().filter(|one| one.service == service).collect::<Vec<_>>())
+    };
+    if !start.resolved.services.get(service).is_some_and(super::resolved::Service::is_wanted) {
+        return try_join_all(mine().await?.iter().map(|container| engine.remove(container))).await.map(drop);
+    }
+    health::wait(start, service).await?;
+    if change.action != Action::Restart {
+        return start.compose.up_alone(start.new, service, turn).await;
+    }
+    let outdated: Vec<Container> = mine().await?.into_iter().filter(|one| start.outdated.has(one)).collect();
+    try_join_all(outdated.iter().map(|container| engine.restart(container))).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_started_with_other_files_is_outdated() {
+        let time = |second: &str| format!("2026-01-01T00:00:{second}Z").parse::<Timestamp>().unwrap();
+        let started = |at: &str| Container { started_at: format!("2026-01-01T00:00:{at}Z"), ..Container::default() };
+        let forward = Outdated { from: None, until: time("10") };
+        assert!(forward.has(&started("09.999999999")) && !forward.has(&started("10.5")));
+        let back = Outdated { from: Some(time("10")), until: time("20") };
+        assert!(!back.has(&started("09")) && back.has(&started("11")) && !back.has(&started("21")));
+        assert!(back.has(&Container::default()), "who knows");
+    }
 }

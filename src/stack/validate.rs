@@ -5,10 +5,13 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::path::Path;
 
+use super::change::Action;
+use super::changes::Changes;
 use super::compose::{Compose, ComposeFiles};
-use super::container::Container;
+use super::container::{Container, Health};
 use super::engine::Engine;
 use super::resolved::{Mount, Port, Resolved};
+use super::start::not_healthy;
 use crate::error::{Error, Result};
 
 /// Something that must be put right before the update.
@@ -125,6 +128,22 @@ pub async fn left_over(
         .collect())
 }
 
+/// What a service that changes needs to be healthy, is not, and is not mended by the update: compose would not start the service again.
+pub fn health(new: &Resolved, changes: &Changes, containers: &[Container]) -> Vec<Problem> {
+    let action = |service: &str| changes.services.iter().find(|one| one.service == service).map(|one| one.action);
+    let touched = |service: &str| action(service).is_none_or(|action| action != Action::Keep);
+    let changing = new.wanted().map(|(name, _)| name).filter(|name| touched(name));
+    let unhealthy = |one: &&Container| one.health == Health::Unhealthy && !touched(&one.service);
+    changing
+        .flat_map(|service| {
+            not_healthy(new, service, containers).filter(unhealthy).map(move |on| Problem {
+                what: format!("{service} starts only when {} is healthy, and it is not", on.service),
+                fix: format!("See `docker compose logs {}`, and mend it first.", on.service),
+            })
+        })
+        .collect()
+}
+
 /// Ports that somebody else has. Those that the project itself holds now are its own; an engine elsewhere cannot be asked.
 pub async fn ports(engine: &Engine, new: &Resolved) -> Result<Vec<Problem>> {
     let (mine, others): (Vec<Container>, Vec<Container>) = engine
@@ -195,6 +214,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::stack::change::ServiceChange;
+    use crate::stack::container::State;
 
     fn mail() -> Value {
         json!({"name": "mail", "services": {"db": {"image": "d", "volumes": [
@@ -260,6 +281,23 @@ mod tests {
         assert_eq!(taken(&port), None);
         let elsewhere = Port { host_ip: Some("192.0.2.1".to_owned()), ..port };
         assert!(taken(&elsewhere).unwrap().starts_with("nobody"));
+    }
+
+    #[test]
+    fn what_has_to_be_healthy_first_is_found() {
+        let config = json!({"name": "p", "services": {"dns": {"image": "d"}, "mail": {"image": "m",
+            "depends_on": {"dns": {"condition": "service_healthy"}}}}});
+        let new = Resolved::parse(&config.to_string(), "").unwrap();
+        let found = |dns: Action, mail: Action, health: Health| {
+            let change = |service: &str, action| ServiceChange { service: service.to_owned(), action, reasons: vec![] };
+            let changes = Changes { services: vec![change("dns", dns), change("mail", mail)], down: vec![] };
+            let (service, state) = ("dns".to_owned(), State::Running);
+            super::health(&new, &changes, &[Container { service, health, state, ..Container::default() }]).len()
+        };
+        assert_eq!(found(Action::Keep, Action::Recreate, Health::Unhealthy), 1);
+        assert_eq!(found(Action::Keep, Action::Keep, Health::Unhealthy), 0);
+        assert_eq!(found(Action::Recreate, Action::Recreate, Health::Unhealthy), 0, "the update may mend it");
+        assert_eq!(found(Action::Keep, Action::Recreate, Health::Starting), 0);
     }
 
     #[test]

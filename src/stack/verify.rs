@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 
 use self::verdict::{Verdict, judge};
 use super::container::{Container, label};
@@ -34,13 +35,6 @@ pub struct Limits {
     pub ports: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self { settle: seconds(5), running: seconds(90), healthy: seconds(60), ports: seconds(120) }
-    }
-}
-
 /// A service that is not well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwell {
@@ -64,44 +58,46 @@ pub fn failure(unwell: &[Unwell]) -> Option<Error> {
     Some(told.hint(format!("See `docker compose logs {}`.", first.service)))
 }
 
-/// Watches until every wanted service is well, or one has been given all the time it may take. Gives what is not well.
+/// Watches until every wanted service is well, or one has been given all the time it may take. Gives all that is not well by then.
 pub async fn check(engine: &Engine, resolved: &Resolved, limits: &Limits, events: &Events) -> Result<Vec<Unwell>> {
     let began = Instant::now();
     let wanted: Vec<_> = resolved.wanted().collect();
     let total = wanted.len() as u64;
     let mut watched: Vec<verdict::Watched> = wanted.iter().map(|(name, _)| verdict::Watched::new(name)).collect();
     let reachable = ports::reachable(engine).await?;
+    ports::tell_unchecked(resolved, reachable, events);
     loop {
         let containers = engine.containers(&resolved.project).await?;
-        let mut ill = Vec::new();
-        let mut waiting = false;
-        for watched in &mut watched {
-            let verdict = match judge(watched, resolved, &containers, limits, began.elapsed()) {
-                Verdict::Well if reachable => {
-                    ports::judge(watched, resolved, &containers, limits, began.elapsed()).await
-                }
+        let judging =
+            watched.iter_mut().map(async |one| match judge(one, resolved, &containers, limits, began.elapsed()) {
+                Verdict::Well if reachable => ports::judge(one, resolved, &containers, limits, began.elapsed()).await,
                 verdict => verdict,
-            };
-            watched.well = verdict == Verdict::Well;
-            match verdict {
-                Verdict::Well => {}
-                Verdict::Wait => waiting = true,
-                Verdict::Ill(reason) => ill.push((watched.service.clone(), reason)),
-            }
-        }
-        let well = watched.iter().filter(|one| one.well).count() as u64;
+            });
+        let verdicts = join_all(judging).await;
+        let well = verdicts.iter().filter(|verdict| **verdict == Verdict::Well).count() as u64;
         events.progress("services that are well", well, Some(total), Unit::Items);
-        if !ill.is_empty() || !waiting {
+        if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Ill(_))) || well == total {
             events.finished("services that are well", well, Unit::Items);
-            return Ok(with_logs(engine, &containers, ill).await);
+            let services = watched.into_iter().map(|one| one.service);
+            return Ok(unwell(engine, &containers, services.zip(verdicts)).await);
         }
         tokio::time::sleep(ROUND).await;
     }
 }
 
-async fn with_logs(engine: &Engine, containers: &[Container], ill: Vec<(String, String)>) -> Vec<Unwell> {
+/// Those that are ill, with the end of their log; and those that would have had more time, but did not use it well so far.
+async fn unwell(
+    engine: &Engine,
+    containers: &[Container],
+    verdicts: impl Iterator<Item = (String, Verdict)>,
+) -> Vec<Unwell> {
     let mut unwell = Vec::new();
-    for (service, reason) in ill {
+    for (service, verdict) in verdicts {
+        let reason = match verdict {
+            Verdict::Ill(reason) => reason,
+            Verdict::Wait(Some(reason)) => format!("so far, {reason}"),
+            Verdict::Well | Verdict::Wait(None) => continue,
+        };
         let mut log = Vec::new();
         for container in containers.iter().filter(|one| one.service == service) {
             log.extend(engine.last_lines(&container.id).await);

@@ -11,6 +11,7 @@ mod recovery;
 mod refusals;
 mod seen;
 mod stack;
+mod start;
 mod support;
 #[path = "../../build/toolchain.rs"]
 mod toolchain;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         refusals::all(),
         seen::all(),
         stack::all(),
+        start::all(),
     ];
     let tests: Vec<Test> = modules.into_iter().flatten().collect();
     let (trials, skipped) = support::trials(tests);

@@ -4,21 +4,16 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use cowhand::demo::images::Image;
 use cowhand::demo::registry::Registry;
 use cowhand::demo::site::image_of;
-use cowhand::error::{Error, Result};
 use cowhand::event::Events;
-use cowhand::path::SitePath;
-use cowhand::stack::change::{Action, ImageChange, PruneAction};
-use cowhand::stack::changes::{self, Changes, Situation};
-use cowhand::stack::images::{self, Held, Pulled};
-use cowhand::stack::verify::{self, Limits, Unwell};
-use cowhand::stack::{Compose, ComposeFiles, Endpoint, Engine, Resolved, prune, start, validate};
+use cowhand::stack::change::{Action, PruneAction};
+use cowhand::stack::{ComposeFiles, Resolved, images, prune, validate, verify};
 
 use crate::support::site::Site;
+use crate::support::stack::{FEW, Stack, actions, interrupted, meanings, meanwhile, small};
 use crate::support::{tests, world};
 
 tests! {
@@ -33,121 +28,6 @@ tests! {
     what_would_not_work_is_found_before_anything_stops,
     superseded_images_go_and_needed_ones_stay,
     a_changed_network_takes_the_stack_down_and_up_again,
-}
-
-/// Enough where only redis and postfix matter.
-const FEW: &[&str] = &["unbound-mailcow", "mysql-mailcow", "redis-mailcow", "postfix-mailcow"];
-
-/// A site with these services alone; its override names others.
-fn small(services: &[&str]) -> Site {
-    Site::with_services(services).has("docker-compose.override.yml", "services: {}\n")
-}
-
-/// A site's stack as the program sees it.
-struct Stack {
-    site: Site,
-    engine: Engine,
-    compose: Compose,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Stack {
-    fn of(site: Site) -> Self {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let endpoint = Endpoint::at(site.engine().host().unwrap());
-        let found = runtime
-            .block_on(async { Ok::<_, Error>((Engine::at(&endpoint).await?, Compose::detect(&endpoint).await?)) });
-        let (engine, compose) = found.unwrap();
-        Self { site, engine, compose, runtime }
-    }
-
-    fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
-        self.runtime.block_on(future)
-    }
-
-    fn files(&self) -> ComposeFiles {
-        let root = self.site.root();
-        let files = ["docker-compose.yml", "docker-compose.override.yml"].map(|name| root.join(name)).to_vec();
-        ComposeFiles { project_directory: root, files, ..ComposeFiles::default() }
-    }
-
-    fn resolve(&self) -> Resolved {
-        self.wait(self.compose.resolve(&self.files())).unwrap()
-    }
-
-    fn plan(&self, resolved: &Resolved, offline: bool) -> Result<Vec<ImageChange>> {
-        self.wait(async {
-            let containers = self.engine.containers(&resolved.project).await?;
-            images::plan(&self.engine, resolved, &containers, offline, &Events::default()).await
-        })
-    }
-
-    fn pull(&self, images: &[ImageChange]) -> Result<Vec<Pulled>> {
-        self.wait(images::pull(&self.engine, images, &Events::default()))
-    }
-
-    fn changes(&self, old: &Resolved, new: &Resolved, images: &[ImageChange], files: &[&str]) -> Changes {
-        let containers = self.wait(self.engine.containers(&old.project)).unwrap();
-        let changed_paths: Vec<SitePath> = files.iter().map(|path| SitePath::from(*path)).collect();
-        let site_root = self.site.root();
-        changes::compute(&Situation {
-            old,
-            new,
-            containers: &containers,
-            images,
-            changed_paths: &changed_paths,
-            site_root: &site_root,
-            read_live: &["data/web"],
-        })
-    }
-
-    fn start(&self, old: &ComposeFiles, resolved: &Resolved, changes: &Changes, images: &[(String, String)]) {
-        let new = self.files();
-        let (compose, engine) = (&self.compose, &self.engine);
-        let start = start::Start { compose, engine, old, new: &new, resolved, changes, images };
-        self.wait(start::apply(&start, &Events::default())).unwrap();
-    }
-
-    fn verify(&self, resolved: &Resolved) -> Vec<Unwell> {
-        let [settle, running, healthy, ports] = [1, 4, 4, 4].map(Duration::from_secs);
-        let limits = Limits { settle, running, healthy, ports };
-        self.wait(verify::check(&self.engine, resolved, &limits, &Events::default())).unwrap()
-    }
-
-    fn hold(&self, run: &str) -> Held {
-        let project = self.site.project();
-        self.wait(async {
-            let containers = self.engine.containers(project).await?;
-            images::hold(&self.engine, project, run, &containers).await
-        })
-        .unwrap()
-    }
-
-    fn id(&self, reference: &str) -> Option<String> {
-        self.wait(self.engine.image(reference)).unwrap().map(|image| image.id)
-    }
-
-    /// `docker image prune`, as by hand, and held to this site's images: other tests have theirs on the same engine.
-    fn prunes_by_hand(&self) {
-        let ours = format!("label={}={}", cowhand::demo::images::LABEL, self.site.images.prefix());
-        self.site.engine().lines(&["image", "prune", "--force", "--filter", &ours]).unwrap();
-    }
-
-    /// Lets a service have another tag.
-    fn wants(&self, name: &str, from: &str, to: &str) {
-        self.site
-            .edit("docker-compose.yml", |text| text.replace(&format!("/{name}:{from}"), &format!("/{name}:{to}")))
-            .unwrap();
-    }
-}
-
-fn actions(changes: &Changes) -> Vec<(&str, Action)> {
-    let moving = changes.services.iter().filter(|change| change.action != Action::Keep);
-    moving.map(|change| (change.service.as_str(), change.action)).collect()
-}
-
-fn meanings(pulled: &[Pulled]) -> Vec<(String, String)> {
-    pulled.iter().map(|one| (one.reference.clone(), one.image_id.clone())).collect()
 }
 
 fn what_runs_is_what_compose_resolves() {
@@ -202,8 +82,10 @@ fn a_pull_moves_no_tag_and_the_start_moves_it() {
     assert_eq!(actions(&changes), expected, "{changes:#?}");
     let pulled = stack.pull(&images).unwrap();
     assert!(pulled.iter().all(|one| one.bytes == 0 || one.reference != redis), "it is not pulled again: {pulled:#?}");
-    stack.start(&stack.files(), &new, &changes, &meanings(&pulled));
+    let seen = meanwhile(&stack.site, || stack.start(&stack.files(), &new, &changes, &meanings(&pulled)));
 
+    assert_eq!(interrupted(&seen), ["nginx-mailcow", "php-fpm-mailcow", "redis-mailcow"], "{seen:#?}");
+    assert!(seen.values().all(|seen| seen.ends == 1), "{seen:#?}");
     assert_ne!(stack.id(&redis), before.0);
     assert_eq!(stack.verify(&new), []);
     let seen = stack.site.seen_by("php-fpm-mailcow", "/mailcowauth/functions.inc.php").unwrap();

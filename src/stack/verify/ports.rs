@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use super::Limits;
 use super::verdict::{Verdict, Watched};
 use crate::error::Result;
+use crate::event::Events;
 use crate::stack::container::Container;
 use crate::stack::engine::Engine;
-use crate::stack::resolved::{Port, Resolved};
+use crate::stack::resolved::{Port, Resolved, Service};
 
 /// How long one attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -30,6 +31,21 @@ pub(super) async fn reachable(engine: &Engine) -> Result<bool> {
     Ok(!info.security_options.unwrap_or_default().iter().any(|option| option.contains("rootless")))
 }
 
+/// Says which published ports nobody tries. What is sent to a UDP port need not be answered, so silence says nothing.
+pub(super) fn tell_unchecked(resolved: &Resolved, reachable: bool, events: &Events) {
+    let published = |(name, service): (&str, &Service)| {
+        let ports = service.ports.iter().filter(|port| port.published.is_some());
+        let unchecked = ports.filter(|port| !reachable || port.protocol != "tcp");
+        unchecked.map(|port| format!("{}/{} of {name}", port.target, port.protocol)).collect::<Vec<_>>()
+    };
+    let unchecked: Vec<String> = resolved.wanted().flat_map(published).collect();
+    if !reachable && !unchecked.is_empty() {
+        events.info("published ports are not checked: the containers' own addresses cannot be reached from here");
+    } else if !unchecked.is_empty() {
+        events.info(format!("ports that are not checked: {}", unchecked.join(", ")));
+    }
+}
+
 /// Judges a service whose container is up by its published TCP ports.
 pub(super) async fn judge(
     watched: &Watched,
@@ -44,14 +60,8 @@ pub(super) async fn judge(
         let Some(address) = address(&watched.service, containers) else { continue };
         if let Err(reason) = served(SocketAddr::new(address, port.target), port).await {
             let published = port.published.unwrap_or(port.target);
-            return if now < up + limits.ports {
-                Verdict::Wait
-            } else {
-                Verdict::Ill(format!(
-                    "its port {published} (in the container: {}) is not served: {reason}",
-                    port.target
-                ))
-            };
+            let reason = format!("its port {published} (in the container: {}) is not served: {reason}", port.target);
+            return if now < up + limits.ports { Verdict::Wait(Some(reason)) } else { Verdict::Ill(reason) };
         }
     }
     Verdict::Well

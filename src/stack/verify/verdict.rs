@@ -11,8 +11,8 @@ use crate::stack::resolved::Resolved;
 pub(super) enum Verdict {
     /// Nothing is wrong with it.
     Well,
-    /// It may need more time.
-    Wait,
+    /// It may need more time; what it lacks, where that would be an illness later on.
+    Wait(Option<String>),
     /// It will not get well, or had all the time it may take.
     Ill(String),
 }
@@ -21,7 +21,6 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug)]
 pub(super) struct Watched {
     pub(super) service: String,
-    pub(super) well: bool,
     /// The container and its start that were seen last, and since when.
     seen: Option<(String, String, Duration)>,
     /// Since when its health check has been failing.
@@ -34,7 +33,7 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn new(service: &str) -> Self {
-        Self { service: service.to_owned(), well: false, seen: None, failing: None, up: None, again: 0 }
+        Self { service: service.to_owned(), seen: None, failing: None, up: None, again: 0 }
     }
 
     /// Since when this start of the container has been seen.
@@ -63,26 +62,24 @@ pub(super) fn judge(
         return Verdict::Ill("it has no container".to_owned());
     };
     let since = watched.since(container, now);
-    match container.state {
-        State::Running => running(watched, container, limits, now, since),
-        State::Ended if container.exit_code == 0 && may_end(resolved, &watched.service) => Verdict::Well,
-        State::Paused => Verdict::Ill("its container is paused".to_owned()),
-        _ if now < limits.running => Verdict::Wait,
-        State::Created => Verdict::Ill("its container was never started".to_owned()),
+    let ill = match container.state {
+        State::Running => return running(watched, container, limits, now, since),
+        State::Ended if container.exit_code == 0 && may_end(resolved, &watched.service) => return Verdict::Well,
+        State::Paused => return Verdict::Ill("its container is paused".to_owned()),
+        State::Created => "its container was never started".to_owned(),
         State::Restarting | State::Ended => {
             let again = if watched.again > 0 { " again and again" } else { "" };
-            Verdict::Ill(format!("its container ends{again}, last with code {}", container.exit_code))
+            format!("its container ends{again}, last with code {}", container.exit_code)
         }
-    }
+    };
+    wait_until(limits.running, now, ill)
 }
 
 fn running(watched: &mut Watched, container: &Container, limits: &Limits, now: Duration, since: Duration) -> Verdict {
     if now.saturating_sub(since) < limits.settle {
-        let restless = watched.again > 0 && now >= limits.running;
-        return if restless {
-            Verdict::Ill("its container is started again and again".to_owned())
-        } else {
-            Verdict::Wait
+        return match watched.again {
+            0 => Verdict::Wait(None),
+            _ => wait_until(limits.running, now, "its container is started again and again"),
         };
     }
     match container.health {
@@ -92,8 +89,7 @@ fn running(watched: &mut Watched, container: &Container, limits: &Limits, now: D
             Verdict::Well
         }
         Health::Starting => {
-            let check = container.check.unwrap_or_default();
-            let patience = check.start_period + check.interval * (check.retries + 1) + limits.healthy;
+            let patience = container.check.unwrap_or_default().patience() + limits.healthy;
             wait_until(since + patience, now, "its health check does not say that it is well")
         }
         Health::Unhealthy => {
@@ -103,8 +99,8 @@ fn running(watched: &mut Watched, container: &Container, limits: &Limits, now: D
     }
 }
 
-fn wait_until(limit: Duration, now: Duration, otherwise: &str) -> Verdict {
-    if now < limit { Verdict::Wait } else { Verdict::Ill(otherwise.to_owned()) }
+fn wait_until(limit: Duration, now: Duration, ill: impl Into<String>) -> Verdict {
+    if now < limit { Verdict::Wait(Some(ill.into())) } else { Verdict::Ill(ill.into()) }
 }
 
 /// Services that do something once and end.
@@ -134,7 +130,7 @@ mod tests {
         let config = r#"{"name": "p", "services": {"a": {"image": "i", "restart": "always"}, "once": {"image": "i"}}}"#;
         let resolved = Resolved::parse(config, "").unwrap();
         let mut watched = Watched::new("a");
-        let mut verdict = Verdict::Wait;
+        let mut verdict = Verdict::Wait(None);
         for (second, container) in looks {
             watched.service.clone_from(&container.service);
             let containers = std::slice::from_ref(container);
@@ -149,6 +145,10 @@ mod tests {
         Container { service, id, state, health, started_at, check, exit_code: 3, ..Container::default() }
     }
 
+    fn waits(verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Wait(_))
+    }
+
     fn is_ill(verdict: &Verdict, part: &str) -> bool {
         matches!(verdict, Verdict::Ill(reason) if reason.contains(part))
     }
@@ -156,16 +156,16 @@ mod tests {
     #[test]
     fn what_runs_has_to_stay_up() {
         let up = |start: &str| container(State::Running, Health::None, start);
-        assert_eq!(after(&[(0, up("x"))]), Verdict::Wait);
+        assert_eq!(after(&[(0, up("x"))]), Verdict::Wait(None), "nothing is wrong with it so far");
         assert_eq!(after(&[(0, up("x")), (5, up("x"))]), Verdict::Well);
-        assert_eq!(after(&[(0, up("x")), (5, up("y"))]), Verdict::Wait);
+        assert!(waits(&after(&[(0, up("x")), (5, up("y"))])));
         assert!(is_ill(&after(&[(0, up("x")), (58, up("y")), (61, up("z"))]), "again and again"));
     }
 
     #[test]
     fn what_ends_is_given_time_and_then_told_with_its_code() {
         let ends = |start: &str| container(State::Restarting, Health::None, start);
-        assert_eq!(after(&[(0, ends("x")), (59, ends("y"))]), Verdict::Wait);
+        assert!(waits(&after(&[(0, ends("x")), (59, ends("y"))])));
         assert!(is_ill(&after(&[(0, ends("x")), (60, ends("y"))]), "again and again, last with code 3"));
     }
 
@@ -173,7 +173,7 @@ mod tests {
     fn a_start_period_counts() {
         let starting = container(State::Running, Health::Starting, "x");
         let healthy = container(State::Running, Health::Healthy, "x");
-        assert_eq!(after(&[(0, starting.clone()), (400, starting.clone())]), Verdict::Wait);
+        assert!(waits(&after(&[(0, starting.clone()), (400, starting.clone())])));
         assert!(is_ill(&after(&[(0, starting.clone()), (420, starting.clone())]), "does not say"));
         assert_eq!(after(&[(0, starting), (300, healthy)]), Verdict::Well);
     }
@@ -182,7 +182,7 @@ mod tests {
     fn a_health_check_may_fail_for_a_while() {
         let ill = container(State::Running, Health::Unhealthy, "x");
         let healthy = container(State::Running, Health::Healthy, "x");
-        assert_eq!(after(&[(0, ill.clone()), (10, ill.clone()), (39, ill.clone())]), Verdict::Wait);
+        assert!(waits(&after(&[(0, ill.clone()), (10, ill.clone()), (39, ill.clone())])));
         assert!(is_ill(&after(&[(0, ill.clone()), (10, ill.clone()), (40, ill.clone())]), "not well"));
         assert_eq!(after(&[(0, ill.clone()), (10, ill), (30, healthy)]), Verdict::Well);
     }

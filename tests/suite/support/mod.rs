@@ -4,6 +4,7 @@ pub mod outside;
 pub mod ran;
 pub mod site;
 pub mod snapshot;
+pub mod stack;
 pub mod untouched;
 pub mod whole;
 pub mod world;
