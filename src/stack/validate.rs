@@ -292,7 +292,7 @@ mod tests {
             let change = |service: &str, action| ServiceChange { service: service.to_owned(), action, reasons: vec![] };
             let changes = Changes { services: vec![change("dns", dns), change("mail", mail)], down: vec![] };
             let (service, state) = ("dns".to_owned(), State::Running);
-            super::health(&new, &changes, &[Container { service, health, state, ..Container::default() }]).len()
+            super::health(&new, &changes, &[Container { service, state, health, ..Container::default() }]).len()
         };
         assert_eq!(found(Action::Keep, Action::Recreate, Health::Unhealthy), 1);
         assert_eq!(found(Action::Keep, Action::Keep, Health::Unhealthy), 0);
