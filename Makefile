@@ -1,6 +1,6 @@
 # Everything starts with scripts/setup, which installs what is missing and otherwise only says that nothing is.
 
-.PHONY: setup build demo test bench lint deny
+.PHONY: setup build demo test bench torture lint deny
 
 build: setup
 	cargo build
@@ -16,6 +16,12 @@ test: setup
 
 bench: setup
 	@scripts/bench
+
+# Every fault at every point of every step, and KILLS kills at random moments (SEED picks them).
+KILLS ?= 200
+SEED ?= 1
+torture: setup
+	COWHAND_TORTURE=1 COWHAND_KILLS=$(KILLS) COWHAND_SEED=$(SEED) cargo test --locked --test suite -- recovery --nocapture
 
 lint: setup
 	@scripts/lint

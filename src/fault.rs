@@ -41,7 +41,8 @@ impl Point {
     }
 }
 
-/// Strikes if this point of this stage was asked for: `error` fails, `kill` dies as by power loss, `term` asks the run to end.
+/// Strikes if this point of this stage was asked for: `error` fails, `kill` dies as by power loss, `term` asks the run to end, `stop`
+/// stops the process until it is told to go on.
 pub fn strike(stage: &str, point: Point) -> Result<()> {
     let Ok(asked) = std::env::var(VARIABLE) else { return Ok(()) };
     let here = format!("{stage}:{}:", point.text());
@@ -49,6 +50,11 @@ pub fn strike(stage: &str, point: Point) -> Result<()> {
         Some("error") => Err(Error::new(format!("a fault was asked for: {asked}"))),
         Some("kill") => {
             let _ = kill_process(getpid(), Signal::KILL);
+            Ok(())
+        }
+        Some("stop") => {
+            // Goes on when it is told to (SIGCONT): a moment for anything to happen from outside.
+            let _ = kill_process(getpid(), Signal::STOP);
             Ok(())
         }
         Some("term") => {

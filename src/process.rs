@@ -103,13 +103,13 @@ impl Command {
 
     /// Runs it and gives what came out, whatever its exit code. An error means that it did not start or did not end in time.
     pub async fn run(&self) -> Result<Output> {
-        let output = self.in_time(self.prepared().output()).await?;
+        let output = self.in_time(self.bound().output()).await?;
         Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
     }
 
     /// Runs it with its output going where this process's goes, and gives its exit code; none where a signal ended it.
     pub async fn show(&self) -> Result<Option<i32>> {
-        let mut command = self.prepared();
+        let mut command = self.bound();
         let running = command.stdout(Stdio::inherit()).stderr(Stdio::inherit()).status();
         Ok(self.in_time(running).await?.code())
     }
@@ -141,21 +141,24 @@ impl Command {
         Ok(Output { code: status.code(), stdout, stderr })
     }
 
-    fn prepared(&self) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null()).kill_on_drop(true);
-        // Its own process group: a ^C at the terminal is Cowhand's to handle, at the next safe point.
-        command.process_group(0);
-        #[expect(
-            unsafe_code,
-            reason = "whatever kills Cowhand has to end what it started: the next run finds nobody else at work"
-        )]
+    /// A command that ends with this process, whatever kills it: the next run shall find nobody else at work.
+    fn bound(&self) -> tokio::process::Command {
+        let mut command = self.prepared();
+        #[expect(unsafe_code, reason = "no safe interface sets what a child does when its parent dies")]
         // SAFETY: one system call between fork and exec, which allocates nothing.
         unsafe {
             command.pre_exec(|| {
                 Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
             });
         }
+        command
+    }
+
+    fn prepared(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::null()).kill_on_drop(true);
+        // Its own process group: a ^C at the terminal is Cowhand's to handle, at the next safe point.
+        command.process_group(0);
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),

@@ -1,6 +1,7 @@
 //! Old or new, never between: faults at every step of the pipeline, on a running site, and the commands that end them.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use cowhand::fault::{Point, VARIABLE};
 use cowhand::pipeline::{Phase, STAGES};
@@ -19,6 +20,8 @@ tests! {
     a_signal_ends_at_the_next_safe_point,
     a_stack_that_does_not_come_up_is_rolled_back,
     a_finished_update_can_be_taken_back,
+    a_kill_at_any_moment_leaves_a_way_out,
+    a_second_run_waits_if_asked,
     only_the_newest_update_can_be_taken_back,
     update_refuses_over_an_unfinished_run;
 }
@@ -194,6 +197,58 @@ fn only_the_newest_update_can_be_taken_back() {
     site.is_wholly(&new);
     site.cowhand(["rollback", "--yes"]).exits(0);
     site.is_wholly(&old);
+}
+
+/// How often [`a_kill_at_any_moment_leaves_a_way_out`] kills, and the seed of its moments; `make torture` sets both.
+const KILLS: &str = "COWHAND_KILLS";
+const SEED: &str = "COWHAND_SEED";
+
+/// Kills at moments spread over the whole of an update, each ended by `resume` or `rollback`. The same seed kills at the same moments,
+/// as far as a machine does the same twice.
+fn a_kill_at_any_moment_leaves_a_way_out() {
+    let number = |name, otherwise| std::env::var(name).map_or(otherwise, |text| text.parse::<u64>().unwrap());
+    let (kills, seed) = (number(KILLS, 20), number(SEED, u64::from(std::process::id())));
+    let site = behind();
+    let old = site.whole();
+    let begun = Instant::now();
+    site.cowhand(["update", "--yes"]).exits(0);
+    let length = begun.elapsed();
+    site.cowhand(["rollback", "--yes"]).exits(0);
+    let (mut random, mut ended_in) = (seed | 1, BTreeMap::<String, u32>::new());
+    for kill in 0..kills {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let moment = length * u32::try_from(random % 1000).unwrap() / 1000;
+        let told = format!("seed {seed}, kill {kill} after {moment:?} of {length:?}");
+        site.prepared(["update", "--yes"]).kill_after(moment);
+        let status = site.cowhand(["status", "--json"]).exits(0).event("report");
+        *ended_in.entry(status["data"]["stage"].as_str().unwrap_or("before the switch").to_owned()).or_default() += 1;
+        println!("{told}: {}, {}", status["data"]["state"], status["data"]["stage"]);
+        if status["data"]["state"] == "between" && random % 2 == 0 {
+            site.cowhand(["resume"]).exits(0);
+            is_new(&site);
+        }
+        match state(&site).as_str() {
+            "old" => {}
+            _ => drop(site.cowhand(["rollback", "--yes"]).exits(0)),
+        }
+        is_old(&site, &old);
+    }
+    println!("{kills} kills, seed {seed}, ended in: {ended_in:?}");
+}
+
+fn a_second_run_waits_if_asked() {
+    let site = behind();
+    let first = site.prepared(["update", "--yes"]).env(VARIABLE, "snapshot:begun:stop").start();
+    first.stops();
+    site.cowhand(["update", "--yes"]).exits(30).says("update --yes").says("--wait");
+    site.cowhand(["status"]).exits(0).says("in stage snapshot");
+    let second = site.prepared(["update", "--yes", "--wait"]).start();
+    first.goes_on();
+    first.ends().exits(0);
+    second.ends().exits(0).says("up to date");
+    is_new(&site);
 }
 
 fn update_refuses_over_an_unfinished_run() {

@@ -55,6 +55,11 @@ impl Names {
         Self { now: now.iter().map(key).collect(), before: before.iter().map(key).collect() }
     }
 
+    /// Whether the compose files name, or named, an image of this repository.
+    fn has(&self, repository: &str) -> bool {
+        self.now.iter().chain(&self.before).any(|(known, _)| known == repository)
+    }
+
     /// Why an image could go; none where it is nothing of ours to judge.
     fn candidate(&self, image: &Image, project: &str) -> Option<String> {
         let keys: Vec<_> = image.tags.iter().chain(&image.digests).filter_map(|name| key(name)).collect();
@@ -67,8 +72,10 @@ impl Names {
         if image.tags.iter().any(|tag| is_ours(tag, project)) {
             return Some("it was kept for a way back that is no longer needed".to_owned());
         }
-        // As for the engine's own prune: what only a digest leads to is dangling too, and can be pulled again.
-        image.tags.is_empty().then(|| "no tag leads to it any more".to_owned())
+        // As for the engine's own prune: what only a digest leads to is dangling too, and can be pulled again. But another project may
+        // just be pulling its images by digest.
+        let mine = image.digests.iter().all(|digest| key(digest).is_some_and(|(repository, _)| self.has(&repository)));
+        (image.tags.is_empty() && mine).then(|| "no tag leads to it any more".to_owned())
     }
 
     /// Why a candidate stays all the same.
@@ -175,6 +182,7 @@ mod tests {
             image("i", &["docker.io/r/a:2", "r/a:1"], &[]),
             image("i", &["other:1"], &[]),
             image("i", &[], &[&digest]),
+            image("i", &[], &[&format!("r/another-project-pulls-it@{DIGEST}")]),
             image("i", &["cowhand.local/mail2:r--a"], &[]),
         ] {
             assert_eq!(judged(&image, &[], &[], &[]), None, "{image:?}");

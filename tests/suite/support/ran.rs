@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::world;
@@ -65,12 +67,58 @@ impl Cowhand {
     }
 
     /// Runs it to its end.
-    pub fn run(mut self) -> Ran {
+    pub fn run(self) -> Ran {
+        self.start().ends()
+    }
+
+    /// Starts it and kills it after a time, if it has not ended by then.
+    pub fn kill_after(self, moment: Duration) {
+        let running = self.start();
+        std::thread::sleep(moment);
+        running.signal(Signal::KILL);
+        running.ends();
+    }
+
+    /// Starts it.
+    pub fn start(mut self) -> Running {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the binary starts");
         // Who does not read its input may have gone before it is written.
         let _ = child.stdin.take().map(|mut stdin| stdin.write_all(self.input.as_bytes()));
-        let output = child.wait_with_output().expect("the binary ends");
+        Running { line: self.line, child }
+    }
+}
+
+/// A command under way.
+pub struct Running {
+    line: String,
+    child: Child,
+}
+
+impl Running {
+    /// Waits until it has stopped itself, as the fault `stop` does.
+    pub fn stops(&self) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let stopped = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
+        let begun = Instant::now();
+        while !stopped() {
+            assert!(begun.elapsed() < Duration::from_mins(1), "`{}` did not stop", self.line);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Lets it go on.
+    pub fn goes_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// Waits for its end.
+    pub fn ends(self) -> Ran {
+        let output = self.child.wait_with_output().expect("the binary ends");
         Ran {
             line: self.line,
             code: output.status.code(),
