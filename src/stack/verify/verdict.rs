@@ -29,11 +29,13 @@ pub(super) struct Watched {
     pub(super) up: Option<Duration>,
     /// How often it has been seen to be started again.
     again: u32,
+    /// The code with which it was last seen to have ended: while it runs, the engine tells none.
+    code: Option<i64>,
 }
 
 impl Watched {
     pub(super) fn new(service: &str) -> Self {
-        Self { service: service.to_owned(), seen: None, failing: None, up: None, again: 0 }
+        Self { service: service.to_owned(), seen: None, failing: None, up: None, again: 0, code: None }
     }
 
     /// Since when this start of the container has been seen.
@@ -68,6 +70,7 @@ pub(super) fn judge(
         State::Paused => return Verdict::Ill("its container is paused".to_owned()),
         State::Created => "its container was never started".to_owned(),
         State::Restarting | State::Ended => {
+            watched.code = Some(container.exit_code);
             let again = if watched.again > 0 { " again and again" } else { "" };
             format!("its container ends{again}, last with code {}", container.exit_code)
         }
@@ -79,7 +82,7 @@ fn running(watched: &mut Watched, container: &Container, limits: &Limits, now: D
     if now.saturating_sub(since) < limits.settle {
         return match watched.again {
             0 => Verdict::Wait(None),
-            _ => wait_until(limits.running, now, "its container is started again and again"),
+            _ => wait_until(limits.running, now, restless(watched.code)),
         };
     }
     match container.health {
@@ -96,6 +99,13 @@ fn running(watched: &mut Watched, container: &Container, limits: &Limits, now: D
             let failing = *watched.failing.get_or_insert(now);
             wait_until(failing + limits.healthy, now, "its health check says that it is not well")
         }
+    }
+}
+
+fn restless(code: Option<i64>) -> String {
+    match code {
+        Some(code) => format!("its container ends again and again, last with code {code}"),
+        None => "its container is started again and again".to_owned(),
     }
 }
 
