@@ -71,29 +71,30 @@ impl Repo {
 
     /// Where upstream's branch is now, as `git ls-remote` tells it. Writes nothing.
     pub fn remote_head(&self, branch: &Branch) -> Result<Oid> {
-        let mut remote = self.remote(branch)?;
         let source = format!("refs/heads/{}", branch.upstream.branch);
-        let connection = remote
-            .connect_auth(Direction::Fetch, Some(callbacks(&branch.upstream.url, None)), Some(proxy()))
-            .map_err(|error| unreachable(branch, &error))?;
-        let list = connection.list().map_err(|error| unreachable(branch, &error))?;
-        list.iter().find(|head| head.name() == source).map(git2::RemoteHead::oid).ok_or_else(|| gone(branch))
+        let found = self.advertised(branch)?.into_iter().find(|(name, _)| *name == source);
+        found.map(|(_, oid)| oid).ok_or_else(|| gone(branch))
     }
 
     /// Upstream's newest release: the tag whose name comes last, and its commit. Writes nothing.
     pub fn remote_tag(&self, branch: &Branch) -> Result<(String, Oid)> {
+        // Of a tag that is an object of its own, the commit is listed too, behind it.
+        let tags = self.advertised(branch)?.into_iter().filter_map(|(name, oid)| {
+            let name = name.strip_prefix("refs/tags/")?;
+            Some((name.strip_suffix("^{}").unwrap_or(name).to_owned(), oid))
+        });
+        let newest = tags.collect::<std::collections::BTreeMap<_, _>>().pop_last();
+        newest.ok_or_else(|| Error::new(format!("upstream at {} has no tags", branch.upstream.url)))
+    }
+
+    /// The refs that upstream has, in its order, as `git ls-remote` lists them.
+    fn advertised(&self, branch: &Branch) -> Result<Vec<(String, Oid)>> {
         let mut remote = self.remote(branch)?;
         let connection = remote
             .connect_auth(Direction::Fetch, Some(callbacks(&branch.upstream.url, None)), Some(proxy()))
             .map_err(|error| unreachable(branch, &error))?;
         let list = connection.list().map_err(|error| unreachable(branch, &error))?;
-        // Of a tag that is an object of its own, the commit is listed too, behind it.
-        let tags = list.iter().filter_map(|head| {
-            let name = head.name().strip_prefix("refs/tags/")?;
-            Some((name.strip_suffix("^{}").unwrap_or(name).to_owned(), head.oid()))
-        });
-        let newest = tags.collect::<std::collections::BTreeMap<_, _>>().pop_last();
-        newest.ok_or_else(|| Error::new(format!("upstream at {} has no tags", branch.upstream.url)))
+        Ok(list.iter().map(|head| (head.name().to_owned(), head.oid())).collect())
     }
 
     /// Brings the commits of upstream's branch here without moving a ref, so that they can be read. Writes objects only.
