@@ -64,6 +64,9 @@ pub async fn roll_back(run: &mut Run) -> Result<()> {
             run.journal.step(name, State::Undoing)?;
             fault::strike(name, Point::Undoing)?;
             undo(run).await?;
+            if fault::twice(name, Point::Undone) {
+                undo(run).await?;
+            }
             fault::strike(name, Point::Undone)?;
             run.journal.step(name, State::Undone)?;
             run.events.emit(Event::Stage { stage: name.to_owned(), state: StageState::Undone, detail: None });

@@ -30,6 +30,8 @@ pub const PULLED: &str = "pulled";
 pub const INSTALL: &str = "install";
 /// The site's own files that the switch may change; see [`super::own_files`].
 pub const TOUCHED: &str = "touched";
+/// [`super::start::Way`]: on which way the stack has been taken down for a network that changes.
+pub const TAKEN_DOWN: &str = "taken-down";
 /// `true` once a rollback has begun.
 pub const ROLLING_BACK: &str = "rolling-back";
 /// `true` once a service that migrates data has been started from a new image.

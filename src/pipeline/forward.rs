@@ -63,10 +63,14 @@ async fn step(run: &mut Run, stage: &Stage) -> Result<Progress> {
     fault::strike(name, Point::Before)?;
     run.journal.step(name, State::Started)?;
     announce(run, stage, StageState::Started, None);
-    let progress = match fault::strike(name, Point::Begun) {
+    let mut progress = match fault::strike(name, Point::Begun) {
         Ok(()) => act(run, stage).await,
         Err(error) => Err(error),
     };
+    if progress.is_ok() && fault::twice(name, Point::Acted) {
+        progress = act(run, stage).await;
+    }
+    fault::relent();
     let progress = progress.and_then(|progress| fault::strike(name, Point::Acted).map(|()| progress));
     match &progress {
         Ok(Progress::Done(detail)) => announce(run, stage, StageState::Done, Some(detail)),

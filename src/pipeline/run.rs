@@ -135,6 +135,7 @@ pub struct Company {
 }
 
 /// The engine and compose.
+#[derive(Clone)]
 pub struct Stack {
     /// What only compose knows.
     pub compose: Compose,

@@ -1,17 +1,27 @@
 //! Start, the second commit point: `down` only where networks changed, then only what must change.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::facts::{self, OldImage};
 use super::{Progress, Run, StageName, counted, scratch, verify};
 use crate::error::Result;
 use crate::site::journal::State;
 use crate::site::mailcow;
-use crate::stack::ComposeFiles;
 use crate::stack::change::{Action, Reason, ReasonKind};
 use crate::stack::changes::Changes;
 use crate::stack::images::{self, Pulled};
 use crate::stack::start::{self, Outdated, Start};
+
+/// To which stack the containers go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// To the old one.
+    Old,
+    /// To the new one.
+    New,
+}
 
 /// Lets the tags mean what was pulled and brings the new stack up.
 pub async fn act(run: &mut Run) -> Result<Progress> {
@@ -23,7 +33,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let pulled: Vec<Pulled> = run.journal.record().need(facts::PULLED)?;
     let images = pulled.into_iter().map(|image| (image.reference, image.image_id)).collect();
     let outdated = Outdated { from: None, until: switched(run, State::Done).unwrap_or_else(Timestamp::now) };
-    bring_up(run, &scratch::old_stack(run), images, outdated).await?;
+    bring_up(run, Way::New, images, outdated).await?;
     let changed = run.plan.services.iter().filter(|change| change.action != Action::Keep).count();
     Ok(Progress::Done(format!("{} changed", counted(changed, "service"))))
 }
@@ -45,7 +55,7 @@ pub async fn old_stack(run: &mut Run) -> Result<()> {
     }
     let images = old_images(run)?;
     let until = switched(run, State::Undone).unwrap_or_else(Timestamp::now);
-    bring_up(run, &scratch::new_stack(run), images, Outdated { from: switched(run, State::Started), until }).await
+    bring_up(run, Way::Old, images, Outdated { from: switched(run, State::Started), until }).await
 }
 
 /// When the switch of the files last came to this state.
@@ -55,16 +65,20 @@ fn switched(run: &Run, state: State) -> Option<Timestamp> {
 }
 
 /// From the configuration that runs to the one in the site.
-async fn bring_up(run: &mut Run, from: &ComposeFiles, images: Vec<(String, String)>, outdated: Outdated) -> Result<()> {
+async fn bring_up(run: &mut Run, way: Way, images: Vec<(String, String)>, outdated: Outdated) -> Result<()> {
     let changes = Changes { services: run.plan.services.clone(), down: run.plan.down.clone() };
+    let from = match way {
+        Way::New => scratch::old_stack(run),
+        Way::Old => scratch::new_stack(run),
+    };
     let (to, events, healthy) = (scratch::on_disk(run), run.events.clone(), verify::limits(run).healthy);
     let turn = run.folder.path().join("compose.lock");
-    let stack = run.stack().await?;
+    let stack = run.stack().await?.clone();
     let resolved = stack.compose.resolve(&to).await?;
     let start = Start {
         compose: &stack.compose,
         engine: &stack.engine,
-        old: from,
+        old: &from,
         new: &to,
         resolved: &resolved,
         changes: &changes,
@@ -73,6 +87,11 @@ async fn bring_up(run: &mut Run, from: &ComposeFiles, images: Vec<(String, Strin
         healthy,
         turn: &turn,
     };
+    // After a kill, what is up by then stays up.
+    if !changes.down.is_empty() && run.journal.record().fact(facts::TAKEN_DOWN)? != Some(way) {
+        start::down(&start, &events).await?;
+        run.journal.set(facts::TAKEN_DOWN, &way)?;
+    }
     start::apply(&start, &events).await
 }
 

@@ -11,6 +11,7 @@ use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::failure::{PAUSES, kind, not_found, patiently, words};
 use crate::error::{Error, Result};
+use crate::fault;
 
 /// How long the engine may take to say that it is there.
 const GREETING: Duration = Duration::from_secs(15);
@@ -23,6 +24,8 @@ const OLDEST: (usize, usize) = (1, 41);
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
+    /// For the fault that lets nothing come in time.
+    late: Docker,
     endpoint: Arc<Endpoint>,
     version: Arc<str>,
     credentials: Arc<Credentials>,
@@ -55,7 +58,9 @@ impl Engine {
                 .because(format!("it is version {version}; 20.10 or later is needed"))
                 .hint("Update Docker on this machine first."));
         }
-        Ok(Self { docker, endpoint: Arc::new(endpoint.clone()), version: version.into(), credentials: Arc::default() })
+        let late = docker.clone().with_timeout(Duration::ZERO);
+        let (endpoint, version) = (Arc::new(endpoint.clone()), version.into());
+        Ok(Self { docker, late, endpoint, version, credentials: Arc::default() })
     }
 
     /// Where it answers.
@@ -70,12 +75,12 @@ impl Engine {
 
     /// The connection, for what belongs to other parts of the stack.
     pub(super) fn docker(&self) -> &Docker {
-        &self.docker
+        if fault::late() { &self.late } else { &self.docker }
     }
 
     /// The connection, with this long for an answer.
     pub(super) fn docker_within(&self, limit: Duration) -> Docker {
-        self.docker.clone().with_timeout(limit)
+        self.docker.clone().with_timeout(if fault::late() { Duration::ZERO } else { limit })
     }
 
     /// What registries are logged in to with.

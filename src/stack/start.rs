@@ -76,13 +76,16 @@ impl Outdated {
     }
 }
 
-/// Does it. May be done again from the start after a crash at any point.
+/// Takes the old stack down, which has to be where a network changes. Once done it is not to be done again: what runs then is the new stack.
+pub async fn down(start: &Start<'_>, events: &Events) -> Result<()> {
+    let turn = Turn::take(start.turn, events).await?;
+    events.info(format!("taking the stack down: the definition of {} changed", start.changes.down.join(", ")));
+    start.compose.down(start.old, &turn).await
+}
+
+/// Brings the new stack up. May be done again from the start after a crash at any point.
 pub async fn apply(start: &Start<'_>, events: &Events) -> Result<()> {
     let turn = Turn::take(start.turn, events).await?;
-    if !start.changes.down.is_empty() {
-        events.info(format!("taking the stack down: the definition of {} changed", start.changes.down.join(", ")));
-        start.compose.down(start.old, &turn).await?;
-    }
     for (reference, image_id) in start.images {
         retag(start.engine, reference, image_id).await?;
     }

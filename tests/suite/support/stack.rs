@@ -111,7 +111,12 @@ impl Stack {
         let (healthy, turn) = (Duration::from_secs(2), self.site.root().join("../turn"));
         let start =
             Start { compose, engine, old, new: &new, resolved, changes, images, outdated, healthy, turn: &turn };
-        self.wait(start::apply(&start, &Events::default()))
+        self.wait(async {
+            if !changes.down.is_empty() {
+                start::down(&start, &Events::default()).await?;
+            }
+            start::apply(&start, &Events::default()).await
+        })
     }
 
     /// What is not well, within limits that a test can wait for.
