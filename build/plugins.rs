@@ -10,14 +10,16 @@ use super::toolchain::{TARGET, Toolchain};
 
 const WORKSPACE: &str = "plugins";
 const WIT: &str = "wit";
-const STOCK: [&str; 5] = ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
+/// Those that every site has, in this order, and those that a site has if it names them.
+const EVERYWHERE: [&str; 5] = ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
+const ON_REQUEST: [&str; 4] = ["keep-local", "key-value", "compose-pins", "union"];
 /// What they share.
-const SHARED: &str = "guest";
+const SHARED: [&str; 2] = ["guest", "resolver"];
 
 /// Puts the plugins and `stock.rs`, which includes them, into `folder`, or says why not.
 pub fn build(folder: &Path) -> Result<(), String> {
     println!("cargo::rerun-if-changed={WIT}");
-    for part in STOCK.iter().chain(&[SHARED, "Cargo.toml", "Cargo.lock"]) {
+    for part in EVERYWHERE.iter().chain(&ON_REQUEST).chain(&SHARED).chain(&["Cargo.toml", "Cargo.lock"]) {
         println!("cargo::rerun-if-changed={WORKSPACE}/{part}");
     }
     let target = target_folder(folder);
@@ -25,7 +27,8 @@ pub fn build(folder: &Path) -> Result<(), String> {
     let mut cargo = Toolchain::found()?.cargo(folder)?;
     run(cargo.arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target))?;
     let mut list = "pub const STOCK: &[Stock] = &[\n".to_owned();
-    for name in STOCK {
+    let everywhere = EVERYWHERE.map(|name| (name, true));
+    for (name, everywhere) in everywhere.into_iter().chain(ON_REQUEST.map(|name| (name, false))) {
         let made = target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
         let kept = folder.join(format!("{name}.wasm"));
         let copied = std::fs::read(&made).and_then(|bytes| std::fs::write(kept, &bytes).map(|()| bytes));
@@ -33,7 +36,7 @@ pub fn build(folder: &Path) -> Result<(), String> {
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
         let _ = writeln!(
             list,
-            r#"    Stock {{ name: "{name}", bytes: include_bytes!("{name}.wasm"), sha256: {sha256:?} }},"#
+            r#"    Stock {{ name: "{name}", everywhere: {everywhere}, bytes: include_bytes!("{name}.wasm"), sha256: {sha256:?} }},"#
         );
     }
     std::fs::write(folder.join("stock.rs"), list + "];\n").map_err(|error| format!("could not write stock.rs: {error}"))

@@ -80,7 +80,7 @@ pub struct Effective {
 }
 
 impl Plugins {
-    /// Loads the plugins that a site names, in its order, and after them the stock plugins that it does not name. What the site
+    /// Loads the plugins that a site names, in its order, and after them the stock plugins that every site has, unless named. What the site
     /// names is compiled, or taken from the cache, and instantiated once, so that a plugin that cannot work is found now; a stock
     /// plugin with nothing but its defaults is part of this program and starts when it is first asked.
     pub async fn load(specs: &[Spec], options: &Options) -> Result<Self> {
@@ -132,7 +132,7 @@ impl Loader<'_> {
                 Err(error) => self.unavailable(spec, error)?,
             }
         }
-        for Stock { name, .. } in STOCK {
+        for Stock { name, .. } in STOCK.iter().filter(|stock| stock.everywhere) {
             let source = format!("{STOCK_PREFIX}{name}");
             if specs.iter().all(|spec| spec.source != source) {
                 let taken = specs.iter().any(|spec| spec.name == *name);

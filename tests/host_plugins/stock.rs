@@ -73,6 +73,16 @@ async fn conflicts_are_decided_by_kind_and_nothing_is_read() {
 }
 
 #[tokio::test]
+async fn a_resolver_that_nobody_named_is_not_there() {
+    let names =
+        |plugins: Vec<cowhand::plugin::Listed>| plugins.into_iter().map(|listed| listed.name).collect::<Vec<_>>();
+    let everywhere = ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
+    assert_eq!(names(Site::new().load(NOTHING).await.unwrap().list()), everywhere);
+    let toml = "[[plugin]]\nname = \"mine\"\nsource = \"stock:keep-local\"\n";
+    assert_eq!(names(Site::new().load(toml).await.unwrap().list()), [&["mine"], &everywhere[..]].concat());
+}
+
+#[tokio::test]
 async fn the_guide_s_plugin_decides_what_it_knows_and_leaves_the_rest() {
     let source = probe().with_file_name("by_path.wasm");
     let toml =

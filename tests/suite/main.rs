@@ -9,6 +9,7 @@ mod plugins;
 mod prune;
 mod recovery;
 mod refusals;
+mod resolvers;
 mod seen;
 mod stack;
 mod start;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         recovery::all(),
         plugins::all(),
         refusals::all(),
+        resolvers::all(),
         seen::all(),
         stack::all(),
         start::all(),

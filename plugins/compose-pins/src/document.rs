@@ -1,0 +1,124 @@
+//! A YAML text that can be changed line by line: what is not changed stays as it was, comments included.
+
+use std::ops::Range;
+
+use crate::yaml::{self, Entry, Node};
+
+/// The text and what it says.
+#[derive(Debug)]
+pub struct Document {
+    lines: Vec<String>,
+    /// What it says.
+    pub root: Node,
+}
+
+impl Document {
+    /// Reads a text.
+    pub fn read(text: &str) -> Result<Self, String> {
+        Ok(Self { lines: text.lines().map(str::to_owned).collect(), root: yaml::read(text)? })
+    }
+
+    /// The text.
+    pub fn text(&self) -> String {
+        self.lines.iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
+    /// The lines, without their ends.
+    pub fn lines(&self, range: Range<usize>) -> &[String] {
+        self.lines.get(range).unwrap_or_default()
+    }
+
+    /// All lines.
+    pub fn all_lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// What stands below these keys.
+    pub fn find(&self, path: &[&str]) -> Option<&Entry> {
+        let (last, above) = path.split_last()?;
+        let mut node = &self.root;
+        for key in above {
+            node = &node.get(key)?.node;
+        }
+        node.get(last)
+    }
+
+    /// Exchanges lines for others.
+    pub fn splice(&mut self, range: Range<usize>, lines: Vec<String>) -> Result<(), String> {
+        self.lines.splice(range, lines);
+        self.root = yaml::read(&self.text())?;
+        Ok(())
+    }
+
+    /// Takes an entry out, and the map around it if that is empty then.
+    pub fn remove(&mut self, path: &[&str]) -> Result<(), String> {
+        let Some(entry) = self.find(path) else { return Ok(()) };
+        let above = &path[..path.len() - 1];
+        if above.len() > 1 && self.find(above).is_some_and(|above| above.node.entries().len() == 1) {
+            return self.remove(above);
+        }
+        let mut range = entry.line..entry.node.last + 1;
+        let is_blank = |at: usize| self.lines.get(at).is_some_and(|line| line.trim().is_empty());
+        while range.start > 0 && is_blank(range.start - 1) && is_blank(range.end) {
+            range.end += 1;
+        }
+        self.splice(range, Vec::new())
+    }
+
+    /// Makes an entry what it is in another document; without one here, it comes last in its map, or first in an empty one.
+    pub fn put(&mut self, path: &[&str], from: &Self, entry: &Entry) -> Result<(), String> {
+        let place = match (self.find(path), path.split_last()) {
+            (Some(there), _) => Some((there.line..there.node.last + 1, there.indent)),
+            (None, Some((_, above))) => self.find(above).and_then(|above| {
+                let beside = above.node.entries().first().map(|first| first.indent);
+                let is_open = beside.is_some() || above.node.scalar() == Some("");
+                let end = above.node.last + 1;
+                is_open.then_some((end..end, beside.unwrap_or(above.indent + 2)))
+            }),
+            (None, None) => None,
+        };
+        let Some((range, indent)) = place else {
+            return Err(format!("there is no place for {}", path.join(".")));
+        };
+        let lines = indented(from.lines(entry.line..entry.node.last + 1), entry.indent, indent);
+        self.splice(range, lines)
+    }
+}
+
+/// Lines as far to the right as their new place is.
+pub fn indented(lines: &[String], from: usize, to: usize) -> Vec<String> {
+    let shift = |line: &String| match line.trim_start() {
+        "" => String::new(),
+        said => format!("{}{said}", " ".repeat((line.len() - said.len() + to).saturating_sub(from))),
+    };
+    lines.iter().map(shift).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "a:\n  x: 1 # one\n\n  y:\n    z: 2\n\n  # last\n  v: 3\n";
+
+    fn changed(change: impl FnOnce(&mut Document) -> Result<(), String>) -> String {
+        let mut document = Document::read(TEXT).unwrap();
+        change(&mut document).unwrap();
+        document.text()
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_no_gap() {
+        assert_eq!(changed(|text| text.remove(&["a", "y"])), "a:\n  x: 1 # one\n\n  # last\n  v: 3\n");
+        assert_eq!(changed(|text| text.remove(&["a", "y", "z"])), "a:\n  x: 1 # one\n\n  # last\n  v: 3\n");
+        assert_eq!(changed(|text| text.remove(&["a", "nothing"])), TEXT);
+    }
+
+    #[test]
+    fn what_is_put_in_fits_its_place() {
+        let other = Document::read("a:\n    x: 5\n    w:\n        - 1\n").unwrap();
+        let put = |path: &[&str]| changed(|text| text.put(path, &other, other.find(path).unwrap()));
+        assert_eq!(put(&["a", "x"]), TEXT.replace("x: 1 # one", "x: 5"));
+        assert_eq!(put(&["a", "w"]), format!("{TEXT}  w:\n      - 1\n"));
+        assert!(Document::read(TEXT).unwrap().put(&["b", "x"], &other, &other.root.entries()[0]).is_err());
+    }
+}

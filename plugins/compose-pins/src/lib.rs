@@ -1,0 +1,63 @@
+//! Keeps what a site pinned in docker-compose.yml: images, ports, services that it switched off. What upstream removed stays away.
+
+mod check;
+mod document;
+mod list;
+mod pins;
+mod yaml;
+
+use resolver::{Conflict, Guest, Patterns, Replacement, Resolution, Sides, config, log, text_merge};
+use serde::Deserialize;
+
+resolver::bindings::export!(ComposePins with_types_in resolver::bindings);
+
+struct ComposePins;
+
+/// `[plugin.config]`
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Settings {
+    /// The compose files.
+    files: Patterns,
+    /// What of a service stays as the site changed it.
+    keys: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let keys = ["image", "ports", "profiles", "scale", "deploy", "restart"];
+        Self { files: Patterns::known(&["docker-compose.yml"]), keys: keys.map(str::to_owned).to_vec() }
+    }
+}
+
+impl Guest for ComposePins {
+    fn resolve(conflict: Conflict<'_>) -> Result<Resolution, String> {
+        let settings: Settings = guest::settings(&config::get())?;
+        if !settings.files.names(&conflict) {
+            return Ok(Resolution::Pass);
+        }
+        let Some(sides) = Sides::of(&conflict)? else { return Ok(Resolution::Pass) };
+        // What it knows nothing of is merged as everything is.
+        let merged = text_merge(&sides, conflict.prefers)?;
+        match pins::keep(&settings.keys, &sides, &merged) {
+            Ok(text) => Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None })),
+            Err(why) => {
+                log::write(log::Level::Warn, &format!("{} is left to the next resolver: {why}", conflict.path));
+                Ok(Resolution::Pass)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_named() {
+        let told = guest::settings::<Settings>(r#"{"key": ["image"]}"#).err().unwrap();
+        assert!(told.contains("did you mean `keys`?"), "{told}");
+        let settings: Settings = guest::settings(r#"{"keys": ["image", "volumes"]}"#).unwrap();
+        assert_eq!(settings.keys, ["image", "volumes"]);
+    }
+}

@@ -1,0 +1,253 @@
+//! YAML with the lines on which things stand, so that a text can be changed where it has to be and nowhere else.
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+/// A value and its lines, counted from nought.
+#[derive(Debug)]
+pub struct Node {
+    /// What it is.
+    pub value: Value,
+    /// The line on which it ends.
+    pub last: usize,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub enum Value {
+    /// A scalar, or a collection written between brackets: as text that is equal for what is equal.
+    Text(String),
+    /// A block of keys.
+    Map(Vec<Entry>),
+    /// A block of items.
+    List(Vec<Item>),
+}
+
+/// A key of a map.
+#[derive(Debug)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// The line that it stands on.
+    pub line: usize,
+    /// How far it is indented.
+    pub indent: usize,
+    /// Its value.
+    pub node: Node,
+}
+
+/// An item of a list.
+#[derive(Debug)]
+pub struct Item {
+    /// The line that it begins on.
+    pub line: usize,
+    /// The item.
+    pub node: Node,
+}
+
+impl Node {
+    /// The entries, if it is a map.
+    pub fn entries(&self) -> &[Entry] {
+        if let Value::Map(entries) = &self.value { entries } else { &[] }
+    }
+
+    /// The items, if it is a list.
+    pub fn items(&self) -> &[Item] {
+        if let Value::List(items) = &self.value { items } else { &[] }
+    }
+
+    /// The entry of a key.
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().find(|entry| entry.key == key)
+    }
+
+    /// A text that is equal for what is equal.
+    pub fn words(&self) -> String {
+        match &self.value {
+            Value::Text(text) => text.clone(),
+            Value::Map(entries) => {
+                let entries: Vec<_> =
+                    entries.iter().map(|entry| format!("{}: {}", entry.key, entry.node.words())).collect();
+                format!("{{{}}}", entries.join(", "))
+            }
+            Value::List(items) => {
+                let items: Vec<_> = items.iter().map(|item| item.node.words()).collect();
+                format!("[{}]", items.join(", "))
+            }
+        }
+    }
+
+    /// A scalar without its quotes.
+    pub fn scalar(&self) -> Option<&str> {
+        let Value::Text(text) = &self.value else { return None };
+        Some(text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text))
+    }
+}
+
+/// Reads a text of one document, or says what is wrong with it.
+pub fn read(text: &str) -> Result<Node, String> {
+    let events = Parser::new_from_str(text).map(|event| event.map_err(|error| error.to_string()));
+    let events = events.filter(|event| !matches!(event, Ok((Event::StreamStart | Event::DocumentStart(_), _))));
+    let mut reader = Reader { events: Box::new(events), text: text.chars().collect(), lines: text.lines().collect() };
+    let (event, span) = reader.next()?;
+    let root = reader.node(&event, span, 0)?;
+    match (reader.next()?.0, reader.next()?.0) {
+        (Event::DocumentEnd, Event::StreamEnd) => Ok(root),
+        _ => Err("it has more than one document".to_owned()),
+    }
+}
+
+/// Deeper is no compose file.
+const DEEPEST: usize = 64;
+
+type Events<'t> = Box<dyn Iterator<Item = Result<(Event<'t>, Span), String>> + 't>;
+
+struct Reader<'t> {
+    events: Events<'t>,
+    text: Vec<char>,
+    lines: Vec<&'t str>,
+}
+
+impl<'t> Reader<'t> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), String> {
+        self.events.next().unwrap_or_else(|| Err("it ends too early".to_owned()))
+    }
+
+    fn node(&mut self, event: &Event<'t>, span: Span, depth: usize) -> Result<Node, String> {
+        if depth > DEEPEST {
+            return Err("it is nested too deeply".to_owned());
+        }
+        let in_brackets = matches!(self.text.get(span.start.index()), Some('[' | '{'));
+        let (value, mut last) = match event {
+            Event::Scalar(text, style, ..) => return Ok(self.scalar(text, *style, span)),
+            Event::Alias(id) => (Value::Text(format!("*{id}")), line(span)),
+            Event::SequenceStart(..) => self.list(depth)?,
+            Event::MappingStart(..) => self.map(depth)?,
+            other => return Err(format!("{other:?} is where a value should be")),
+        };
+        if !in_brackets {
+            last = last_line(&value).unwrap_or(line(span));
+        }
+        let node = Node { value, last };
+        Ok(if in_brackets { Node { value: Value::Text(node.words()), ..node } } else { node })
+    }
+
+    fn scalar(&self, text: &str, style: ScalarStyle, span: Span) -> Node {
+        let value = if style == ScalarStyle::Plain { text.to_owned() } else { format!("\"{text}\"") };
+        let last = match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => self.end_of_block(line(span)),
+            _ => span.end.line() - 1,
+        };
+        Node { value: Value::Text(value), last }
+    }
+
+    /// The last line of a text that begins below this line: as far as its first line, or farther to the right.
+    fn end_of_block(&self, head: usize) -> usize {
+        let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+        let said = || self.lines.iter().enumerate().skip(head + 1).filter(|(_, line)| !line.trim().is_empty());
+        let first = said().next().map_or(0, |(_, line)| indent(line));
+        said().take_while(|(_, line)| indent(line) >= first.max(1)).last().map_or(head, |(at, _)| at)
+    }
+
+    /// The items, and the line of what ends them.
+    fn list(&mut self, depth: usize) -> Result<(Value, usize), String> {
+        let mut items = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
+                return Ok((Value::List(items), line(span)));
+            }
+            items.push(Item { line: line(span), node: self.node(&event, span, depth + 1)? });
+        }
+    }
+
+    /// The entries, and the line of what ends them.
+    fn map(&mut self, depth: usize) -> Result<(Value, usize), String> {
+        let mut entries = Vec::<Entry>::new();
+        loop {
+            let (event, at) = self.next()?;
+            let key = match event {
+                Event::MappingEnd => return Ok((Value::Map(entries), line(at))),
+                Event::Scalar(key, ..) => key.into_owned(),
+                _ => return Err(format!("line {}: a key is no word", at.start.line())),
+            };
+            if entries.iter().any(|entry| entry.key == key) {
+                return Err(format!("line {}: `{key}` is there twice", at.start.line()));
+            }
+            let (event, span) = self.next()?;
+            let mut node = self.node(&event, span, depth + 1)?;
+            // What is empty has its place somewhere behind its key.
+            let is_empty = matches!(&node.value, Value::Text(text) if text.is_empty());
+            node.last = if is_empty { line(at) } else { node.last };
+            entries.push(Entry { key, line: line(at), indent: at.start.col(), node });
+        }
+    }
+}
+
+fn last_line(value: &Value) -> Option<usize> {
+    match value {
+        Value::Text(_) => None,
+        Value::Map(entries) => entries.last().map(|entry| entry.node.last),
+        Value::List(items) => items.last().map(|item| item.node.last),
+    }
+}
+
+fn line(span: Span) -> usize {
+    span.start.line() - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+# head
+services:
+  web:
+    image: \"a:1\" # why
+    ports: [\"80:80\",
+      \"81:81\"]
+    command: |
+      one
+
+      two
+
+    environment:
+    - A=1
+
+    # about B
+    - B=2
+volumes:
+  data:
+";
+
+    #[test]
+    fn everything_has_its_lines() {
+        let root = read(TEXT).unwrap();
+        let web = root.get("services").unwrap().node.get("web").unwrap();
+        let lines = |key: &str| web.node.get(key).map(|entry| (entry.line, entry.node.last)).unwrap();
+        assert_eq!((web.line, web.indent, web.node.last), (2, 2, 15));
+        assert_eq!(
+            (lines("image"), lines("ports"), lines("command"), lines("environment")),
+            ((3, 3), (4, 5), (6, 9), (11, 15))
+        );
+        let items: Vec<_> = web.node.get("environment").unwrap().node.items().iter().map(|item| item.line).collect();
+        assert_eq!(items, [12, 15]);
+        let volume = root.get("volumes").unwrap().node.get("data").unwrap();
+        assert_eq!((volume.line, volume.node.last), (17, 17));
+    }
+
+    #[test]
+    fn equal_values_have_equal_words() {
+        let words = |text: &str| read(text).unwrap().words();
+        assert_eq!(words("a: [1, 2]\n"), words("a:\n  - 1\n\n  # two\n  - 2\n"));
+        assert_ne!(words("a: no\n"), words("a: \"no\"\n"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert!(read("a: 1\nb: 2\na: 3\n").unwrap_err().contains("`a` is there twice"));
+        assert!(read("a: [\n").is_err());
+        assert!(read("a: 1\n---\nb: 1\n").unwrap_err().contains("more than one document"));
+        assert!(read(&format!("a: {}1{}", "[".repeat(99), "]".repeat(99))).is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! A file as a row of keys with their values and what is written around them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::syntax::{Line, Syntax};
+
+/// A file.
+#[derive(Debug, Default, PartialEq)]
+pub struct File {
+    /// What it says, in its order.
+    pub items: Vec<Item>,
+    /// Comments after the last of them.
+    pub end: String,
+    /// What is generated, with the line above it.
+    pub generated: Option<String>,
+}
+
+/// A key and its value, or the begin or end of a block.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Item {
+    /// The blocks around it.
+    pub scope: String,
+    /// The key.
+    pub name: String,
+    /// Comments and empty lines before it.
+    pub lead: String,
+    /// Its line up to the value.
+    pub head: String,
+    /// All the rest, lines that continue it included.
+    pub value: String,
+}
+
+impl Item {
+    /// The value without the spaces that do not matter.
+    pub fn words(&self) -> String {
+        self.value.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Gives the key another name.
+    pub fn rename(&mut self, name: &str) {
+        self.head = self.head.replacen(&self.name, name, 1);
+        name.clone_into(&mut self.name);
+    }
+}
+
+impl File {
+    /// Reads a text, or says what of it is not understood.
+    pub fn read(syntax: Syntax, text: &str) -> Result<Self, String> {
+        let (body, generated) = syntax.split(text);
+        let mut reader = Reader::default();
+        let mut before = None;
+        for line in body.split_inclusive('\n') {
+            let ended = if line.ends_with('\n') { line.to_owned() } else { format!("{line}\n") };
+            reader.take(syntax.line(line, before)?, &ended)?;
+            before = Some(line);
+        }
+        if reader.scope.last().is_some_and(|scope| !scope.is_section) {
+            return Err("a block is not closed".to_owned());
+        }
+        Ok(Self { items: reader.items, end: reader.lead, generated: generated.map(str::to_owned) })
+    }
+
+    /// How often each block that comes more than once does.
+    pub fn repeated_blocks(&self) -> BTreeMap<(&str, &str), usize> {
+        let mut counts = BTreeMap::new();
+        for item in &self.items {
+            if let Some((name, _)) = item.name.split_once(NUMBER) {
+                *counts.entry((item.scope.as_str(), name)).or_default() += 1;
+            }
+        }
+        counts.retain(|_, count| *count > 1);
+        counts
+    }
+
+    /// The text.
+    pub fn text(&self) -> String {
+        let items = self.items.iter().flat_map(|item| [&item.lead, &item.head, &item.value]);
+        items.chain([&self.end]).chain(&self.generated).map(String::as_str).collect()
+    }
+}
+
+/// Between a block's name and its number.
+const NUMBER: &str = " #";
+
+#[derive(Default)]
+struct Reader {
+    items: Vec<Item>,
+    lead: String,
+    scope: Vec<Scope>,
+    blocks: HashMap<(String, String), usize>,
+}
+
+struct Scope {
+    name: String,
+    is_section: bool,
+}
+
+impl Reader {
+    fn take(&mut self, what: Line<'_>, line: &str) -> Result<(), String> {
+        match what {
+            Line::Aside => self.lead.push_str(line),
+            Line::More => {
+                let item = self.items.last_mut().ok_or("the first line continues nothing")?;
+                // Comments among the lines of a value are part of it.
+                item.value.push_str(&std::mem::take(&mut self.lead));
+                item.value.push_str(line);
+            }
+            Line::Setting(name, at) => self.push(name.to_owned(), line, at),
+            Line::Open(name) => self.open(&name, line, false),
+            Line::Section(name) => {
+                self.scope.clear();
+                self.open(name, line, true);
+            }
+            Line::Close => {
+                self.push("}".to_owned(), line, line.len());
+                self.scope.pop().ok_or("a block ends that did not begin")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, name: &str, line: &str, is_section: bool) {
+        let count = self.blocks.entry((self.here(), name.to_owned())).or_default();
+        *count += 1;
+        let name = format!("{name}{NUMBER}{count}");
+        self.push(name.clone(), line, line.len());
+        self.scope.push(Scope { name, is_section });
+    }
+
+    fn push(&mut self, name: String, line: &str, at: usize) {
+        let (head, value) = line.split_at(at.min(line.len()));
+        let (lead, scope) = (std::mem::take(&mut self.lead), self.here());
+        self.items.push(Item { scope, name, lead, head: head.to_owned(), value: value.to_owned() });
+    }
+
+    fn here(&self) -> String {
+        self.scope.iter().map(|scope| format!("{}/", scope.name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOVECOT: &str = "# head\nlog = syslog\n\nservice auth {\n  inet_listener a {\n    port = 1\n  }\n}\n# end\n";
+
+    #[test]
+    fn a_text_is_what_was_read() {
+        for (syntax, text) in [
+            (Syntax::Dovecot, DOVECOT),
+            (Syntax::Postfix, "a = 1,\n  2,\n# why\n  3\nb =\n# Overrides #\nc = 1\n"),
+            (Syntax::Ini, "[a]\nx\n[b]\ny = 1\n"),
+            (Syntax::Redis, "save 1 2\nsave 3 4\n"),
+        ] {
+            assert_eq!(File::read(syntax, text).unwrap().text(), text);
+        }
+        assert_eq!(File::read(Syntax::Redis, "save 1 2").unwrap().text(), "save 1 2\n");
+    }
+
+    #[test]
+    fn keys_have_scopes() {
+        let file = File::read(Syntax::Dovecot, DOVECOT).unwrap();
+        let port = file.items.iter().find(|item| item.name == "port").unwrap();
+        assert_eq!((port.scope.as_str(), port.words().as_str()), ("service auth #1/inet_listener a #1/", "1"));
+        assert_eq!(file.end, "# end\n");
+    }
+
+    #[test]
+    fn blocks_have_two_ends() {
+        assert!(File::read(Syntax::Dovecot, "a {\n").is_err());
+        assert!(File::read(Syntax::Dovecot, "}\n").is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! How files of keys and values are written: what one line is.
+
+use serde::Deserialize;
+
+/// A way to write keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Syntax {
+    /// `key = value`; a line that begins with a space continues the one before it. What is below `# Overrides #` is written by the
+    /// container at each start.
+    Postfix,
+    /// `key = value`, in blocks between braces.
+    Dovecot,
+    /// `key value`.
+    Redis,
+    /// `key = value`, in sections that begin with `[name]`.
+    Ini,
+    /// `KEY=value`, as `mailcow.conf` is written.
+    Shell,
+}
+
+/// What a line is.
+#[derive(Debug, PartialEq)]
+pub enum Line<'t> {
+    /// Empty, or a comment.
+    Aside,
+    /// Part of the value before it.
+    More,
+    /// A key, and where its value begins in the line.
+    Setting(&'t str, usize),
+    /// The begin of a block.
+    Open(String),
+    /// Its end.
+    Close,
+    /// The begin of a section, which ends where the next begins.
+    Section(&'t str),
+}
+
+/// The line below which postfix's container writes.
+const OVERRIDES: &str = "# Overrides #";
+
+impl Syntax {
+    /// The text in two: what people write, and what is generated below it.
+    pub fn split(self, text: &str) -> (&str, Option<&str>) {
+        if self != Self::Postfix {
+            return (text, None);
+        }
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            if line.trim() == OVERRIDES {
+                return (&text[..at], Some(&text[at..]));
+            }
+            at += line.len();
+        }
+        (text, None)
+    }
+
+    /// What a line is, after the line before it; an error where it is nothing known.
+    pub fn line<'t>(self, line: &'t str, before: Option<&str>) -> Result<Line<'t>, String> {
+        let said = line.trim();
+        if self == Self::Dovecot && before.is_some_and(|before| before.trim_end().ends_with('\\')) {
+            return Ok(Line::More);
+        }
+        if said.is_empty() || said.starts_with('#') || self == Self::Ini && said.starts_with(';') {
+            return Ok(Line::Aside);
+        }
+        let found = match self {
+            Self::Postfix if line.starts_with([' ', '\t']) => Some(Line::More),
+            Self::Postfix => assigned(line),
+            Self::Dovecot => block(said).or_else(|| include(line)).or_else(|| assigned(line)),
+            Self::Redis => spaced(line),
+            Self::Ini => section(said).or_else(|| assigned(line)).or_else(|| spaced(line).filter(is_bare)),
+            Self::Shell => assigned(line).filter(|_| is_shell(said)),
+        };
+        found.ok_or_else(|| format!("`{said}` is no line that is understood"))
+    }
+}
+
+/// `key = value`
+fn assigned(line: &str) -> Option<Line<'_>> {
+    let (name, value) = line.split_once('=')?;
+    let at = line.len() - value.trim_start_matches([' ', '\t']).len();
+    one_word(name).map(|name| Line::Setting(name, at))
+}
+
+/// `key value`
+fn spaced(line: &str) -> Option<Line<'_>> {
+    let name = line.split_whitespace().next()?;
+    let behind = line.find(name)? + name.len();
+    let at = line.len() - line[behind..].trim_start_matches([' ', '\t']).len();
+    Some(Line::Setting(name, at))
+}
+
+fn is_bare(line: &Line<'_>) -> bool {
+    matches!(line, Line::Setting(name, _) if name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter)))
+}
+
+/// `!include FILE`
+fn include(line: &str) -> Option<Line<'_>> {
+    line.trim_start().starts_with('!').then(|| spaced(line)).flatten()
+}
+
+fn block(said: &str) -> Option<Line<'_>> {
+    if said == "}" {
+        return Some(Line::Close);
+    }
+    let name = said.strip_suffix('{')?;
+    let plain = !name.contains(['{', '}']);
+    plain.then(|| Line::Open(name.split_whitespace().collect::<Vec<_>>().join(" ")))
+}
+
+fn section(said: &str) -> Option<Line<'_>> {
+    said.strip_prefix('[')?.strip_suffix(']').map(Line::Section)
+}
+
+fn one_word(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (!text.is_empty() && !text.contains(char::is_whitespace)).then_some(text)
+}
+
+/// An assignment that ends on its line.
+fn is_shell(said: &str) -> bool {
+    let name = said.split('=').next().unwrap_or_default();
+    let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    name.chars().all(word)
+        && ['"', '\''].iter().all(|quote| said.matches(*quote).count() % 2 == 0)
+        && !said.ends_with('\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'t>(syntax: Syntax, line: &'t str) -> Line<'t> {
+        syntax.line(line, None).unwrap()
+    }
+
+    #[test]
+    fn each_way_of_writing_is_understood() {
+        assert_eq!(read(Syntax::Postfix, "biff = no\n"), Line::Setting("biff", 7));
+        assert_eq!(read(Syntax::Postfix, "  second.example.org\n"), Line::More);
+        assert_eq!(read(Syntax::Postfix, "  # a comment\n"), Line::Aside);
+        assert_eq!(read(Syntax::Dovecot, "  user=vmail\n"), Line::Setting("user", 7));
+        assert_eq!(read(Syntax::Dovecot, "service  imap {\n"), Line::Open("service imap".to_owned()));
+        assert_eq!(read(Syntax::Dovecot, "  }\n"), Line::Close);
+        assert_eq!(read(Syntax::Dovecot, "!include_try /etc/a\n"), Line::Setting("!include_try", 13));
+        assert_eq!(read(Syntax::Redis, "save 900 1\n"), Line::Setting("save", 5));
+        assert_eq!(read(Syntax::Ini, "[mysqld]\n"), Line::Section("mysqld"));
+        assert_eq!(read(Syntax::Ini, "skip-name-resolve\n"), Line::Setting("skip-name-resolve", 17));
+        assert_eq!(read(Syntax::Ini, "; a comment\n"), Line::Aside);
+        assert_eq!(read(Syntax::Shell, "TZ=\"Europe/Berlin\"\n"), Line::Setting("TZ", 3));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said() {
+        let cases = [
+            (Syntax::Postfix, "smtp inet n - n - 1 postscreen\n"),
+            (Syntax::Dovecot, "namespace { inbox = yes }\n"),
+            (Syntax::Ini, "<directory>\n"),
+            (Syntax::Shell, "if [ -z \"$A\" ]; then\n"),
+            (Syntax::Shell, "A=\"begins\n"),
+        ];
+        for (syntax, line) in cases {
+            assert!(syntax.line(line, None).unwrap_err().contains(line.trim()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_backslash_continues_a_line_of_dovecot_s() {
+        assert_eq!(Syntax::Dovecot.line("more\n", Some("a = b \\\n")), Ok(Line::More));
+    }
+
+    #[test]
+    fn the_generated_end_is_told_apart() {
+        assert_eq!(Syntax::Postfix.split("a = 1\n# Overrides #\nb = 2\n"), ("a = 1\n", Some("# Overrides #\nb = 2\n")));
+        assert_eq!(Syntax::Postfix.split("a = 1\n"), ("a = 1\n", None));
+        assert_eq!(Syntax::Redis.split("a\n# Overrides #\n"), ("a\n# Overrides #\n", None));
+    }
+}
