@@ -15,6 +15,8 @@ pub struct Config {
     pub merge: Merge,
     /// `[prune]`
     pub prune: Prune,
+    /// `[start]`
+    pub start: Start,
     /// `[verify]`
     pub verify: Verify,
     /// `[[plugin]]`, in the order in which they are asked.
@@ -59,6 +61,14 @@ pub enum OnLoss {
 pub struct Prune {
     /// Whether unowned dangling volumes go too. Never the project's.
     pub volumes: bool,
+}
+
+/// `[start]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Start {
+    /// More folders of the site that services read at each use: what changes in them restarts nobody.
+    pub read_live: Vec<String>,
 }
 
 /// `[verify]`: how long what may take before a started stack counts as not well.

@@ -42,7 +42,11 @@ impl Error {
 
     /// Adds something to do next: a sentence or a command.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hints.push(hint.into());
+        let hint = hint.into();
+        // The same advice may come from what failed and from the attempt to undo it.
+        if !self.0.hints.contains(&hint) {
+            self.0.hints.push(hint);
+        }
         self
     }
 

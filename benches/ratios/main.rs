@@ -9,11 +9,13 @@
 )]
 
 mod check;
+mod downtime;
 mod history;
 mod hook;
 mod https;
 mod measure;
 mod merge;
+mod stack;
 
 use measure::Row;
 
@@ -29,11 +31,17 @@ fn main() {
             merge::once(what, root, ours, theirs);
         }
         ["hook", question, site] => hook::once(question, site),
+        ["pull", site, host] => downtime::pull_once(site, host),
+        ["downtime"] => {
+            println!("{}", measure::machine());
+            downtime::show();
+        }
         _ => {
             println!("{}", measure::machine());
             table(&hook::ratios());
             table(&check::ratios());
             table(&merge::ratios());
+            downtime::show();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How often each side runs.
-const RUNS: usize = 21;
+pub const RUNS: usize = 21;
 
 /// What came of one comparison.
 pub struct Row {
@@ -20,19 +20,20 @@ pub fn compare(
     (our_name, ours): (&'static str, impl Fn() -> Command),
     (peer_name, peer): (&'static str, impl Fn() -> Command),
 ) -> Row {
-    compare_times(what, (our_name, || time(&mut ours())), (peer_name, || time(&mut peer())))
+    compare_times(what, RUNS, (our_name, || time(&mut ours())), (peer_name, || time(&mut peer())))
 }
 
-/// The same for sides that say themselves how long they took.
+/// The same, so many times, for sides that say themselves how long they took.
 pub fn compare_times(
     what: &'static str,
+    runs: usize,
     (our_name, ours): (&'static str, impl Fn() -> Duration),
     (peer_name, peer): (&'static str, impl Fn() -> Duration),
 ) -> Row {
     ours();
     peer();
     let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         our_times.push(ours());
         peer_times.push(peer());
     }

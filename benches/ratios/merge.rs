@@ -8,7 +8,7 @@ use cowhand::git::Repo;
 use cowhand::git::merge::{Answer, Favor, Merge, Options};
 
 use crate::history;
-use crate::measure::{Row, compare, compare_times, time};
+use crate::measure::{RUNS, Row, compare, compare_times, time};
 
 /// How much of a merge is measured.
 const COMMITS: &str = "commits";
@@ -70,6 +70,7 @@ pub fn ratios() -> [Row; 3] {
     [
         compare_times(
             "merge of two releases, 5,000 commits, 1,500 files, 20 of them edited on the site",
+            RUNS,
             ("Cowhand's, favouring theirs, with its list of losses, in a process that runs", || inside(COMMITS)),
             (name, || time(&mut git())),
         ),
@@ -80,6 +81,7 @@ pub fn ratios() -> [Row; 3] {
         ),
         compare_times(
             "the same, with a look for files of the site that are in no commit and in the way",
+            RUNS,
             ("Cowhand's, in a process that runs", || inside(SITE)),
             ("git merge-tree, then git diff-tree for what is new, then a look for each", || time(&mut git_and_files())),
         ),

@@ -56,7 +56,9 @@ pub async fn go_back(run: &mut Run) -> Result<Finished> {
 /// Makes the site the old one. Every part may be repeated, so that a rollback survives a kill and can be run again.
 pub async fn roll_back(run: &mut Run) -> Result<()> {
     run.journal.set(facts::ROLLING_BACK, &true)?;
-    let started = run.journal.record().state(StageName::Start.text()).is_some();
+    let record = run.journal.record();
+    let stopped = record.fact(facts::STOPPED_FIRST)?.unwrap_or(false);
+    let started = stopped || record.state(StageName::Start.text()).is_some();
     for stage in STAGES.iter().rev() {
         let name = stage.name.text();
         let begun = run.journal.record().state(name).is_some_and(|state| state != State::Undone);

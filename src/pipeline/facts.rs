@@ -36,6 +36,8 @@ pub const TAKEN_DOWN: &str = "taken-down";
 pub const ROLLING_BACK: &str = "rolling-back";
 /// `true` once a service that migrates data has been started from a new image.
 pub const DATA_MIGRATED: &str = "data-migrated";
+/// Whether services were stopped before the files changed: going back starts them again.
+pub const STOPPED_FIRST: &str = "stopped-first";
 
 /// A git object id that was recorded.
 pub fn oid(text: &str) -> Result<Oid> {

@@ -100,8 +100,8 @@ pub const STAGES: [Stage; 11] = [
         phase: Apply,
         needs: &[Root],
         fails: Exit::RolledBack,
-        act: |run| Box::pin(async { switch::act(run) }),
-        undo: Undo::With(|run| Box::pin(async { switch::undo(run) })),
+        act: |run| Box::pin(switch::act(run)),
+        undo: Undo::With(|run| Box::pin(switch::undo(run))),
     },
     Stage {
         name: StageName::Start,

@@ -23,6 +23,9 @@ pub enum Way {
     New,
 }
 
+/// The lock file, in the run's folder, of those who change containers.
+const TURN: &str = "compose.lock";
+
 /// Lets the tags mean what was pulled and brings the new stack up.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     if run.options.skip_start {
@@ -64,6 +67,18 @@ fn switched(run: &Run, state: State) -> Option<Timestamp> {
     run.journal.record().steps.iter().rev().find(of_switch).map(|step| step.at)
 }
 
+/// Stops, just before the files change, who would run them with the wrong program: on the way there the old ones, on the way back the new.
+pub async fn stop_first(run: &mut Run) -> Result<()> {
+    if run.options.skip_start || !run.plan.services.iter().any(|change| change.stops_first) {
+        return Ok(());
+    }
+    run.journal.set(facts::STOPPED_FIRST, &true)?;
+    let project: String = run.journal.record().need(facts::PROJECT)?;
+    let (changes, events) = (run.plan.services.clone(), run.events.clone());
+    let turn = run.folder.path().join(TURN);
+    start::stop_first(&run.stack().await?.engine, &project, &changes, &turn, &events).await
+}
+
 /// From the configuration that runs to the one in the site.
 async fn bring_up(run: &mut Run, way: Way, images: Vec<(String, String)>, outdated: Outdated) -> Result<()> {
     let changes = Changes { services: run.plan.services.clone(), down: run.plan.down.clone() };
@@ -72,7 +87,7 @@ async fn bring_up(run: &mut Run, way: Way, images: Vec<(String, String)>, outdat
         Way::Old => scratch::new_stack(run),
     };
     let (to, events, healthy) = (scratch::on_disk(run), run.events.clone(), verify::limits(run).healthy);
-    let turn = run.folder.path().join("compose.lock");
+    let turn = run.folder.path().join(TURN);
     let stack = run.stack().await?.clone();
     let resolved = stack.compose.resolve(&to).await?;
     let start = Start {

@@ -53,6 +53,9 @@ pub async fn decide(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     let changed = changed_paths(run)?;
     let root = run.site.root().to_owned();
     let images = run.plan.images.clone();
+    let own: Vec<String> = run.site.config().start.read_live.clone();
+    let own = own.iter().map(|folder| folder.trim_start_matches("./"));
+    let read_live: Vec<&str> = mailcow::READ_LIVE.iter().copied().chain(own).collect();
     let stack = run.stack().await?;
     let containers = stack.engine.containers(&resolved.old.project).await?;
     let Changes { services, down } = changes::compute(&Situation {
@@ -62,7 +65,7 @@ pub async fn decide(run: &mut Run, resolved: &Resolutions) -> Result<()> {
         images: &images,
         changed_paths: &changed,
         site_root: &root,
-        read_live: mailcow::READ_LIVE,
+        read_live: &read_live,
     });
     run.plan.services = services;
     run.plan.down = down;

@@ -11,6 +11,9 @@ pub struct ServiceChange {
     pub action: Action,
     /// Why; empty only for `keep`.
     pub reasons: Vec<Reason>,
+    /// Whether it stops just before the files change: it is to be another program, and what runs would read the new files at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stops_first: bool,
 }
 
 /// What is done with a service's container.

@@ -83,6 +83,11 @@ fn one(situation: &Situation<'_>, name: &str, service: &Service, down: &[String]
         reasons.push(reason(ReasonKind::Network, format!("the stack goes down because {} changed", down.join(", "))));
     }
     let recreate = !reasons.is_empty();
+    let other = reasons.iter().any(|reason| matches!(reason.kind, ReasonKind::Image | ReasonKind::Config));
+    let live = situation.old.services.get(name).and_then(|old| live(situation, old)).filter(|_| other);
+    if let Some(folder) = live {
+        reasons.push(reason(ReasonKind::Files, format!("it reads {folder} live, so it stops before the files change")));
+    }
     let files = files(situation, service);
     if !files.is_empty() {
         reasons.push(reason(ReasonKind::Files, list(&files)));
@@ -92,7 +97,7 @@ fn one(situation: &Situation<'_>, name: &str, service: &Service, down: &[String]
         (false, false) => Action::Restart,
         (false, true) => Action::Keep,
     };
-    change(name, action, reasons)
+    ServiceChange { stops_first: live.is_some(), ..change(name, action, reasons) }
 }
 
 fn removed(situation: &Situation<'_>, name: &str) -> ServiceChange {
@@ -174,6 +179,22 @@ fn files(situation: &Situation<'_>, service: &Service) -> Vec<String> {
     seen
 }
 
+/// A folder in which files change and which what runs of the service reads at each use.
+fn live<'a>(situation: &Situation<'a>, old: &Service) -> Option<&'a str> {
+    let mounted = |path: &Path| {
+        let full = situation.site_root.join(path);
+        old.mounts
+            .iter()
+            .filter_map(super::resolved::Mount::host_path)
+            .any(|mount| full != mount && full.starts_with(mount))
+    };
+    let changes = |folder: &&&str| {
+        let paths = situation.changed_paths.iter().map(SitePath::as_path);
+        paths.into_iter().any(|path| path.starts_with(folder) && mounted(path))
+    };
+    situation.read_live.iter().find(changes).copied()
+}
+
 /// So many paths that nobody would read them all are counted.
 fn list(paths: &[String]) -> String {
     const SHOWN: usize = 4;
@@ -184,7 +205,7 @@ fn list(paths: &[String]) -> String {
 }
 
 fn change(service: &str, action: Action, reasons: Vec<Reason>) -> ServiceChange {
-    ServiceChange { service: service.to_owned(), action, reasons }
+    ServiceChange { service: service.to_owned(), action, reasons, stops_first: false }
 }
 
 fn reason(kind: ReasonKind, detail: impl Into<String>) -> Reason {

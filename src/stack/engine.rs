@@ -163,6 +163,9 @@ fn unreachable_engine(endpoint: &Endpoint, error: &EngineError) -> Error {
         (EngineError::RequestTimeoutError, _) => {
             ("it did not answer in time".to_owned(), "See `systemctl status docker` and `docker info`.")
         }
+        (other, _) if words(other).contains("connection closed") => {
+            ("it hung up".to_owned(), "Was the engine stopped or restarted? See `systemctl status docker`.")
+        }
         (other, _) => (words(other), "See `docker info`."),
     };
     Error::new(format!("the Docker engine at {endpoint} does not answer")).because(why).hint(hint)

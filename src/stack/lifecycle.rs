@@ -22,6 +22,12 @@ impl Engine {
         restarted.map_err(|error| self.failed(&format!("could not restart {}", container.service), &error))
     }
 
+    /// Stops a container; it is given its own time for it.
+    pub(super) async fn stop(&self, container: &Container) -> Result<()> {
+        let stopped = self.docker_within(STOP).stop_container(&container.id, None::<StopContainerOptions>).await;
+        stopped.map_err(|error| self.failed(&format!("could not stop {}", container.service), &error))
+    }
+
     /// Stops a container, which is given its own time for it, and removes it. Its volumes stay.
     pub(super) async fn remove(&self, container: &Container) -> Result<()> {
         let engine = self.docker_within(STOP);

@@ -1,8 +1,8 @@
 //! Bringing the new stack up with as little interruption as can be: each service that changes is replaced by itself, by compose, when what
 //! it depends on is done; what does not change goes on running.
 //!
-//! A changed service runs until the moment it is replaced, also where it reads files that have changed under it: being down for as long
-//! as it takes until its turn comes would cost more than the old program meeting the new files for seconds.
+//! A changed service runs until the moment it is replaced. Only who reads files live that change with it is stopped just before they do
+//! ([`stop_first`]): it would be the old program on the new files.
 
 mod half;
 mod health;
@@ -22,7 +22,7 @@ pub(super) use health::not_healthy;
 use super::change::{Action, ReasonKind, ServiceChange};
 use super::changes::Changes;
 use super::compose::{Compose, ComposeFiles};
-use super::container::Container;
+use super::container::{Container, State};
 use super::engine::Engine;
 use super::images::retag;
 use super::order;
@@ -97,6 +97,22 @@ pub async fn apply(start: &Start<'_>, events: &Events) -> Result<()> {
     }
     // Whatever compose itself still finds to do is done now, not when somebody starts the stack by hand.
     start.compose.up(start.new, &turn).await
+}
+
+/// Stops what runs of the services that must not meet the other files, just before those change. What is new in it stays for
+/// [`apply`], which starts it again whichever way is gone.
+pub async fn stop_first(
+    engine: &Engine,
+    project: &str,
+    changes: &[ServiceChange],
+    turn: &Path,
+    events: &Events,
+) -> Result<()> {
+    let first = |service: &str| changes.iter().any(|change| change.stops_first && change.service == service);
+    let _turn = Turn::take(turn, events).await?;
+    let containers = engine.containers(project).await?;
+    let running = containers.iter().filter(|one| first(&one.service) && one.state == State::Running);
+    try_join_all(running.map(|container| engine.stop(container))).await.map(drop)
 }
 
 /// Each service that changes, as soon as those that it depends on are done.

@@ -289,7 +289,12 @@ mod tests {
             "depends_on": {"dns": {"condition": "service_healthy"}}}}});
         let new = Resolved::parse(&config.to_string(), "").unwrap();
         let found = |dns: Action, mail: Action, health: Health| {
-            let change = |service: &str, action| ServiceChange { service: service.to_owned(), action, reasons: vec![] };
+            let change = |service: &str, action| ServiceChange {
+                service: service.to_owned(),
+                action,
+                reasons: vec![],
+                stops_first: false,
+            };
             let changes = Changes { services: vec![change("dns", dns), change("mail", mail)], down: vec![] };
             let (service, state) = ("dns".to_owned(), State::Running);
             super::health(&new, &changes, &[Container { service, state, health, ..Container::default() }]).len()

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
-use self::verdict::{Verdict, judge};
+use self::verdict::{Look, Verdict, judge};
 use super::container::{Container, label};
 use super::engine::Engine;
 use super::failure::words;
@@ -67,12 +68,14 @@ pub async fn check(engine: &Engine, resolved: &Resolved, limits: &Limits, events
     let reachable = ports::reachable(engine).await?;
     ports::tell_unchecked(resolved, reachable, events);
     loop {
+        // Asked first: nobody shall seem to have run for longer than he has.
+        let clock = engine.endpoint().is_local().then(Timestamp::now);
         let containers = engine.containers(&resolved.project).await?;
-        let judging =
-            watched.iter_mut().map(async |one| match judge(one, resolved, &containers, limits, began.elapsed()) {
-                Verdict::Well if reachable => ports::judge(one, resolved, &containers, limits, began.elapsed()).await,
-                verdict => verdict,
-            });
+        let look = Look { at: began.elapsed(), clock };
+        let judging = watched.iter_mut().map(async |one| match judge(one, resolved, &containers, limits, look) {
+            Verdict::Well if reachable => ports::judge(one, resolved, &containers, limits, began.elapsed()).await,
+            verdict => verdict,
+        });
         let verdicts = join_all(judging).await;
         let well = verdicts.iter().filter(|verdict| **verdict == Verdict::Well).count() as u64;
         events.progress("services that are well", well, Some(total), Unit::Items);

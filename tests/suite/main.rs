@@ -4,6 +4,7 @@
 
 mod check;
 mod cli;
+mod engine;
 mod plan;
 mod plugins;
 mod prune;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let modules = [
         check::all(),
         cli::all(),
+        engine::all(),
         plan::all(),
         update::all(),
         update_sh::all(),
@@ -42,7 +44,11 @@ fn main() -> ExitCode {
         stack::all(),
         start::all(),
     ];
-    let tests: Vec<Test> = modules.into_iter().flatten().collect();
+    let mut tests: Vec<Test> = modules.into_iter().flatten().collect();
+    // Several filters, parted by commas, in one run with one engine.
+    if let Some(filters) = arguments.filter.take_if(|filter| filter.contains(',')) {
+        tests.retain(|test| filters.split(',').any(|filter| test.name().contains(filter)));
+    }
     let (trials, skipped) = support::trials(tests);
     // The runner tells what failed; where is all that is missing there.
     std::panic::set_hook(Box::new(|panic| {

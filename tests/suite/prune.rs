@@ -62,6 +62,11 @@ fn a_volume_goes_only_on_request_and_never_the_project_s() {
 fn nothing_goes_while_a_service_lacks_its_container() {
     let site = Site::customised().behind_one_release().running();
     let scrap = leave_a_dangling_image(&site);
+    let preview = site.cowhand(["prune", "--dry-run", "--json"]).exits(0).event("prune");
+    let items = preview["items"].as_array().unwrap();
+    assert!(items.iter().any(|item| item["id"] == scrap && item["action"] == "remove"), "{preview:#}");
+    site.cowhand(["prune"]).exits(11);
+    assert!(images(&site).contains(&scrap), "a preview and a no remove nothing");
     site.compose(&["rm", "--stop", "--force", "nginx-mailcow"]).unwrap();
     site.cowhand(["prune", "--yes"]).exits(10).says("nginx-mailcow");
     assert!(images(&site).contains(&scrap));

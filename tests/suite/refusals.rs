@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::outside;
 use crate::support::ran::{Cowhand, Ran};
 use crate::support::site::Site;
-use crate::support::tests;
+use crate::support::{tests, world};
 
 tests! {
     Nothing: a_folder_that_is_no_site,
@@ -32,6 +32,10 @@ tests! {
     a_compose_that_is_too_old,
     a_registry_that_answers_500,
     a_registry_that_does_not_answer,
+    a_registry_that_wants_a_login,
+    a_registry_that_refuses_a_layer,
+    an_engine_that_says_nothing,
+    what_cannot_be_started_is_found_before_anything_stops,
     no_space_left_for_the_run,
     an_override_that_does_not_resolve,
 }
@@ -211,7 +215,7 @@ fn another_run_that_holds_the_lock() {
 }
 
 fn a_registry_that_answers_500() {
-    let broken = outside::BrokenRegistry::start();
+    let broken = outside::Gate::broken();
     let site = Site::customised().running();
     let image = format!("{}/postfix:1.81", broken.address());
     let release = site.upstream.release("2026-03");
@@ -225,6 +229,87 @@ fn a_registry_that_does_not_answer() {
     let site = Site::on_registry(&address).behind_one_release().running();
     drop(registry);
     refused(&site, 13, &address);
+}
+
+fn a_registry_that_wants_a_login() {
+    let gate = outside::Gate::before(&world::registry(), |head| {
+        let known = head.to_lowercase().contains("authorization: basic dxnlcjpwyxnz");
+        (!known).then_some("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"test\"")
+    });
+    let (registry, site) = (gate.address(), Site::customised().running());
+    let release = |tag: &str| {
+        site.pushes("postfix", tag);
+        let image = site.images.reference("postfix", tag).replace(&world::registry(), &registry);
+        let compose = site.upstream.read("docker-compose.yml").unwrap();
+        let was = compose.lines().find(|line| line.contains("/postfix:")).unwrap();
+        let text = compose.replace(was, &format!("      image: {image}"));
+        site.upstream.commit("Postfix").write("docker-compose.yml", text).publish().unwrap();
+    };
+    release("1.81");
+    refused(&site, 13, &format!("docker login {registry}"));
+
+    // As `docker login` writes it, for `user` with the password `pass`; then through a helper.
+    let docker = tempfile::tempdir().unwrap();
+    let prefetch = |config: &str, helper: &str| {
+        fs::write(docker.path().join("config.json"), config).unwrap();
+        let program = docker.path().join("docker-credential-cowhand-test");
+        fs::write(&program, format!("#!/bin/sh\nread -r server\n[ \"$server\" = {registry} ] || exit 1\n{helper}\n"))
+            .unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", docker.path().display(), std::env::var("PATH").unwrap());
+        site.prepared(["prefetch"]).env("DOCKER_CONFIG", docker.path()).env("PATH", path).run()
+    };
+    prefetch(&format!(r#"{{"auths": {{"{registry}": {{"auth": "dXNlcjpwYXNz"}}}}}}"#), "exit 1").exits(0);
+    release("1.82");
+    let helped = format!(r#"{{"credHelpers": {{"{registry}": "cowhand-test"}}}}"#);
+    prefetch(&helped, "echo 'the vault is closed' >&2; exit 1").exits(13).says("the vault is closed");
+    prefetch(&helped, r#"echo '{"Username": "user", "Secret": "pass"}'"#).exits(0);
+}
+
+fn a_registry_that_refuses_a_layer() {
+    let gate = outside::Gate::before(&world::registry(), |head| head.contains("/blobs/").then_some("403 Forbidden"));
+    let site = Site::customised().running();
+    site.pushes("postfix", "1.81");
+    let image = site.images.reference("postfix", "1.81").replace(&world::registry(), &gate.address());
+    let release = site.upstream.release("2026-03");
+    release.replace("docker-compose.yml", &site.images.reference("postfix", "1.80"), &image).publish().unwrap();
+    refused(&site, 13, "could not pull");
+}
+
+fn an_engine_that_says_nothing() {
+    let site = Site::without_engine().behind_one_release();
+    let folder = tempfile::tempdir().unwrap();
+    let host = outside::silent_engine(folder.path());
+    untouched(&site, 10, "did not answer in time", || {
+        site.prepared(["update", "--yes"]).env("DOCKER_HOST", host).run()
+    });
+}
+
+/// Each would leave the site without mail, or without its data, once the old stack is down.
+fn what_cannot_be_started_is_found_before_anything_stops() {
+    let site = Site::with_services(&["unbound-mailcow", "redis-mailcow", "postfix-mailcow", "mysql-mailcow"])
+        .has("docker-compose.override.yml", "services: {}\n")
+        .running();
+    let compose = site.upstream.read("docker-compose.yml").unwrap();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", site.slot().port(20))).unwrap();
+    let port = format!("port {} of redis-mailcow", site.slot().port(20));
+    let published = format!("    redis-mailcow:\n      ports: [\"127.0.0.1:{}:6379\"]\n", site.slot().port(20));
+    let cases = [
+        ("    redis-mailcow:\n", published.as_str(), port.as_str()),
+        (
+            "redis-vol-1:/data/\n",
+            "redis-vol-1:/data/\n        - ./data/conf/none.conf:/none.conf\n",
+            "data/conf/none.conf, which does not exist",
+        ),
+        ("  redis-vol-1:\n", "  redis-vol-1: {name: elsewhere}\n", "its data would be left behind"),
+    ];
+    for (from, to, words) in cases {
+        assert!(compose.contains(from), "{from}");
+        let text = compose.replacen(from, to, 1);
+        site.upstream.commit("A mistake").write("docker-compose.yml", text).publish().unwrap();
+        refused(&site, 13, words);
+    }
+    drop(listener);
 }
 
 fn no_space_left_for_the_run() {

@@ -1,7 +1,6 @@
 //! The stack by itself: what compose and the engine really do with what is asked of them.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,6 +11,7 @@ use cowhand::event::Events;
 use cowhand::stack::change::{Action, PruneAction};
 use cowhand::stack::{ComposeFiles, Resolved, images, prune, validate, verify};
 
+use crate::support::outside::Gate;
 use crate::support::site::Site;
 use crate::support::stack::{FEW, Stack, actions, interrupted, meanings, meanwhile, small};
 use crate::support::{tests, world};
@@ -143,63 +143,22 @@ fn an_image_that_was_built_here_is_kept() {
 }
 
 fn a_registry_that_fails_at_times_is_asked_again() {
-    let registry = Faulty::before(&world::registry());
-    let site = Site::on_registry(&registry.address);
+    let fails = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&fails);
+    let gate = Gate::before(&world::registry(), move |_| {
+        let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        fails.then_some("500 Internal Server Error")
+    });
+    let site = Site::on_registry(&gate.address());
     let stack = Stack::of(site);
     let resolved = stack.resolve();
-    registry.fails.store(3, Ordering::SeqCst);
+    fails.store(3, Ordering::SeqCst);
     let images = stack.plan(&resolved, false).unwrap();
     assert!(images.iter().all(|image| image.pull), "{images:#?}");
-    registry.fails.store(3, Ordering::SeqCst);
+    fails.store(3, Ordering::SeqCst);
     let pulled = stack.pull(&images).unwrap();
     assert_eq!(pulled.len(), 7);
-    assert_eq!(registry.fails.load(Ordering::SeqCst), 0);
-}
-
-/// The first byte of who wants to speak TLS.
-const TLS_HANDSHAKE: u8 = 0x16;
-
-/// A registry that can be told to answer the next requests with an error.
-struct Faulty {
-    address: String,
-    fails: Arc<AtomicUsize>,
-}
-
-impl Faulty {
-    /// Stands before the registry at `HOST:PORT` until the suite ends.
-    fn before(registry: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, fails) = (listener.local_addr().unwrap().to_string(), Arc::new(AtomicUsize::new(0)));
-        let (left, registry) = (Arc::clone(&fails), registry.to_owned());
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (left, registry) = (Arc::clone(&left), registry.clone());
-                std::thread::spawn(move || Self::serve(client, &left, &registry));
-            }
-        });
-        Self { address, fails }
-    }
-
-    fn serve(mut client: TcpStream, left: &AtomicUsize, registry: &str) -> Option<()> {
-        let mut first = [0];
-        client.peek(&mut first).ok()?;
-        // Engines try TLS first; who hangs up on them is tried without.
-        if first[0] == TLS_HANDSHAKE {
-            return None;
-        }
-        if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            let _ = client.read(&mut [0; 4096]).ok()?;
-            let answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            return client.write_all(answer).ok();
-        }
-        let mut server = TcpStream::connect(registry).ok()?;
-        let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
-        let up =
-            std::thread::spawn(move || std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Write)));
-        std::io::copy(&mut server, &mut client).ok()?;
-        client.shutdown(Shutdown::Both).ok()?;
-        up.join().ok().map(drop)
-    }
+    assert_eq!(fails.load(Ordering::SeqCst), 0);
 }
 
 fn the_old_images_come_back_after_a_prune_by_hand() {

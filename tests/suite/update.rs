@@ -2,16 +2,20 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::SystemTime;
 
 use cowhand::fault::VARIABLE;
 
 use crate::support::site::Site;
+use crate::support::stack::{interrupted, meanwhile};
 use crate::support::tests;
 
 tests! {
     Stack: it_takes_theirs_unless_told_otherwise,
     it_takes_ours_on_request,
     only_what_changed_is_restarted,
+    old_code_does_not_meet_new_files,
+    folders_that_the_site_calls_live_restart_nobody,
     nothing_new_touches_no_container,
     a_file_that_upstream_removed_goes_and_its_local_version_is_kept,
     an_ignored_file_in_the_way_is_kept_before_it_is_replaced,
@@ -83,6 +87,34 @@ fn only_what_changed_is_restarted() {
     assert_ne!(started("php-fpm-mailcow"), php_fpm, "a single file that it mounts changed");
     let seen = site.seen_by("php-fpm-mailcow", "/mailcowauth/functions.inc.php").unwrap();
     assert_eq!(seen, site.file("data/web/inc/functions.inc.php").trim_end());
+}
+
+fn old_code_does_not_meet_new_files() {
+    let site = Site::customised().running();
+    site.pushes("phpfpm", "1.94");
+    let release = site.upstream.release("2026-03").image("phpfpm", "1.94");
+    release.append("data/web/index.php", "// news\n").publish().unwrap();
+    let page = site.root().join("data/web/index.php");
+    // Killed once the files are new: the way back starts what was stopped.
+    site.cowhand(["plan", "--until", "preflight"]).exits(0);
+    let before = site.whole();
+    site.prepared(["update", "--yes"]).env(VARIABLE, "switch:acted:kill").run().was_killed();
+    assert_eq!(site.containers().unwrap().len(), 6, "php-fpm is stopped");
+    site.cowhand(["rollback", "--yes"]).exits(0);
+    site.is_wholly(&before);
+
+    let seen = meanwhile(&site, || drop(site.cowhand(["update", "--yes"]).exits(0)));
+    assert_eq!(interrupted(&seen), ["php-fpm-mailcow"], "{seen:#?}");
+    let written = fs::metadata(page).unwrap().modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let php = &seen["php-fpm-mailcow"];
+    assert!(php.ended < Some(written) && Some(written) < php.started, "{php:?}, files at {written:?}");
+}
+
+fn folders_that_the_site_calls_live_restart_nobody() {
+    let site = Site::customised().has("cowhand.toml", "[start]\nread-live = [\"./data/conf/dovecot\"]\n").running();
+    site.upstream.commit("More").append("data/conf/dovecot/dovecot.conf", "# more\n").publish().unwrap();
+    let seen = meanwhile(&site, || drop(site.cowhand(["update", "--yes"]).exits(0)));
+    assert!(seen.is_empty(), "{seen:#?}");
 }
 
 fn nothing_new_touches_no_container() {

@@ -69,6 +69,27 @@ fn changes(edit: impl FnOnce(&mut Value), to: impl Fn(&str) -> &'static str, fil
     })
 }
 
+#[test]
+fn another_program_does_not_meet_files_that_are_read_live() {
+    let other = |reference: &str| if reference == "r/web:1" { NEW } else { OLD };
+    let first = |changes: &Changes| {
+        changes
+            .services
+            .iter()
+            .filter(|change| change.stops_first)
+            .map(|change| change.service.clone())
+            .collect::<Vec<_>>()
+    };
+    let web = changes(|_| {}, other, &["data/web/index.php"]);
+    assert_eq!(first(&web), ["web"]);
+    let reasons = &web.services.iter().find(|change| change.service == "web").unwrap().reasons;
+    assert!(reasons.iter().any(|reason| reason.detail.contains("it reads data/web live")), "{reasons:?}");
+    for files in [&["data/conf/x"][..], &[]] {
+        assert!(first(&changes(|_| {}, other, files)).is_empty(), "{files:?}");
+    }
+    assert!(first(&changes(|_| {}, same, &["data/web/index.php"])).is_empty(), "the program stays the same");
+}
+
 fn same(_: &str) -> &'static str {
     OLD
 }

@@ -13,7 +13,7 @@ use crate::stack::reference::Reference;
 use crate::stack::resolved::{Resolved, Service};
 
 /// How many questions to registries are under way at a time.
-const AT_A_TIME: usize = 6;
+const AT_A_TIME: usize = 16;
 
 /// Plans the images of all wanted services. With `offline` no registry is asked, and what was fetched ahead, or else is here under a
 /// reference, counts as what the registry would have. Nothing is pulled and no tag moves.

@@ -16,7 +16,7 @@ use crate::stack::failure::{PAUSES, patiently, words};
 use crate::stack::reference::Reference;
 
 /// How many images are pulled side by side; the engine itself limits how many layers it fetches at a time.
-const AT_A_TIME: usize = 6;
+const AT_A_TIME: usize = 16;
 /// How long the engine may say nothing during a pull before it is tried again.
 const SILENCE: Duration = Duration::from_mins(5);
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Limits;
 use crate::stack::container::{Container, Health, State};
 use crate::stack::resolved::Resolved;
@@ -15,6 +17,24 @@ pub(super) enum Verdict {
     Wait(Option<String>),
     /// It will not get well, or had all the time it may take.
     Ill(String),
+}
+
+/// When the containers were looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// Since the first look.
+    pub(super) at: Duration,
+    /// By the engine's clock; none where that is another machine's, which may differ.
+    pub(super) clock: Option<Timestamp>,
+}
+
+impl Look {
+    /// How long a container has been running by now, as far as the engine's clock tells.
+    fn age(self, container: &Container) -> Duration {
+        let started = container.started_at.parse::<Timestamp>().ok();
+        let age = started.zip(self.clock).map(|(started, now)| now.duration_since(started));
+        age.and_then(|age| age.try_into().ok()).unwrap_or_default()
+    }
 }
 
 /// What is remembered of a service between two looks.
@@ -52,20 +72,21 @@ impl Watched {
     }
 }
 
-/// Judges a service by its container alone. `now` counts from the first look.
+/// Judges a service by its container alone.
 pub(super) fn judge(
     watched: &mut Watched,
     resolved: &Resolved,
     containers: &[Container],
     limits: &Limits,
-    now: Duration,
+    look: Look,
 ) -> Verdict {
+    let now = look.at;
     let Some(container) = containers.iter().find(|one| one.service == watched.service) else {
         return Verdict::Ill("it has no container".to_owned());
     };
     let since = watched.since(container, now);
     let ill = match container.state {
-        State::Running => return running(watched, container, limits, now, since),
+        State::Running => return running(watched, container, limits, look, since),
         State::Ended if container.exit_code == 0 && may_end(resolved, &watched.service) => return Verdict::Well,
         State::Paused => return Verdict::Ill("its container is paused".to_owned()),
         State::Created => "its container was never started".to_owned(),
@@ -78,8 +99,10 @@ pub(super) fn judge(
     wait_until(limits.running, now, ill)
 }
 
-fn running(watched: &mut Watched, container: &Container, limits: &Limits, now: Duration, since: Duration) -> Verdict {
-    if now.saturating_sub(since) < limits.settle {
+fn running(watched: &mut Watched, container: &Container, limits: &Limits, look: Look, since: Duration) -> Verdict {
+    let now = look.at;
+    // Who was started before the first look has stayed up for longer than it was looked at.
+    if look.age(container).max(now.saturating_sub(since)) < limits.settle {
         return match watched.again {
             0 => Verdict::Wait(None),
             _ => wait_until(limits.running, now, restless(watched.code)),
@@ -144,7 +167,8 @@ mod tests {
         for (second, container) in looks {
             watched.service.clone_from(&container.service);
             let containers = std::slice::from_ref(container);
-            verdict = judge(&mut watched, &resolved, containers, &LIMITS, Duration::from_secs(*second));
+            let look = Look { at: Duration::from_secs(*second), clock: None };
+            verdict = judge(&mut watched, &resolved, containers, &LIMITS, look);
         }
         verdict
     }
@@ -170,6 +194,20 @@ mod tests {
         assert_eq!(after(&[(0, up("x")), (5, up("x"))]), Verdict::Well);
         assert!(waits(&after(&[(0, up("x")), (5, up("y"))])));
         assert!(is_ill(&after(&[(0, up("x")), (58, up("y")), (61, up("z"))]), "again and again"));
+    }
+
+    #[test]
+    fn who_has_been_up_for_long_need_not_be_watched_for_long() {
+        let time = |second: u8| format!("2026-01-01T00:00:{second:02}Z");
+        let resolved = Resolved::parse(r#"{"name": "p", "services": {"a": {"image": "i"}}}"#, "").unwrap();
+        let look = Look { at: Duration::ZERO, clock: time(30).parse().ok() };
+        let at_first = |started: u8| {
+            let up = container(State::Running, Health::None, &time(started));
+            judge(&mut Watched::new("a"), &resolved, &[up], &LIMITS, look)
+        };
+        assert_eq!(at_first(25), Verdict::Well);
+        assert_eq!(at_first(26), Verdict::Wait(None));
+        assert_eq!(at_first(40), Verdict::Wait(None), "clocks that differ change nothing");
     }
 
     #[test]
@@ -211,7 +249,8 @@ mod tests {
     #[test]
     fn a_service_needs_a_container() {
         let resolved = Resolved::default();
-        let verdict = judge(&mut Watched::new("a"), &resolved, &[], &LIMITS, Duration::ZERO);
+        let look = Look { at: Duration::ZERO, clock: None };
+        let verdict = judge(&mut Watched::new("a"), &resolved, &[], &LIMITS, look);
         assert!(is_ill(&verdict, "no container"));
     }
 }

@@ -51,6 +51,11 @@ impl Test {
     pub fn new(module: &str, name: &str, need: Need, run: fn()) -> Self {
         Self { name: format!("{module}::{name}"), need, run }
     }
+
+    /// `MODULE::NAME`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// What the runner runs, and the names of those that this machine cannot run, with the reason.

@@ -1,12 +1,14 @@
 //! What is outside the program and misbehaves: old engines, broken registries, full disks, other tools in the path.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -37,22 +39,33 @@ impl OldEngine {
     }
 }
 
-/// A registry that answers every request with 500.
-pub struct BrokenRegistry {
+/// The first byte of who wants to speak TLS.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Stands before a registry and answers some requests itself: each connection's first request is shown to what decides that.
+pub struct Gate {
     port: u16,
 }
 
-impl BrokenRegistry {
-    /// Answers until the suite ends.
-    pub fn start() -> Self {
+impl Gate {
+    /// Before the registry at `HOST:PORT` until the suite ends. `refuses` gets the head of a request, and gives the status line and more
+    /// headers of the answer where it is not let through.
+    pub fn before(registry: &str, refuses: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("a port").port();
+        let (refuses, registry) = (Arc::new(refuses), registry.to_owned());
         thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                thread::spawn(move || answer(&mut stream, "500 Internal Server Error", "out of order"));
+            for client in listener.incoming().flatten() {
+                let (refuses, registry) = (Arc::clone(&refuses), registry.clone());
+                thread::spawn(move || serve(client, &*refuses, &registry));
             }
         });
         Self { port }
+    }
+
+    /// A registry that answers every request with 500.
+    pub fn broken() -> Self {
+        Self::before("127.0.0.1:9", |_| Some("500 Internal Server Error"))
     }
 
     /// `HOST:PORT`.
@@ -61,17 +74,131 @@ impl BrokenRegistry {
     }
 }
 
+fn serve(mut client: TcpStream, refuses: &dyn Fn(&str) -> Option<&'static str>, registry: &str) -> Option<()> {
+    let mut first = [0];
+    client.peek(&mut first).ok()?;
+    // Engines try TLS first; who hangs up on them is tried without.
+    if first[0] == TLS_HANDSHAKE {
+        return None;
+    }
+    let head = head(&mut client)?;
+    if let Some(status) = refuses(&String::from_utf8_lossy(&head)) {
+        return say(&mut client, status, r#"{"errors": [{"code": "DENIED", "message": "denied by the test"}]}"#);
+    }
+    let mut server = TcpStream::connect(registry).ok()?;
+    server.write_all(&head).ok()?;
+    let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+    let up = thread::spawn(move || std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Write)));
+    std::io::copy(&mut server, &mut client).ok()?;
+    client.shutdown(Shutdown::Both).ok()?;
+    up.join().ok().map(drop)
+}
+
+/// Stands before an engine and, at the first request that has these words in it, goes away with all its connections.
+pub struct Relay {
+    folder: TempDir,
+}
+
+/// What the relay's connections share.
+struct Relayed {
+    engine: String,
+    words: &'static str,
+    /// For how long it is away, once.
+    away: Duration,
+    gone: Mutex<Option<Instant>>,
+    open: Mutex<Vec<UnixStream>>,
+}
+
+impl Relay {
+    /// Before the engine at this address until the suite ends.
+    pub fn before(engine: &str, words: &'static str, away: Duration) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(folder.path().join("sock")).expect("a socket");
+        let engine = engine.strip_prefix("unix://").expect("an engine on this machine").to_owned();
+        let shared = Relayed { engine, words, away, gone: Mutex::default(), open: Mutex::default() };
+        let shared = Arc::new(shared);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || shared.serve(client));
+            }
+        });
+        Self { folder }
+    }
+
+    /// For `DOCKER_HOST`.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.folder.path().join("sock").display())
+    }
+}
+
+impl Relayed {
+    fn is_away(&self) -> bool {
+        self.gone.lock().unwrap().is_some_and(|since| since.elapsed() < self.away)
+    }
+
+    fn serve(&self, mut client: UnixStream) -> Option<()> {
+        if self.is_away() {
+            return None;
+        }
+        let mut server = UnixStream::connect(&self.engine).ok()?;
+        self.open.lock().unwrap().extend([client.try_clone().ok()?, server.try_clone().ok()?]);
+        let (mut from, mut to) = (server.try_clone().ok()?, client.try_clone().ok()?);
+        thread::spawn(move || std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Both)));
+        let mut buffer = [0; 16384];
+        while let Ok(count @ 1..) = client.read(&mut buffer) {
+            let asked = String::from_utf8_lossy(&buffer[..count]);
+            let mut gone = self.gone.lock().unwrap();
+            if gone.is_none() && asked.contains(self.words) {
+                *gone = Some(Instant::now());
+                for stream in self.open.lock().unwrap().drain(..) {
+                    let _ = stream.shutdown(Shutdown::Both);
+                }
+                return None;
+            }
+            drop(gone);
+            server.write_all(&buffer[..count]).ok()?;
+        }
+        server.shutdown(Shutdown::Both).ok()
+    }
+}
+
+/// An engine that takes connections and says nothing.
+pub fn silent_engine(folder: &Path) -> String {
+    let socket = folder.join("sock");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for client in listener.incoming().flatten() {
+            held.push(client);
+        }
+    });
+    format!("unix://{}", socket.display())
+}
+
 /// One answer to whatever is asked; the connection ends with it.
 fn answer(stream: &mut (impl Read + Write), status: &str, body: &str) {
+    if head(stream).is_some() {
+        say(stream, status, body);
+    }
+}
+
+/// The head of a request, and what came with it.
+fn head(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut asked = Vec::new();
     let mut buffer = [0; 1024];
     while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
         match stream.read(&mut buffer) {
             Ok(count @ 1..) => asked.extend_from_slice(&buffer[..count]),
-            _ => return,
+            _ => return None,
         }
     }
-    let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    Some(asked)
+}
+
+fn say(stream: &mut impl Write, status: &str, body: &str) -> Option<()> {
+    let length = body.len();
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").ok()
 }
 
 /// A folder for `PATH` with these scripts and otherwise the tools that every machine has, but no docker.
