@@ -9,6 +9,8 @@ use cowhand::demo::site::Site;
 pub const FIRST: &str = "1";
 /// The release that is updated to, and the tag of the images that are new in it.
 pub const RELEASE: &str = "2026-03";
+/// Finds the images that are new in it.
+pub const NEW: &str = "label=release=2026-03";
 
 /// The services whose images change: those of mailcow's step from 2026-05 to 2026-07a.
 pub const CHANGED: &[&str] = &["unbound", "rspamd", "php-fpm", "sogo", "postfix", "nginx", "acme"];
@@ -108,7 +110,7 @@ fn image(service: &Service, tag: &str) -> Image {
         "dovecot" => image.listens(143, "* OK ready"),
         _ => image.listens(80, "http"),
     };
-    let image = image.label("tag", tag);
+    let image = image.label("release", tag);
     if waited_for || service.name == "clamd" { image.healthcheck() } else { image }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::endpoint::Endpoint;
+use super::remembered::{Key, Remembered};
 use super::resolved::Resolved;
 use super::start::Turn;
 use crate::error::{Error, Result};
@@ -28,6 +29,7 @@ pub struct Compose {
     version: String,
     number: (u32, u32),
     endpoint: Endpoint,
+    remembered: Remembered,
 }
 
 /// Which configuration is meant. Every path in the files is relative to `project_directory`, wherever the files lie.
@@ -50,7 +52,10 @@ impl Compose {
         for way in WAYS {
             let Some(version) = version_of(way).await else { continue };
             match parse_version(&version) {
-                Some(number) if number.0 >= 2 => return Ok(Self { way, version, number, endpoint: endpoint.clone() }),
+                Some(number) if number.0 >= 2 => {
+                    let (endpoint, remembered) = (endpoint.clone(), Remembered::default());
+                    return Ok(Self { way, version, number, endpoint, remembered });
+                }
                 _ => too_old = Some(format!("`{}` is version {version}", way.join(" "))),
             }
         }
@@ -73,6 +78,18 @@ impl Compose {
 
     /// Resolves a configuration: merges, replaces variables, checks. Needs no engine.
     pub async fn resolve(&self, files: &ComposeFiles) -> Result<Resolved> {
+        let key = Key::of(files);
+        if let Some(known) = key.as_ref().and_then(|key| self.remembered.find(key)) {
+            return Ok(known);
+        }
+        let resolved = self.resolve_anew(files).await?;
+        if let Some(key) = key {
+            self.remembered.add(key, &resolved);
+        }
+        Ok(resolved)
+    }
+
+    async fn resolve_anew(&self, files: &ComposeFiles) -> Result<Resolved> {
         let config = self.command(files, QUESTION).args(["config", "--format", "json"]);
         let hash = self.command(files, QUESTION).args(["config", "--hash", "*"]);
         let (config, hash) = tokio::join!(config.run(), hash.run());

@@ -14,6 +14,7 @@ mod lifecycle;
 mod order;
 pub mod prune;
 pub mod reference;
+mod remembered;
 pub mod resolved;
 pub mod start;
 pub mod validate;

@@ -6,6 +6,7 @@
 
 mod half;
 mod health;
+mod missing;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,13 +87,14 @@ pub async fn down(start: &Start<'_>, events: &Events) -> Result<()> {
 /// Brings the new stack up. May be done again from the start after a crash at any point.
 pub async fn apply(start: &Start<'_>, events: &Events) -> Result<()> {
     let turn = Turn::take(start.turn, events).await?;
-    for (reference, image_id) in start.images {
-        retag(start.engine, reference, image_id).await?;
-    }
+    try_join_all(start.images.iter().map(|(reference, image_id)| retag(start.engine, reference, image_id))).await?;
     events.info("starting the new stack");
     half::mend(start.engine, &start.resolved.project, events).await?;
-    if !start.engine.containers(&start.resolved.project).await?.is_empty() {
-        start.compose.create(start.new, &turn).await?;
+    let containers = start.engine.containers(&start.resolved.project).await?;
+    if !containers.is_empty() {
+        if missing::any(start, &containers).await? {
+            start.compose.create(start.new, &turn).await?;
+        }
         one_by_one(start, &turn, events).await?;
     }
     // Whatever compose itself still finds to do is done now, not when somebody starts the stack by hand.

@@ -6,7 +6,7 @@ use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuil
 use futures_util::future::try_join_all;
 
 use super::{Image, Pulled, tag};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stack::container::Container;
 use crate::stack::engine::Engine;
 
@@ -28,16 +28,18 @@ pub struct Held {
 
 /// Gives the images of the project's containers a tag of ours: `cowhand.local/PROJECT:RUN--SERVICE`.
 pub async fn hold(engine: &Engine, project: &str, run: &str, containers: &[Container]) -> Result<Held> {
-    let mut held = Held::default();
-    for container in containers {
-        if engine.image(&container.image_id).await?.is_none() {
-            held.missing.push(container.service.clone());
-            continue;
+    let held = containers.iter().map(async |container| {
+        let there = engine.image(&container.image_id).await?.is_some();
+        if there {
+            tag(engine, &repository(project), &tag_of(run, &container.service), &container.image_id).await?;
         }
-        tag(engine, &repository(project), &tag_of(run, &container.service), &container.image_id).await?;
-        held.images.push((container.image.clone(), container.image_id.clone()));
-    }
-    Ok(held)
+        Ok::<_, Error>((container, there))
+    });
+    let (held, missing): (Vec<_>, Vec<_>) = try_join_all(held).await?.into_iter().partition(|(_, there)| *there);
+    Ok(Held {
+        images: held.into_iter().map(|(one, _)| (one.image.clone(), one.image_id.clone())).collect(),
+        missing: missing.into_iter().map(|(one, _)| one.service.clone()).collect(),
+    })
 }
 
 /// Gives what was fetched ahead a tag of ours, by which [`prefetched`] finds it. What was fetched ahead before is let go.
@@ -50,10 +52,9 @@ pub async fn hold_prefetched(engine: &Engine, project: &str, pulled: &[Pulled]) 
             }
         }
     }
-    for (one, wanted) in pulled.iter().zip(&wanted) {
-        tag(engine, &repository(project), wanted, &one.image_id).await?;
-    }
-    Ok(())
+    let repository = repository(project);
+    let tags = pulled.iter().zip(&wanted).map(|(one, wanted)| tag(engine, &repository, wanted, &one.image_id));
+    try_join_all(tags).await.map(drop)
 }
 
 /// What was fetched ahead for a reference, if anything was.
