@@ -116,22 +116,25 @@ fn image(service: &Service, tag: &str) -> Image {
 
 /// The compose file of a release: its new images from `tag` on.
 pub fn compose_file(images: &Images, tag: &str) -> String {
-    let mut text = "services:\n".to_owned();
-    for service in SERVICES {
-        let tag = if CHANGED.contains(&service.name) { tag } else { FIRST };
-        let conditions = [(service.started, "service_started"), (service.healthy, "service_healthy")];
-        let needs = conditions.iter().flat_map(|(names, condition)| names.iter().map(move |name| (name, condition)));
-        let needs: Vec<String> =
-            needs.map(|(name, condition)| format!("{}: {{condition: {condition}}}", full(name))).collect();
-        text += &format!(
-            "  {}:\n    image: {}\n    restart: always\n    networks: [mailcow-network]\n    stop_grace_period: 45s\n    depends_on: {{{}}}\n",
-            full(service.name),
-            images.reference(service.name, tag),
-            needs.join(", ")
-        );
-        if !service.more.is_empty() {
-            text += &format!("    {}\n", service.more);
-        }
-    }
-    text + "networks:\n  mailcow-network:\n    ipam: {config: [{subnet: \"${IPV4_NETWORK}.0/24\"}]}\nvolumes:\n  mysql-vol-1:\n  redis-vol-1:\n"
+    let services: String = SERVICES.iter().map(|service| compose_service(images, service, tag)).collect();
+    format!(
+        "services:\n{services}networks:\n  mailcow-network:\n    ipam: {{config: [{{subnet: \"${{IPV4_NETWORK}}.0/24\"}}]}}\n\
+         volumes:\n  mysql-vol-1:\n  redis-vol-1:\n"
+    )
+}
+
+fn compose_service(images: &Images, service: &Service, tag: &str) -> String {
+    let tag = if CHANGED.contains(&service.name) { tag } else { FIRST };
+    let conditions = [(service.started, "service_started"), (service.healthy, "service_healthy")];
+    let needs = conditions.iter().flat_map(|(names, condition)| names.iter().map(move |name| (name, condition)));
+    let needs: Vec<String> =
+        needs.map(|(name, condition)| format!("{}: {{condition: {condition}}}", full(name))).collect();
+    format!(
+        "  {}:\n    image: {}\n    restart: always\n    networks: [mailcow-network]\n    stop_grace_period: 45s\n\
+         \x20   depends_on: {{{}}}\n    {}\n",
+        full(service.name),
+        images.reference(service.name, tag),
+        needs.join(", "),
+        service.more
+    )
 }
