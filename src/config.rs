@@ -1,10 +1,13 @@
 //! What `cowhand.toml` may say. Text in, value out: reading the file is the site's job.
 
+pub mod edit;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::plugin::TrustPolicy;
 use crate::plugin::spec::Spec;
 
 /// The whole file. Without it, everything works as upstream documents it.
@@ -19,6 +22,8 @@ pub struct Config {
     pub start: Start,
     /// `[verify]`
     pub verify: Verify,
+    /// `[trust]`
+    pub trust: TrustPolicy,
     /// `[[plugin]]`, in the order in which they are asked.
     pub plugin: Vec<Spec>,
 }

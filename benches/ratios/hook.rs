@@ -110,6 +110,9 @@ pub fn once(question: &str, site: &str) {
     runtime.block_on(async {
         let options = Options {
             site: Path::new(site).to_owned(),
+            fetched: Path::new(site).join("fetched"),
+            protected: Vec::new(),
+            trust: None,
             cache: Cache::of_the_platform(),
             offline: true,
             events: Events::default(),

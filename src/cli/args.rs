@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::update_sh::Manner;
 use crate::config::Favor;
+use crate::config::edit::GrantLine;
 use crate::pipeline::StageName;
 use crate::site::mailcow;
 
@@ -200,9 +201,53 @@ pub enum PluginCommand {
     List,
     /// Tell what a component is and what it wants, without running it.
     Inspect {
-        /// A component, or `stock:NAME`.
+        /// A component, `stock:NAME`, an https:// address, or a reference in a registry.
         source: String,
     },
+    /// Tell what a plugin requests, what it is granted, and what it may do.
+    Explain {
+        /// The plugin's name.
+        name: String,
+    },
+    /// Add a plugin to cowhand.toml, or update it: fetched, shown, approved, and compiled.
+    Add(AddOptions),
+    /// Take a plugin out of cowhand.toml, and its approval back.
+    Remove {
+        /// The plugin's name.
+        name: String,
+    },
+    /// Approve plugins as they are now: their content and their grants.
+    Approve {
+        /// The plugins' names; those that need it if not named.
+        names: Vec<String>,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Compare the plugins with what was approved, and start each once.
+    Verify,
+}
+
+/// Options of `plugin add`.
+#[derive(Clone, Debug, Args)]
+pub struct AddOptions {
+    /// A component, `stock:NAME`, an https:// address, or a reference in a registry.
+    pub source: String,
+    /// Its name; by its source if not given. A plugin that the site has is updated.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The digest that it must have.
+    #[arg(long, value_name = "sha256:HEX")]
+    pub digest: Option<String>,
+    /// A file with minisign's signature; beside a component that is a file, FILE.minisig is found.
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Grant something: read, install, http, env, memory or time.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub grant: Vec<GrantLine>,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 impl Command {
@@ -241,6 +286,8 @@ impl Command {
             Self::Resume(options) => options.yes,
             Self::Rollback(options) => options.yes,
             Self::Prune(options) => options.yes,
+            Self::Plugin { command: PluginCommand::Add(options) } => options.yes,
+            Self::Plugin { command: PluginCommand::Approve { yes, .. } } => *yes,
             _ => false,
         }
     }

@@ -56,15 +56,18 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
     Ok(Finished::done(""))
 }
 
-/// What each plugin answered, and what that took.
+/// What each plugin answered, and what that took; the component's digest tells which one it was.
 fn receipt(receipt: &Receipt) -> String {
-    let Receipt { plugin, hook, calls, micros, memory, .. } = receipt;
-    let answer =
-        receipt.failure.as_ref().map_or(receipt.answer.as_deref().unwrap_or("nothing"), |failure| &failure.message);
+    let Receipt { plugin, digest, hook, calls, micros, memory, .. } = receipt;
+    let answer = match &receipt.failure {
+        Some(failure) => format!("{}: {}", failure.class.name(), failure.message),
+        None => receipt.answer.clone().unwrap_or_else(|| "nothing".to_owned()),
+    };
+    let would = if receipt.monitor { " would have answered" } else { "" };
     let (hook, took, memory) = (hook.name(), micros / 1000, bytesize::ByteSize::b(*memory));
     let calls = if *calls == 1 { String::new() } else { format!("{calls} calls, ") };
     let refused = receipt.refusals.iter().map(|refusal| format!("; refused {refusal}")).collect::<String>();
-    format!("plugin {plugin} at {hook}: {answer} ({calls}{took} ms, {memory}){refused}")
+    format!("plugin {plugin} at {hook}{would}: {answer} ({calls}{took} ms, {memory}, {digest:.19}){refused}")
 }
 
 fn line(record: &Record) -> String {

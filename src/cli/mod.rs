@@ -88,6 +88,11 @@ impl Call {
         self.begin(site.root(), run);
     }
 
+    /// The first event of a command that is about no site.
+    pub fn start_anywhere(&self) {
+        self.begin(&self.arguments.site, None);
+    }
+
     fn begin(&self, root: &std::path::Path, run: Option<&str>) {
         self.started.set(true);
         self.company.events.emit(Event::Start {

@@ -13,6 +13,7 @@ mod forward;
 mod majors;
 mod merge;
 mod own_files;
+pub mod plugins;
 mod preflight;
 mod prune;
 mod pull;
@@ -33,7 +34,6 @@ use serde::{Deserialize, Serialize};
 
 pub use backward::go_back;
 pub use forward::{resume, walk};
-pub use preflight::plugin_options;
 pub use prune::{candidates as prune_candidates, remove as prune_remove};
 pub use run::{Company, Finished, Goal, Options, Run};
 pub use standing::{

@@ -1,22 +1,19 @@
 //! Preflight: everything that can be known to be wrong is found here, while it costs nothing.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::backward::let_go;
 use super::course::Course;
 use super::facts::{self, Before};
 use super::standing::changed_the_site;
-use super::{Goal, Need, Options, Progress, Run, STAGES, Standing, adapt};
+use super::{Goal, Need, Options, Progress, Run, STAGES, Standing, plugins};
 use crate::error::{Error, Result};
-use crate::event::Events;
 use crate::exit::Exit;
 use crate::git::Upstream;
-use crate::plugin::{self, Cache, Plugins};
+use crate::plugin::Plugins;
 use crate::site::journal::Record;
 use crate::site::mailcow::{self, Hostname};
-use crate::site::{Site, store};
+use crate::site::store;
 use crate::stack::disk::{self, Space};
 
 /// Below this a site's file system has no room for a merge and its copies.
@@ -144,22 +141,11 @@ fn room(space: &Space, floor: u64, whose: &str) -> Result<()> {
 /// A plugin that cannot be used is found now, not half-way.
 pub async fn load_plugins(run: &mut Run) -> Result<()> {
     let offline = matches!(run.options.goal, Goal::Plan { .. });
-    let options = plugin_options(&run.site, &run.events, offline);
+    let options = plugins::options(&run.site, &run.repo, &run.events, offline)?;
     let mut plugins = Plugins::load(&run.site.config().plugin, &options).await?;
     if !offline && let Some(observers) = plugins.observe() {
         run.events.add_from_the_start(observers);
     }
     run.plugins = Some(plugins);
     Ok(())
-}
-
-/// How a site's plugins are loaded.
-pub fn plugin_options(site: &Site, events: &Events, offline: bool) -> plugin::Options {
-    plugin::Options {
-        site: site.root().to_owned(),
-        cache: Cache::of_the_platform(),
-        offline,
-        events: events.clone(),
-        text_merge: Arc::new(adapt::Texts),
-    }
 }

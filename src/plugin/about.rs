@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::digest::Digest;
 use super::grant::{Permissions, Refusal};
 use super::observer;
-use super::spec::{Hook, OnFailure, Policy};
+use super::policy::{OnFailure, Policy};
+use super::receipt::Class;
+use super::spec::Hook;
 use super::types::TextMerge;
 use crate::event::{Event, Events, Level};
 
@@ -15,8 +17,6 @@ use crate::event::{Event, Events, Level};
 pub(super) struct About {
     /// Its name in messages.
     pub(super) name: String,
-    /// As in `cowhand.toml`.
-    pub(super) source: String,
     /// Of its bytes.
     pub(super) digest: Digest,
     /// Its configuration, as JSON.
@@ -28,7 +28,9 @@ pub(super) struct About {
     /// How long a call may take.
     pub(super) time: Duration,
     /// What the site says about its failures.
-    pub(super) on_failure: Option<OnFailure>,
+    pub(super) on_failure: OnFailure,
+    /// Whether nothing comes of its answers.
+    pub(super) monitor: bool,
     /// Where it speaks.
     pub(super) events: Events,
     /// The text merge that it may use.
@@ -57,14 +59,9 @@ impl About {
         }
     }
 
-    /// What happens when it fails at this hook.
-    pub(super) fn policy(&self, hook: Hook) -> Policy {
-        let said = match &self.on_failure {
-            None => None,
-            Some(OnFailure::All(policy)) => Some(*policy),
-            Some(OnFailure::PerHook(hooks)) => hooks.get(&hook).copied(),
-        };
-        said.unwrap_or(match hook {
+    /// What comes of a failure of this class at this hook.
+    pub(super) fn policy(&self, hook: Hook, class: Class) -> Policy {
+        self.on_failure.at(hook, class).unwrap_or(match hook {
             Hook::Observer => Policy::Warn,
             _ => Policy::Stop,
         })

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::Plugins;
 use super::handed::HandedFile;
 use super::instance::Plugin;
-use super::receipt::Failure;
-use super::spec::{Hook, Policy};
+use super::policy::Policy;
+use super::receipt::{Class, Failure};
+use super::spec::Hook;
 use super::types::{
     Blobs, Conflict, Decided, Kept, Narrowed, PostPull, PostPullAnswer, PostPullVerdict, PreMerge, PreMergeAnswer,
     PreMergeVerdict, PrePrune, ResolverAnswer,
@@ -22,7 +23,9 @@ impl Plugins {
         let mut given = Vec::new();
         for plugin in self.at(Hook::PreMerge) {
             let name = plugin.about.name.clone();
-            match plugin.ask_pre_merge(input).await {
+            let answer = plugin.ask_pre_merge(input).await;
+            match answer {
+                _ if plugin.about.monitor => {}
                 Ok(PreMergeAnswer::Proceed { to: None, files }) => given.extend(files),
                 Ok(PreMergeAnswer::Proceed { to: Some((commit, reason)), files }) => {
                     given.extend(files);
@@ -31,6 +34,8 @@ impl Plugins {
                         oldest = Some((age, Narrowed { commit, plugin: name, reason }));
                     }
                 }
+                Ok(PreMergeAnswer::NotNow { reason, .. } | PreMergeAnswer::Stop { reason })
+                    if plugin.is_overruled(Hook::PreMerge, &reason) => {}
                 Ok(PreMergeAnswer::NotNow { reason, until }) => {
                     return Ok(PreMergeVerdict::NotNow { plugin: name, reason, until });
                 }
@@ -44,11 +49,14 @@ impl Plugins {
     /// Asks the resolvers about one conflict; the first answer other than pass decides.
     pub async fn resolve(&mut self, conflict: &Conflict, blobs: Arc<dyn Blobs>) -> Result<Decided> {
         for plugin in self.at(Hook::ConflictResolver) {
-            match plugin.ask_resolver(conflict, Arc::clone(&blobs)).await {
+            let answer = plugin.ask_resolver(conflict, Arc::clone(&blobs)).await;
+            match answer {
+                _ if plugin.about.monitor => {}
                 Ok(ResolverAnswer::Pass) => {}
                 Ok(ResolverAnswer::Decide(answer)) => {
                     return Ok(Decided::By { plugin: plugin.about.name.clone(), answer });
                 }
+                Ok(ResolverAnswer::Stop { reason }) if plugin.is_overruled(Hook::ConflictResolver, &reason) => {}
                 Ok(ResolverAnswer::Stop { reason }) => {
                     return Ok(Decided::Stop { plugin: plugin.about.name.clone(), reason });
                 }
@@ -62,8 +70,11 @@ impl Plugins {
     pub async fn post_pull(&mut self, input: &PostPull) -> Result<PostPullVerdict> {
         let mut given = Vec::new();
         for plugin in self.at(Hook::PostPull) {
-            match plugin.ask_post_pull(input).await {
+            let answer = plugin.ask_post_pull(input).await;
+            match answer {
+                _ if plugin.about.monitor => {}
                 Ok(PostPullAnswer::Proceed { files }) => given.extend(files),
+                Ok(PostPullAnswer::Stop { reason }) if plugin.is_overruled(Hook::PostPull, &reason) => {}
                 Ok(PostPullAnswer::Stop { reason }) => {
                     return Ok(PostPullVerdict::Stop { plugin: plugin.about.name.clone(), reason });
                 }
@@ -83,6 +94,7 @@ impl Plugins {
         for plugin in self.at(Hook::PrePrune) {
             let name = plugin.about.name.clone();
             let keeps = match plugin.ask_pre_prune(input).await {
+                _ if plugin.about.monitor => Vec::new(),
                 Ok(keeps) => keeps,
                 Err(failure) => match plugin.failed(Hook::PrePrune, failure) {
                     Ok(()) => Vec::new(),
@@ -106,11 +118,21 @@ impl Plugins {
 }
 
 impl Plugin {
+    /// Whether its site goes on although it said no.
+    fn is_overruled(&self, hook: Hook, reason: &str) -> bool {
+        let policy = self.about.policy(hook, Class::Refused);
+        if policy == Policy::Warn {
+            let text = format!("the plugin `{}` said no at {}: {reason}", self.about.name, hook.name());
+            self.about.events.warn(text, Some("The run goes on, as cowhand.toml says.".to_owned()));
+        }
+        policy != Policy::Stop
+    }
+
     /// What comes of a failure: an error where the site's policy says stop.
     fn failed(&self, hook: Hook, failure: Failure) -> Result<()> {
         let name = &self.about.name;
         let what = format!("the plugin `{name}` failed at {} ({})", hook.name(), failure.class.name());
-        match self.about.policy(hook) {
+        match self.about.policy(hook, failure.class) {
             Policy::Skip => Ok(()),
             Policy::Warn => {
                 self.about.events.warn(format!("{what}: {}", failure.message), failure.hint);
@@ -120,7 +142,10 @@ impl Plugin {
                 let exit = if hook == Hook::ConflictResolver { Exit::Conflict } else { Exit::Declined };
                 let error = Error::new(what).because(&failure.message).exit(exit);
                 let error = failure.hint.into_iter().fold(error, Error::hint);
-                Err(error.hint(format!("To go on without it: `on-failure = \"skip\"` for `{name}` in cowhand.toml.")))
+                let key = failure.class.key();
+                Err(error.hint(format!(
+                    "To go on without it: `on-failure = {{ {key} = \"skip\" }}` for `{name}` in cowhand.toml."
+                )))
             }
         }
     }

@@ -93,11 +93,10 @@ mod tests {
 
     fn permissions() -> Permissions {
         let grant = Grant { install: vec!["data/assets/ssl".into()], ..Grant::default() };
-        let config = serde_json::json!({});
-        let spec = Spec { name: "probe".into(), source: "probe.wasm".into(), on_failure: None, grant, config };
+        let spec = Spec { grant, ..Spec::bare("probe", "probe.wasm") };
         let request = Request { capability: Capability::Install, value: "*".into(), reason: "a test".into() };
         let site = std::path::Path::new("/nowhere");
-        Permissions::new(&spec, &[request], &Protected::of(site), true, false).unwrap().0
+        Permissions::new(&spec, &[request], &Protected::of(site, &[]), true, false).unwrap().0
     }
 
     fn file(path: &str, mode: u32) -> HandedFile {

@@ -169,6 +169,8 @@ impl Plugin {
             failure: answer.as_ref().err().map(|failure| (*failure).clone()),
             answer: answer.ok(),
             refusals: record.refusals,
+            // An observer decides nothing anyway.
+            monitor: self.about.monitor && record.hook != Hook::Observer,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! one function, `grant::Permissions::authorize`.
 
 mod about;
+mod allowed;
 mod ask;
 mod bindings;
 mod cache;
@@ -14,7 +15,9 @@ mod destination;
 mod digest;
 mod egress;
 mod engine;
+mod examine;
 mod failure;
+mod fetch;
 mod grant;
 mod handed;
 mod imports;
@@ -22,26 +25,36 @@ mod inspect;
 mod instance;
 mod limits;
 mod load;
+mod lockfile;
 mod markers;
 mod modes;
 mod observer;
 mod output;
+mod policy;
 pub mod receipt;
 mod request;
 mod sandbox;
+mod signature;
 mod source;
 pub mod spec;
 mod stock;
+mod trust;
 pub mod types;
 
+pub use allowed::{Allowed, bytes as shown_bytes};
 pub use cache::Cache;
 pub use digest::Digest;
+pub use examine::Examined;
+pub use fetch::{Fetched, Login, fetch};
 pub use handed::HandedFile;
 pub use inspect::{HOOKS_VERSION, Inspection, inspect};
-pub use load::{Listed, Options};
+pub use load::{Options, unnamed_stock};
+pub use lockfile::{Approved, LOCK_FILE, LockFile};
+pub use policy::{OnFailure, Policy};
 pub use receipt::Receipt;
 pub use request::{Capability, Request};
-pub use source::{STOCK_PREFIX, read as read_source};
+pub use source::{STOCK_PREFIX, Source, fetched_path, read_source};
+pub use trust::{Approval, Policy as TrustPolicy, Standing, Trust};
 
 /// The plugins of one site, loaded, in the order in which they are asked.
 pub struct Plugins {

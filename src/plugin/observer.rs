@@ -10,9 +10,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Plugins;
+use super::about::About;
 use super::instance::{Plugin, Record};
+use super::policy::Policy;
 use super::receipt::{Class, Failure, Receipt};
-use super::spec::{Hook, Policy};
+use super::spec::Hook;
 use crate::event::{Event, Sink};
 
 /// Events that may wait for one observer. One event has a few hundred bytes.
@@ -27,7 +29,7 @@ pub(super) struct Observing {
     dropped: Arc<AtomicU64>,
     /// One receipt for all calls, filled as they happen.
     receipt: Arc<Mutex<Receipt>>,
-    policy: Policy,
+    about: Arc<About>,
 }
 
 enum Message {
@@ -105,7 +107,8 @@ impl Plugins {
             receipt.failure = Some(Failure::new(Class::TimeOut, message));
         }
         let name = &receipt.plugin;
-        if let (Some(failure), Policy::Warn | Policy::Stop) = (&receipt.failure, one.policy) {
+        let said = receipt.failure.as_ref().map(|failure| one.about.policy(Hook::Observer, failure.class));
+        if let (Some(failure), Some(Policy::Warn | Policy::Stop)) = (&receipt.failure, said) {
             let what = format!("the observer `{name}` failed ({}): {}", failure.class.name(), failure.message);
             self.events.warn(what, failure.hint.clone());
         }
@@ -120,9 +123,9 @@ impl Plugins {
 fn start(plugin: Plugin) -> Observing {
     let (queue, messages) = channel(QUEUE);
     let receipt = Arc::new(Mutex::new(plugin.receipt(Record::blank(Hook::Observer), Ok(String::new()))));
-    let policy = plugin.about.policy(Hook::Observer);
+    let about = Arc::clone(&plugin.about);
     let task = tokio::spawn(serve(plugin, messages, Arc::clone(&receipt)));
-    Observing { queue, task, dropped: Arc::default(), receipt, policy }
+    Observing { queue, task, dropped: Arc::default(), receipt, about }
 }
 
 async fn serve(mut plugin: Plugin, mut messages: Receiver<Message>, total: Arc<Mutex<Receipt>>) {

@@ -25,6 +25,9 @@ pub struct Receipt {
     pub failure: Option<Failure>,
     /// What it wanted and was not allowed.
     pub refusals: Vec<String>,
+    /// Whether it was only watched: nothing came of its answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub monitor: bool,
 }
 
 /// A call that gave no usable answer.
@@ -40,9 +43,11 @@ pub struct Failure {
 }
 
 /// The sorts of failure worth telling apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
+    /// It said no: no failure, but a site may say what comes of it all the same.
+    Refused,
     /// It returned an error.
     Error,
     /// It trapped.
@@ -58,9 +63,24 @@ pub enum Class {
 }
 
 impl Class {
-    /// The word for it, as in JSON.
+    /// Every class.
+    pub const ALL: [Self; 7] =
+        [Self::Refused, Self::Error, Self::Trap, Self::TimeOut, Self::Limit, Self::Unavailable, Self::BadOutput];
+
+    /// The key for it in `on-failure`, as in JSON.
+    pub fn key(self) -> &'static str {
+        if self == Self::BadOutput { "bad-output" } else { self.name() }
+    }
+
+    /// The class of this key.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.key() == key)
+    }
+
+    /// The word for it, for people.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Refused => "refused",
             Self::Error => "error",
             Self::Trap => "trap",
             Self::TimeOut => "time-out",

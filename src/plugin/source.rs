@@ -1,32 +1,115 @@
-//! Where a plugin's bytes come from: a file, or the components inside this binary.
+//! Where a plugin's bytes come from: a file, the components inside this binary, or what was fetched when it was added.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::digest::Digest;
 use super::stock::{STOCK, Stock};
 use crate::error::{Context, Error, Result};
+use crate::exit::Exit;
 
 /// What a source begins with that names a stock plugin.
 pub const STOCK_PREFIX: &str = "stock:";
+/// What a reference to a registry may begin with, and must where it could be a file.
+const REGISTRY_PREFIX: &str = "oci://";
 
 /// Larger components are refused: Python's have 18 MB.
-const LARGEST: u64 = 256 << 20;
+pub(super) const LARGEST: u64 = 256 << 20;
 
-/// The bytes that a `source` names, and their digest; a relative file is below the site.
-pub fn read(source: &str, site: &Path) -> Result<(Cow<'static, [u8]>, Digest)> {
-    if let Some(name) = source.strip_prefix(STOCK_PREFIX) {
-        return stock(name).map(|stock| (stock.bytes.into(), Digest::known(stock.sha256)));
+/// A `source`, told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// A stock plugin.
+    Stock(&'a str),
+    /// An `https://` address.
+    Https(&'a str),
+    /// A reference in a registry, without `oci://`.
+    Registry(&'a str),
+    /// A file; a relative one is below the site.
+    File(&'a str),
+}
+
+impl<'a> Source<'a> {
+    /// What `source` means. A reference names its registry, as `ghcr.io/…` does, and does not end with `.wasm`.
+    pub fn of(source: &'a str) -> Self {
+        if let Some(name) = source.strip_prefix(STOCK_PREFIX) {
+            return Self::Stock(name);
+        }
+        if source.starts_with("https://") {
+            return Self::Https(source);
+        }
+        if let Some(reference) = source.strip_prefix(REGISTRY_PREFIX) {
+            return Self::Registry(reference);
+        }
+        let host = source.split_once('/').map_or("", |(host, _)| host);
+        let names_a_host = !host.starts_with('.') && host.contains(['.', ':']) || host == "localhost";
+        let is_file = Path::new(source).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"));
+        if names_a_host && !is_file { Self::Registry(source) } else { Self::File(source) }
     }
-    let path = site.join(source);
-    let length = path.metadata().what_with(|| format!("could not read {}", path.display()))?.len();
-    if length > LARGEST {
-        let limit = bytesize::ByteSize::b(LARGEST);
-        return Err(Error::new(format!("{} is larger than the limit of {limit}", path.display())));
+
+    /// Whether it has to be fetched.
+    pub fn is_remote(self) -> bool {
+        matches!(self, Self::Https(_) | Self::Registry(_))
     }
-    let bytes = std::fs::read(&path).what_with(|| format!("could not read {}", path.display()))?;
+}
+
+/// The bytes of a source as they lie here, and their digest. What has to be fetched must have been, as `pinned`.
+pub(super) fn read(
+    source: &str,
+    site: &Path,
+    fetched: &Path,
+    pinned: Option<&str>,
+) -> Result<(Cow<'static, [u8]>, Digest)> {
+    match Source::of(source) {
+        Source::Stock(name) => stock(name).map(|stock| (stock.bytes.into(), Digest::known(stock.sha256))),
+        Source::File(file) if file.contains("://") => Err(Error::new(format!("plugins do not come from `{file}`"))
+            .hint("Name a file, an https:// address, or a reference in a registry.")),
+        Source::File(file) => read_file(&site.join(file)),
+        Source::Https(_) | Source::Registry(_) => {
+            let missing = |what: &str| {
+                let error = Error::new(what).exit(Exit::Refused);
+                error.hint(format!("`cowhand plugin add {source}` fetches it; a run never does."))
+            };
+            let pinned = pinned.ok_or_else(|| missing("it was not fetched yet"))?;
+            let path = fetched_path(fetched, pinned);
+            if !path.exists() {
+                return Err(missing("what was fetched is gone"));
+            }
+            let (bytes, digest) = read_file(&path)?;
+            if digest.to_string() != pinned {
+                return Err(missing(&format!("{} is damaged: it is {digest}", path.display())));
+            }
+            Ok((bytes, digest))
+        }
+    }
+}
+
+/// The bytes of a source for somebody who only looks: a file or a stock plugin.
+pub fn read_source(source: &str) -> Result<(Cow<'static, [u8]>, Digest)> {
+    read(source, Path::new("."), Path::new("/nonexistent"), None)
+}
+
+/// Where fetched bytes of this digest lie.
+pub fn fetched_path(fetched: &Path, digest: &str) -> PathBuf {
+    fetched.join(format!("{}.wasm", digest.replace(':', "-").replace('/', "-")))
+}
+
+pub(super) fn read_file(path: &Path) -> Result<(Cow<'static, [u8]>, Digest)> {
+    let doing = || format!("could not read {}", path.display());
+    let found = path.metadata().what_with(doing)?;
+    if !found.is_file() {
+        return Err(Error::new(doing()).because("it is no file"));
+    }
+    if found.len() > LARGEST {
+        return Err(too_large(&path.display().to_string()));
+    }
+    let bytes = std::fs::read(path).what_with(doing)?;
     let digest = Digest::of(&bytes);
     Ok((bytes.into(), digest))
+}
+
+pub(super) fn too_large(what: &str) -> Error {
+    Error::new(format!("{what} is larger than the limit of {}", bytesize::ByteSize::b(LARGEST)))
 }
 
 fn stock(name: &str) -> Result<&'static Stock> {
@@ -38,4 +121,30 @@ fn stock(name: &str) -> Result<&'static Stock> {
             None => error.hint(format!("There are: {}.", names.join(", "))),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_told_apart() {
+        for (source, expected) in [
+            ("stock:notify", Source::Stock("notify")),
+            ("https://example.org/x.wasm", Source::Https("https://example.org/x.wasm")),
+            ("oci://plugins/x:1", Source::Registry("plugins/x:1")),
+            ("ghcr.io/acme/x:1.2", Source::Registry("ghcr.io/acme/x:1.2")),
+            ("127.0.0.1:5000/x", Source::Registry("127.0.0.1:5000/x")),
+            ("localhost/x@sha256:00", Source::Registry("localhost/x@sha256:00")),
+            ("plugins/x.wasm", Source::File("plugins/x.wasm")),
+            ("plugins.d/x.wasm", Source::File("plugins.d/x.wasm")),
+            ("./plugins/x", Source::File("./plugins/x")),
+            ("../x", Source::File("../x")),
+            ("/srv/a.b/x", Source::File("/srv/a.b/x")),
+            ("x.wasm", Source::File("x.wasm")),
+            ("http://example.org/x.wasm", Source::File("http://example.org/x.wasm")),
+        ] {
+            assert_eq!(Source::of(source), expected, "{source}");
+        }
+    }
 }

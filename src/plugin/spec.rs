@@ -4,17 +4,22 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::OnFailure;
+
 /// One `[[plugin]]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Spec {
     /// The name used in messages and reports; unique in the file.
     pub name: String,
-    /// A file (relative to the site), `stock:NAME`, or an OCI reference.
+    /// A file (relative to the site), `stock:NAME`, an `https://` address, or a reference in a registry.
     pub source: String,
     /// What happens when it fails; the hook's own default where nothing is said.
     #[serde(default)]
-    pub on_failure: Option<OnFailure>,
+    pub on_failure: OnFailure,
+    /// Whether it is asked and recorded, and nothing comes of its answers.
+    #[serde(default)]
+    pub monitor: bool,
     /// What it may do: nothing beyond the defaults where nothing is said.
     #[serde(default)]
     pub grant: Grant,
@@ -23,30 +28,22 @@ pub struct Spec {
     pub config: serde_json::Value,
 }
 
+impl Spec {
+    /// A plugin of which nothing is said but where it comes from.
+    pub fn bare(name: &str, source: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: source.to_owned(),
+            on_failure: OnFailure::default(),
+            monitor: false,
+            grant: Grant::default(),
+            config: no_config(),
+        }
+    }
+}
+
 fn no_config() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
-}
-
-/// One answer for every hook, or a table with one for each.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub enum OnFailure {
-    /// For every hook.
-    All(Policy),
-    /// Per hook: `pre-merge = "warn"`.
-    PerHook(std::collections::BTreeMap<Hook, Policy>),
-}
-
-/// What happens when a plugin fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// The run ends before anything changed.
-    Stop,
-    /// As if the plugin were not there.
-    Skip,
-    /// As `skip`, and a warning.
-    Warn,
 }
 
 /// The points of the pipeline at which plugins are asked.

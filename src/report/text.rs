@@ -5,6 +5,7 @@ use console::{Style, style};
 use crate::event::{Event, Level, StageState};
 use crate::git::conflict::{Collision, Decision, Kind, Loss, Resolution, Was};
 use crate::plan::{MergePlan, Plan};
+use crate::plugin::Receipt;
 use crate::site::settings;
 use crate::stack::change::{Action, ImageChange, PruneAction, PruneItem, PruneKind, ServiceChange};
 
@@ -22,11 +23,7 @@ pub fn lines(event: &Event) -> Vec<String> {
         }
         Event::Stage { stage, state, detail } => stage_line(stage, *state, detail.as_deref()).into_iter().collect(),
         Event::Note { level, text, hint } => note(*level, text, hint.as_deref()),
-        Event::Plugin(receipt) => receipt
-            .failure
-            .iter()
-            .map(|failure| warning(&format!("plugin {}: {}", receipt.plugin, failure.message)))
-            .collect(),
+        Event::Plugin(receipt) => receipt_lines(receipt),
         Event::Plan(plan) => plan_lines(plan),
         Event::Prune(plan) => prune_lines(&plan.items),
         Event::Check { update, upstream, branch, commits, .. } => check_lines(*update, upstream, branch, commits),
@@ -35,6 +32,17 @@ pub fn lines(event: &Event) -> Vec<String> {
             outcome(*code, message, because, left.as_deref(), hints)
         }
         Event::Progress { .. } | Event::Unknown => Vec::new(),
+    }
+}
+
+/// Failures, and what somebody who is only watched would have done.
+fn receipt_lines(receipt: &Receipt) -> Vec<String> {
+    match (&receipt.failure, &receipt.answer) {
+        (Some(failure), _) => vec![warning(&format!("plugin {}: {}", receipt.plugin, failure.message))],
+        (None, Some(answer)) if receipt.monitor => {
+            note(Level::Info, &format!("plugin {} would have answered: {answer}", receipt.plugin), None)
+        }
+        _ => Vec::new(),
     }
 }
 

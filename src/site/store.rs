@@ -32,6 +32,11 @@ impl Store {
         self.0.join("lock")
     }
 
+    /// Where the plugins lie that were fetched.
+    pub fn plugins(&self) -> PathBuf {
+        self.0.join("plugins")
+    }
+
     /// Makes the store's folders where they are missing.
     pub fn create(&self) -> Result<()> {
         files::private_folder(&self.runs_folder())

@@ -4,7 +4,7 @@ pub mod change;
 pub mod changes;
 pub mod compose;
 pub mod container;
-mod credentials;
+pub mod credentials;
 pub mod disk;
 pub mod endpoint;
 pub mod engine;

@@ -171,18 +171,23 @@ async fn a_plugin_that_fails_at_pre_prune_keeps_everything() {
 }
 
 #[tokio::test]
-async fn what_is_loaded_can_be_listed() {
+async fn what_is_loaded_can_be_told() {
     let site = Site::new();
     let toml =
         "[[plugin]]\nname = \"mine\"\nPROBE\ngrant.read = [\"data/assets/ssl\"]\ngrant.env = [\"PROBE\", \"HOME\"]\n";
-    let mine = site.load(toml).await.unwrap().list().remove(0);
-    assert_eq!(mine.hooks, Hook::ALL);
-    assert_eq!((mine.name.as_str(), mine.version.as_str(), mine.requests.len()), ("mine", "0.1.0", 4));
-    assert_eq!(mine.effective.read, [site.path().canonicalize().unwrap().join("data/assets/ssl")]);
-    assert_eq!(mine.effective.env, ["PROBE"], "HOME is granted and not requested");
+    let mine = site.options().examine(&Site::specs(toml)[0]).unwrap();
+    let is = &mine.inspection;
+    assert_eq!(is.hooks, Hook::ALL);
+    assert_eq!((is.version.as_str(), is.requests.len()), ("0.1.0", 4));
+    assert_eq!(
+        (mine.allowed.read.as_slice(), mine.allowed.env.as_slice()),
+        (&["data/assets/ssl".to_owned()][..], &["PROBE".to_owned()][..])
+    );
+    assert_eq!(mine.idle, ["env `HOME`"], "it is granted and not requested");
+    site.load(toml).await.unwrap();
     assert!(site.notes().iter().any(|note| note.contains("env `HOME`")));
     let bytes = std::fs::read(probe()).unwrap();
     let inspection = cowhand::plugin::inspect(&bytes).unwrap();
-    assert_eq!((inspection.digest, inspection.size), (mine.digest, bytes.len()));
+    assert_eq!((&inspection.digest, inspection.size), (&is.digest, bytes.len()));
     assert!(inspection.imports.iter().any(|import| import.starts_with("wasi:http/outgoing-handler@")));
 }

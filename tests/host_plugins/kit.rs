@@ -64,22 +64,32 @@ impl Site {
         self.folder.path()
     }
 
-    /// Loads plugins: `toml` as it stands in `cowhand.toml`, with `PROBE` for the probe as its source.
-    pub async fn load(&self, toml: &str) -> Result<Plugins> {
+    /// Plugins as they stand in `cowhand.toml`, with `PROBE` for the probe as the source.
+    pub fn specs(toml: &str) -> Vec<Spec> {
         #[derive(serde::Deserialize)]
         struct Tables {
             plugin: Vec<Spec>,
         }
         let toml = toml.replace("\nPROBE\n", &format!("\nsource = \"{}\"\n", probe().display()));
-        let specs = toml::from_str::<Tables>(&toml).unwrap().plugin;
-        let options = Options {
+        toml::from_str::<Tables>(&toml).unwrap().plugin
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
             site: self.path().to_owned(),
+            fetched: self.path().join(".git/cowhand/plugins"),
+            protected: Vec::new(),
+            trust: None,
             cache: Some(self.cache.clone()),
             offline: self.offline,
             events: self.events.clone(),
             text_merge: Arc::new(Concat),
-        };
-        Plugins::load(&specs, &options).await
+        }
+    }
+
+    /// Loads them.
+    pub async fn load(&self, toml: &str) -> Result<Plugins> {
+        Plugins::load(&Self::specs(toml), &self.options()).await
     }
 
     pub fn events(&self) -> Vec<Event> {

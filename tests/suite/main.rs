@@ -6,6 +6,8 @@ mod check;
 mod cli;
 mod engine;
 mod plan;
+mod plugin_fetch;
+mod plugin_trust;
 mod plugins;
 mod prune;
 mod recovery;
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         prune::all(),
         recovery::all(),
         plugins::all(),
+        plugin_fetch::all(),
+        plugin_trust::all(),
         refusals::all(),
         resolvers::all(),
         seen::all(),

@@ -1,12 +1,10 @@
 //! A site's own plugins, from outside: what is refused before a run begins, and what they can and cannot do in one.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
+use crate::support::probe::probe;
 use crate::support::site::Site;
 use crate::support::tests;
-use crate::toolchain::{TARGET, Toolchain};
 
 tests! {
     Nothing: a_file_that_is_missing,
@@ -22,6 +20,8 @@ tests! {
     one_that_answers_nonsense,
     one_that_says_no,
     one_whose_failure_is_to_be_skipped,
+    a_sort_of_failure_can_be_treated_by_itself,
+    one_that_is_only_watched,
     a_resolver_of_the_site_comes_before_the_stock_one;
     Stack: after_the_pull_one_can_still_say_no,
     a_file_that_one_hands_over_is_installed_at_the_switch,
@@ -93,20 +93,6 @@ fn with_probe(site: Site, says: &str, more: &str) -> Site {
     site.has("cowhand.toml", &toml)
 }
 
-/// The probe's component: it does at each hook what its configuration says.
-fn probe() -> &'static Path {
-    static PROBE: OnceLock<PathBuf> = OnceLock::new();
-    PROBE.get_or_init(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/Cargo.toml");
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let target = scratch.parent().unwrap().join("test-plugins");
-        let mut cargo = Toolchain::found().unwrap().cargo(scratch).unwrap();
-        let cargo = cargo.arg("--quiet").arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
-        assert!(cargo.status().unwrap().success(), "the probe could not be built");
-        target.join(TARGET).join("release/probe.wasm")
-    })
-}
-
 /// Demands that a plan with the probe ends with this code and these words, and leaves the site untouched.
 fn stopped(says: &str, more: &str, code: i32, words: &[&str]) {
     let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
@@ -147,6 +133,38 @@ fn one_whose_failure_is_to_be_skipped() {
     stopped("pre-merge = 'trap'", "on-failure = \"warn\"", 0, &["mine"]);
 }
 
+fn a_sort_of_failure_can_be_treated_by_itself() {
+    stopped("pre-merge = 'trap'", "on-failure = { trap = \"warn\", pre-prune = \"skip\" }", 0, &["mine", "trap"]);
+    stopped(
+        "pre-merge = 'error out of ideas'",
+        "on-failure = { trap = \"warn\" }",
+        11,
+        &["out of ideas", "error = \"skip\""],
+    );
+    stopped("conflict-resolver = 'trap'", "on-failure = { conflict-resolver = { trap = \"skip\" } }", 0, &[]);
+    // A no is no failure: what is said for all failures is not about it.
+    stopped("pre-merge = 'stop the moon is full'", "on-failure = \"skip\"", 11, &["the moon is full"]);
+    stopped("pre-merge = 'stop the moon is full'", "on-failure = { refused = \"warn\" }", 0, &["the moon is full"]);
+    stopped("pre-merge = 'trap'", "on-failure = { timeout = \"skip\" }", 2, &["did you mean `time-out`"]);
+}
+
+fn one_that_is_only_watched() {
+    let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
+    let release = site.upstream.release("2026-03");
+    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
+    let site = with_probe(site, "pre-merge = 'stop the moon is full'\nconflict-resolver = 'ours'", "monitor = true");
+    let ran = site.cowhand(["update", "--until", "merge", "--json"]).exits(0);
+    let receipts: Vec<_> = ran.events().into_iter().filter(|event| event["event"] == "plugin").collect();
+    let of = |name: &str| -> Vec<String> {
+        let told = receipts.iter().filter(|receipt| receipt["plugin"] == name && receipt["hook"] != "observer");
+        told.map(|receipt| format!("{} {}", receipt["monitor"], receipt["answer"].as_str().unwrap())).collect()
+    };
+    assert_eq!(of("mine"), ["true stop: the moon is full", "true data/conf/postfix/main.cf: ours"]);
+    assert_eq!(of("stock-conflicts"), ["null data/conf/postfix/main.cf: favour theirs"], "the next one is asked");
+    let run = ran.event("start")["run"].as_str().unwrap().to_owned();
+    site.cowhand(["show", &run]).exits(0).says("mine at pre-merge would have answered: stop: the moon is full");
+}
+
 fn a_resolver_of_the_site_comes_before_the_stock_one() {
     let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
     let release = site.upstream.release("2026-03");
@@ -171,6 +189,7 @@ fn a_file_that_one_hands_over_is_installed_at_the_switch() {
     let grant = "grant = { install = [\"data/assets/ssl\"] }";
     let site = Site::customised().behind_one_release().running();
     let site = with_probe(site, "post-pull = 'file 640 data/assets/ssl/extra.pem'", grant);
+    site.cowhand(["plugin", "approve", "--yes"]).exits(0);
     let dovecot = site.started("dovecot-mailcow");
     site.cowhand(["plan"]).exits(0);
     assert!(!site.has_path("data/assets/ssl/extra.pem"));

@@ -20,23 +20,46 @@ pub(in crate::plugin) struct Protected {
 }
 
 impl Protected {
-    /// Of the site in this folder.
-    pub(in crate::plugin) fn of(site: &Path) -> Self {
-        let docker = std::env::var("DOCKER_HOST").ok().and_then(|host| host.strip_prefix("unix://").map(PathBuf::from));
-        let sockets = ["/var/run/docker.sock", "/run/docker.sock"].map(PathBuf::from);
+    /// Of the site in this folder, with more that its caller knows of.
+    pub(in crate::plugin) fn of(site: &Path, more: &[PathBuf]) -> Self {
+        let of_env = |name: &str| std::env::var(name).ok();
+        let docker = of_env("DOCKER_HOST").and_then(|host| host.strip_prefix("unix://").map(PathBuf::from));
+        let rootless = of_env("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("docker.sock"));
+        let sockets =
+            ["/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock"].map(PathBuf::from);
         let own = [".git", "mailcow.conf"].map(|name| site.join(name));
-        let inside = own.into_iter().chain(sockets).chain(docker).map(|path| path.canonicalize().unwrap_or(path));
-        Self { site: site.canonicalize().unwrap_or_else(|_| site.to_owned()), inside: inside.collect() }
+        let inside = own.into_iter().chain(sockets).chain(docker).chain(rootless).chain(more.iter().cloned());
+        Self { site: resolved(site), inside: inside.map(|path| resolved(&path)).collect() }
     }
 
-    /// What of it a folder would give away.
+    /// What of it a folder would give away: what lies in it, and what it lies in. A mount of either elsewhere is the same file.
     fn given_away_by(&self, folder: &Path) -> Option<&Path> {
-        let around = self.site.starts_with(folder).then_some(self.site.as_path());
-        around.or_else(|| {
-            let hit = |inner: &&PathBuf| inner.starts_with(folder) || folder.starts_with(inner);
-            self.inside.iter().find(hit).map(PathBuf::as_path)
-        })
+        if self.site.starts_with(folder) || is_same(&self.site, folder) {
+            return Some(&self.site);
+        }
+        let hit = |inner: &&PathBuf| {
+            inner.starts_with(folder) || folder.ancestors().any(|around| around == **inner || is_same(inner, around))
+        };
+        self.inside.iter().find(hit).map(PathBuf::as_path)
     }
+}
+
+/// Links resolved as far as the path exists.
+fn resolved(path: &Path) -> PathBuf {
+    let mut found =
+        path.ancestors().filter_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)));
+    match found.next() {
+        Some((above, rest)) if rest.as_os_str().is_empty() => above,
+        Some((above, rest)) => above.join(rest),
+        None => path.to_owned(),
+    }
+}
+
+/// Whether two paths are one file, under whatever names.
+fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    identity(one).is_some_and(|known| Some(known) == identity(other))
 }
 
 /// Something that a plugin is about to do.
@@ -221,8 +244,18 @@ impl Permissions {
                 .hint("Write it as it stands below the site's folder: `data/assets/ssl`."));
         }
         let path = SitePath::from(parts.join(std::ffi::OsStr::new("/")).as_os_str().as_encoded_bytes());
-        if parts[0].eq_ignore_ascii_case(".git") || path.as_bytes() == b"mailcow.conf" {
-            return Err(self.wrong_grant(&format!("`{path}` is never granted")));
+        let never = [".git", "mailcow.conf", ".env", "plugins", "cowhand.toml", "cowhand.lock"];
+        let is_never = |(depth, part): (usize, &&std::ffi::OsStr)| {
+            never.iter().take(if depth == 0 { never.len() } else { 1 }).any(|name| part.eq_ignore_ascii_case(name))
+        };
+        if parts.iter().enumerate().any(is_never) {
+            return Err(self.wrong_grant(&format!("`{path}` is never a place for a plugin's files")));
+        }
+        let (place, plain) = (resolved(&self.protected.site.join(granted)), self.protected.site.join(granted));
+        if place != plain || self.protected.given_away_by(&place).is_some() {
+            // The switch would not write through it either.
+            let what = format!("`{path}` leads through a link to {}", place.display());
+            return Err(self.wrong_grant(&what).hint("Files are installed into the site's own folders only."));
         }
         Ok(path)
     }
@@ -270,6 +303,29 @@ impl Permissions {
             return Ok(());
         }
         Err(Refusal { what, hint: line.map(|(capability, value)| self.line(capability, &value)) })
+    }
+
+    /// What is requested and not granted at all: what, and the line that would grant it.
+    pub(in crate::plugin) fn lacking(&self) -> Vec<(String, String)> {
+        let lacks = |request: &&Request| {
+            let value = request.value.as_str();
+            match request.capability {
+                Capability::Read => !self.read.iter().any(|folder| request.is_open() || folder.seen_as == value),
+                Capability::Install => {
+                    !self.install.iter().any(|folder| request.is_open() || folder.to_string() == value)
+                }
+                Capability::Env => !self.env.iter().any(|name| request.is_open() || name == value),
+                Capability::Http => {
+                    let wanted = Destination::parse(value);
+                    !self.http.iter().any(|granted| request.is_open() || Some(granted) == wanted.as_ref())
+                }
+            }
+        };
+        let line = |request: &Request| {
+            let value = if request.is_open() { request.capability.key().to_uppercase() } else { request.value.clone() };
+            (format!("{} `{}`", request.capability.key(), request.value), self.line(request.capability, &value))
+        };
+        self.requests.iter().filter(lacks).map(line).collect()
     }
 
     /// The lines of `cowhand.toml` that would allow this, or why none would.

@@ -25,14 +25,8 @@ impl Site {
             reason: "a test".to_owned(),
         };
         let requests: Vec<_> = requests.iter().map(request).collect();
-        let spec = Spec {
-            name: "probe".to_owned(),
-            source: "plugins/probe.wasm".to_owned(),
-            on_failure: None,
-            grant,
-            config: serde_json::json!({}),
-        };
-        Permissions::new(&spec, &requests, &Protected::of(self.path()), true, false)
+        let spec = Spec { grant, ..Spec::bare("probe", "plugins/probe.wasm") };
+        Permissions::new(&spec, &requests, &Protected::of(self.path(), &[]), true, false)
     }
 
     fn reading(&self, folder: &Path) -> Result<Permissions> {

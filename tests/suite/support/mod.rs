@@ -1,6 +1,7 @@
 //! What the tests are written with: sites that read like sentences, runs of the binary, and what is demanded of them.
 
 pub mod outside;
+pub mod probe;
 pub mod ran;
 pub mod site;
 pub mod snapshot;

@@ -1,0 +1,161 @@
+//! Changes to the text of a `cowhand.toml` that leave everything else in it as it is, comments too.
+
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value, value};
+
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+
+/// The key of the tables.
+const PLUGIN: &str = "plugin";
+/// The keys of a grant that have lists.
+const LISTS: [&str; 4] = ["read", "install", "http", "env"];
+/// Those that have one value.
+const VALUES: [&str; 2] = ["memory", "time"];
+
+/// One grant as it is typed: `http=ntfy.example.org`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantLine {
+    key: String,
+    value: String,
+}
+
+impl std::str::FromStr for GrantLine {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let keys = || LISTS.into_iter().chain(VALUES);
+        match text.split_once('=') {
+            Some((key, value)) if keys().any(|known| known == key) && !value.is_empty() => {
+                Ok(Self { key: key.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(Error::new(format!(
+                "`{text}` is not KEY=VALUE with one of the keys {}",
+                keys().collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+}
+
+/// Names a plugin: its table gets this source, or a new table comes after the others. Grants are added to those it has.
+pub fn put_plugin(text: &str, name: &str, source: &str, grants: &[GrantLine]) -> Result<String> {
+    let mut document = parse(text)?;
+    let tables = tables(&mut document)?;
+    if tables.iter().all(|table| !is_named(table, name)) {
+        tables.push(named(name));
+    }
+    let table = tables.iter_mut().find(|table| is_named(table, name)).ok_or_else(not_tables)?;
+    set(table, "source", source.into());
+    for grant in grants {
+        add_grant(table, grant)?;
+    }
+    Ok(document.to_string())
+}
+
+/// Takes a plugin's table out; none where there is no such plugin.
+pub fn remove_plugin(text: &str, name: &str) -> Result<Option<String>> {
+    let mut document = parse(text)?;
+    let tables = tables(&mut document)?;
+    let Some(at) = tables.iter().position(|table| is_named(table, name)) else { return Ok(None) };
+    tables.remove(at);
+    if tables.is_empty() {
+        document.remove(PLUGIN);
+    }
+    Ok(Some(document.to_string()))
+}
+
+fn parse(text: &str) -> Result<DocumentMut> {
+    text.parse().map_err(|error: toml_edit::TomlError| Error::new("cowhand.toml cannot be read").because(error))
+}
+
+fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables> {
+    let item = document.entry(PLUGIN).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+    item.as_array_of_tables_mut().ok_or_else(not_tables)
+}
+
+fn not_tables() -> Error {
+    let what = "cowhand.toml names its plugins in another way than with `[[plugin]]`";
+    Error::new(what).exit(Exit::Usage).hint("Write each as a table of its own that begins with `[[plugin]]`.")
+}
+
+fn is_named(table: &Table, name: &str) -> bool {
+    table.get("name").and_then(Item::as_str) == Some(name)
+}
+
+fn named(name: &str) -> Table {
+    let mut table = Table::new();
+    table.insert("name", value(name));
+    table.decor_mut().set_prefix("\n");
+    table
+}
+
+/// Sets a value and leaves the comment behind it.
+fn set(table: &mut dyn TableLike, key: &str, new: Value) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = new;
+            *old.decor_mut() = decor;
+        }
+        None => drop(table.insert(key, Item::Value(new))),
+    }
+}
+
+fn add_grant(table: &mut Table, grant: &GrantLine) -> Result<()> {
+    let held = table.entry("grant").or_insert_with(|| Item::Table(Table::new()));
+    let wrong = || Error::new("the plugin's `grant` in cowhand.toml is no table").exit(Exit::Usage);
+    let held = held.as_table_like_mut().ok_or_else(wrong)?;
+    if VALUES.contains(&grant.key.as_str()) {
+        set(held, &grant.key, grant.value.as_str().into());
+        return Ok(());
+    }
+    let list = held.entry(&grant.key).or_insert_with(|| value(Array::new()));
+    let list = list.as_array_mut().ok_or_else(wrong)?;
+    if list.iter().all(|known| known.as_str() != Some(&grant.value)) {
+        list.push(grant.value.as_str());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# ours\n[merge]\nfavor = \"ours\" # always\n\n# the first\n[[plugin]]\nname = \"one\"\nsource = \"a.wasm\" # old\n[plugin.config]\nx = 1 # kept\n\n[prune]\nvolumes = false\n";
+
+    #[test]
+    fn a_new_plugin_comes_last_and_nothing_else_changes() {
+        let put = put_plugin(TEXT, "two", "b.wasm", &[]).unwrap();
+        assert!(put.contains("x = 1 # kept\n\n[[plugin]]\nname = \"two\"\nsource = \"b.wasm\"\n"), "{put}");
+        for line in TEXT.lines() {
+            assert!(put.contains(line), "{line} is not in\n{put}");
+        }
+        assert_eq!(
+            put_plugin("", "two", "b.wasm", &[]).unwrap(),
+            "\n[[plugin]]\nname = \"two\"\nsource = \"b.wasm\"\n"
+        );
+    }
+
+    #[test]
+    fn a_known_plugin_gets_the_source_and_the_grants() {
+        let grants = ["http=ntfy.sh", "http=ntfy.sh", "time=20s"].map(|text| text.parse().unwrap());
+        let put = put_plugin(TEXT, "one", "c.wasm", &grants).unwrap();
+        assert!(put.contains("source = \"c.wasm\" # old\n"), "{put}");
+        assert!(put.contains("http = [\"ntfy.sh\"]\ntime = \"20s\"\n") && put.contains("[plugin.grant]"), "{put}");
+        assert!(put.contains("x = 1 # kept"), "{put}");
+        let config = crate::config::Config::parse(&put, "cowhand.toml").unwrap();
+        assert_eq!(config.plugin[0].grant.http, ["ntfy.sh"]);
+        assert_eq!(config.plugin[0].config["x"], 1);
+    }
+
+    #[test]
+    fn a_plugin_goes_and_the_rest_stays() {
+        let put = put_plugin(TEXT, "two", "b.wasm", &[]).unwrap();
+        assert_eq!(remove_plugin(&put, "two").unwrap().unwrap(), TEXT);
+        let none = remove_plugin(TEXT, "one").unwrap().unwrap();
+        assert!(
+            !none.contains("plugin") && none.contains("favor = \"ours\" # always") && none.contains("[prune]"),
+            "{none}"
+        );
+        assert_eq!(remove_plugin(TEXT, "three").unwrap(), None);
+    }
+}

@@ -1,0 +1,41 @@
+//! A component from an `https://` address.
+
+use std::time::Duration;
+
+use super::Intake;
+use crate::error::{Context, Error, Result};
+use crate::event::Events;
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Releases lie behind one or two.
+const MOST_REDIRECTS: usize = 5;
+
+/// What is at this address. Redirects are followed as long as they are https.
+pub(super) async fn get(address: &str, task: &str, events: &Events) -> Result<Vec<u8>> {
+    let client = reqwest::Client::builder()
+        .https_only(true)
+        .redirect(reqwest::redirect::Policy::limited(MOST_REDIRECTS))
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE)
+        .user_agent(concat!("cowhand/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .what("could not set up a client")?;
+    let asked = client.get(address).send().await.and_then(reqwest::Response::error_for_status);
+    let mut answer = asked.map_err(|error| explain(&error))?;
+    let mut intake = Intake::new(answer.content_length(), task, events)?;
+    while let Some(piece) = answer.chunk().await.map_err(|error| explain(&error))? {
+        intake.add(&piece)?;
+    }
+    Ok(intake.bytes)
+}
+
+/// The innermost cause says what is wrong; the outer ones only that something is.
+fn explain(error: &reqwest::Error) -> Error {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    Error::new(cause.to_string())
+}

@@ -1,0 +1,144 @@
+//! Whether a plugin may be used as it is: bound to the digest of its bytes and to what it may do, by a person who approved both.
+//! Nobody is asked here. A run that finds something not approved ends before it begins.
+
+use serde::Deserialize;
+
+use super::allowed::Allowed;
+use super::examine::Examined;
+use super::lockfile::{Approved, LockFile};
+use super::signature::Key;
+use super::source::Source;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+
+/// `[trust]` in `cowhand.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policy {
+    /// Which plugins need an approval.
+    pub approval: Approval,
+    /// minisign's public keys. Where there is one, every plugin that is not stock must be signed by one of them.
+    pub keys: Vec<Key>,
+}
+
+/// Which plugins need an approval; one that has one is held to it in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Approval {
+    /// Those that are granted more than memory and time, and those that are fetched.
+    #[default]
+    Grants,
+    /// Every plugin that is not stock.
+    Always,
+}
+
+/// What was approved, and what the site demands.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// What was approved.
+    pub lock: LockFile,
+    /// What the site demands.
+    pub policy: Policy,
+}
+
+/// How a plugin stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is part of Cowhand.
+    Stock,
+    /// Nobody approved it, and nobody has to: it can do nothing but answer.
+    Free,
+    /// It is as it was approved.
+    Approved,
+    /// It must be approved, for these reasons.
+    Unapproved(Vec<String>),
+}
+
+impl Standing {
+    /// A word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Free => "not pinned",
+            Self::Approved => "approved",
+            Self::Unapproved(_) => "not approved",
+        }
+    }
+}
+
+impl Trust {
+    /// How this plugin stands.
+    pub fn standing(&self, found: &Examined) -> Standing {
+        let source = Source::of(&found.spec.source);
+        if matches!(source, Source::Stock(_)) {
+            return Standing::Stock;
+        }
+        let Some(approved) = self.lock.find(&found.spec.name) else {
+            return match self.why_approve(&found.allowed, &source) {
+                Some(why) => Standing::Unapproved(vec![why]),
+                None => Standing::Free,
+            };
+        };
+        let changes = changes(found, approved);
+        if changes.is_empty() { Standing::Approved } else { Standing::Unapproved(changes) }
+    }
+
+    fn why_approve(&self, allowed: &Allowed, source: &Source<'_>) -> Option<String> {
+        let reaches: Vec<String> = allowed.reaches().map(|(key, value)| format!("{key} `{value}`")).collect();
+        if !reaches.is_empty() {
+            return Some(format!("nobody has approved it yet, and it is granted {}", reaches.join(", ")));
+        }
+        let demanded = self.policy.approval == Approval::Always || !matches!(source, Source::File(_));
+        demanded.then(|| "nobody has approved it yet".to_owned())
+    }
+
+    /// Refuses what must not be used as it is.
+    pub(super) fn check(&self, found: &Examined, bytes: &[u8]) -> Result<()> {
+        let name = &found.spec.name;
+        let standing = self.standing(found);
+        if let Standing::Unapproved(reasons) = standing {
+            let error = Error::new(format!("the plugin `{name}` ({}) must be approved", found.spec.source));
+            let error = reasons.into_iter().fold(error, Error::because).exit(Exit::Refused);
+            return Err(error.hint(format!("`cowhand plugin approve {name}` shows what it is and asks.")));
+        }
+        let signature = self.lock.find(name).and_then(|approved| approved.signature.as_deref());
+        if standing == Standing::Stock { Ok(()) } else { self.check_signature(name, bytes, signature) }
+    }
+
+    /// Refuses what no key of the site has signed, where the site has keys.
+    pub fn check_signature(&self, name: &str, bytes: &[u8], signature: Option<&str>) -> Result<()> {
+        let keys = &self.policy.keys;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let wrong = |what: &str| Error::new(format!("the plugin `{name}` {what}")).exit(Exit::Refused);
+        let signature = signature.ok_or_else(|| {
+            wrong("is not signed, and `[trust] keys` in cowhand.toml demands it")
+                .hint("Add it again with its signature: `cowhand plugin add SOURCE --signature FILE`.")
+        })?;
+        let signed = |key: &Key| key.has_signed(bytes, signature);
+        match keys.iter().map(signed).collect::<Result<Vec<bool>>>() {
+            Ok(found) if found.contains(&true) => Ok(()),
+            Ok(_) => Err(wrong("is not signed by any of the `[trust] keys` in cowhand.toml")
+                .hint("Do not use it, unless you know why: then add the key it was signed with.")),
+            Err(error) => Err(wrong("has a signature that cannot be read").because(error)),
+        }
+    }
+}
+
+/// What is not as it was approved.
+fn changes(found: &Examined, approved: &Approved) -> Vec<String> {
+    let mut changes = Vec::new();
+    if found.spec.source != approved.source {
+        changes.push(format!("it was approved from `{}`", approved.source));
+    }
+    let digest = found.inspection.digest.to_string();
+    if digest != approved.digest {
+        changes.push(format!("it changed since it was approved: it was {}, it is {digest}", approved.digest));
+    }
+    let more = found.allowed.beyond(&approved.grant);
+    if !more.is_empty() {
+        changes.push(format!("it is granted more than was approved: {}", more.join(", ")));
+    }
+    changes
+}
