@@ -113,7 +113,7 @@ impl Shelf {
         let spec = spec.ok_or_else(|| Error::new(format!("cowhand.toml has no plugin `{name}` after the change")))?;
         let Brought { bytes, digest, manifest } = brought;
         let found = self.options.examine_bytes(&spec, true, bytes, digest)?;
-        let signature = signature(wanted, &found).await?;
+        let signature = signature(wanted, &found)?;
         let config = Some(config).filter(|config| *config != text);
         self.judged(Proposal { before: self.before(&name), found, manifest, signature, place, config })
     }
@@ -336,7 +336,7 @@ pub async fn login(source: Source<'_>) -> Result<Option<Login>> {
 }
 
 /// The signature that was named, or lies beside the file.
-async fn signature(wanted: &Wanted<'_>, found: &Examined) -> Result<Option<String>> {
+fn signature(wanted: &Wanted<'_>, found: &Examined) -> Result<Option<String>> {
     if let Some(file) = wanted.signature {
         return Ok(Some(std::fs::read_to_string(file).what_with(|| format!("could not read {}", file.display()))?));
     }

@@ -91,7 +91,7 @@ pub fn read_source(source: &str) -> Result<(Cow<'static, [u8]>, Digest)> {
 
 /// Where fetched bytes of this digest lie.
 pub fn fetched_path(fetched: &Path, digest: &str) -> PathBuf {
-    fetched.join(format!("{}.wasm", digest.replace(':', "-").replace('/', "-")))
+    fetched.join(format!("{}.wasm", digest.replace([':', '/'], "-")))
 }
 
 pub(super) fn read_file(path: &Path) -> Result<(Cow<'static, [u8]>, Digest)> {
