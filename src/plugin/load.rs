@@ -53,6 +53,11 @@ impl Plugins {
         let loader = Loader::new(options)?;
         loader.load(specs).await.map_err(|error| error.or_exit(Exit::Refused))
     }
+
+    /// Their names, in the order in which they are asked.
+    pub fn names(&self) -> Vec<&str> {
+        self.chain.iter().map(|plugin| plugin.about.name.as_str()).collect()
+    }
 }
 
 /// The stock plugins that are asked although the site does not name them, as if it did.

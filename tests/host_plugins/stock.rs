@@ -74,12 +74,10 @@ async fn conflicts_are_decided_by_kind_and_nothing_is_read() {
 
 #[tokio::test]
 async fn a_resolver_that_nobody_named_is_not_there() {
-    let names =
-        |plugins: Vec<cowhand::plugin::Listed>| plugins.into_iter().map(|listed| listed.name).collect::<Vec<_>>();
     let everywhere = ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
-    assert_eq!(names(Site::new().load(NOTHING).await.unwrap().list()), everywhere);
+    assert_eq!(Site::new().load(NOTHING).await.unwrap().names(), everywhere);
     let toml = "[[plugin]]\nname = \"mine\"\nsource = \"stock:keep-local\"\n";
-    assert_eq!(names(Site::new().load(toml).await.unwrap().list()), [&["mine"], &everywhere[..]].concat());
+    assert_eq!(Site::new().load(toml).await.unwrap().names(), [&["mine"], &everywhere[..]].concat());
 }
 
 #[tokio::test]
