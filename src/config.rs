@@ -36,6 +36,8 @@ pub struct Merge {
     pub favor: Favor,
     /// What happens when the merge would drop what the site wrote.
     pub on_loss: OnLoss,
+    /// Whether files that git neither knows nor ignores become part of the site's commit too.
+    pub include_untracked: bool,
 }
 
 /// Whose side wins in a conflicting hunk.

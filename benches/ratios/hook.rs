@@ -122,7 +122,7 @@ pub fn once(question: &str, site: &str) {
             Config::parse(&std::fs::read_to_string(Path::new(site).join("cowhand.toml")).unwrap(), site).unwrap();
         let mut plugins = Plugins::load(&config.plugin, &options).await.unwrap();
         if question == "resolve" {
-            println!("{:?}", plugins.resolve(&conflict(), Arc::new(Unread)).await.unwrap());
+            println!("{:?}", plugins.resolve(&conflict(), Arc::new(Unread), |_, _| Ok(())).await.unwrap());
         } else {
             println!("{:?}", plugins.pre_merge(&update()).await.unwrap());
         }

@@ -4,6 +4,7 @@
 
 pub mod certificate;
 pub mod engine;
+pub mod http;
 pub mod images;
 pub mod registry;
 pub mod site;

@@ -82,7 +82,7 @@ pub struct Decision {
 pub struct Loss {
     /// The file, by its name in the result; by the site's name where the result has none.
     pub path: SitePath,
-    /// The lines, in the order of the file. Empty for what has no lines: a binary file, a mode, a link.
+    /// The lines, in the order of the file. Empty for what has no lines: a binary file, a mode, a link, a name.
     pub lines: Vec<LostLine>,
 }
 

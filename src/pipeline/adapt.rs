@@ -83,16 +83,14 @@ fn kind(kind: Kind) -> ask::ConflictKind {
 }
 
 /// A plugin's answer, as the merge takes it.
-pub fn answer(answer: ask::Answer) -> Result<merge::Answer> {
+pub fn answer(answer: &ask::Answer) -> Result<merge::Answer> {
     Ok(match answer {
         ask::Answer::Ours => merge::Answer::Ours,
         ask::Answer::Theirs => merge::Answer::Theirs,
-        ask::Answer::Favor(ask::Favor::Ours) => merge::Answer::Favor(merge::Favor::Ours),
-        ask::Answer::Favor(ask::Favor::Theirs) => merge::Answer::Favor(merge::Favor::Theirs),
-        ask::Answer::Favor(ask::Favor::Union) => merge::Answer::Favor(merge::Favor::Union),
+        ask::Answer::Favor(favor) => merge::Answer::Favor(git_favor(*favor)),
         ask::Answer::Remove => merge::Answer::Remove,
         ask::Answer::Content { content, mode } => {
-            merge::Answer::Content { bytes: content, mode: mode.map(git_mode).transpose()? }
+            merge::Answer::Content { bytes: content.clone(), mode: mode.map(git_mode).transpose()? }
         }
     })
 }
@@ -184,19 +182,23 @@ pub struct Texts;
 
 impl ask::TextMerge for Texts {
     fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<ask::Favor>) -> Result<Vec<ask::Hunk>> {
-        let hunks = text::hunks(base, ours, theirs)?.ok_or_else(|| Error::new("one of the three is not text"))?;
-        Ok(hunks.into_iter().map(|hunk| favored(hunk, favor)).collect())
+        let hunks = text::hunks(base, ours, theirs, favor.map(git_favor))?;
+        let hunks = hunks.ok_or_else(|| Error::new("one of the three is not text"))?;
+        Ok(hunks.into_iter().map(hunk).collect())
     }
 }
 
-fn favored(hunk: text::Hunk, favor: Option<ask::Favor>) -> ask::Hunk {
-    match (hunk, favor) {
-        (text::Hunk::Agreed(lines), _) => ask::Hunk::Clean(lines),
-        (text::Hunk::Conflict { base, ours, theirs }, None) => ask::Hunk::Conflict { base, ours, theirs },
-        (text::Hunk::Conflict { ours, .. }, Some(ask::Favor::Ours)) => ask::Hunk::Clean(ours),
-        (text::Hunk::Conflict { theirs, .. }, Some(ask::Favor::Theirs)) => ask::Hunk::Clean(theirs),
-        (text::Hunk::Conflict { ours, theirs, .. }, Some(ask::Favor::Union)) => {
-            ask::Hunk::Clean([ours, theirs].concat())
-        }
+fn hunk(hunk: text::Hunk) -> ask::Hunk {
+    match hunk {
+        text::Hunk::Agreed(lines) => ask::Hunk::Clean(lines),
+        text::Hunk::Conflict { base, ours, theirs } => ask::Hunk::Conflict { base, ours, theirs },
+    }
+}
+
+fn git_favor(favor: ask::Favor) -> merge::Favor {
+    match favor {
+        ask::Favor::Ours => merge::Favor::Ours,
+        ask::Favor::Theirs => merge::Favor::Theirs,
+        ask::Favor::Union => merge::Favor::Union,
     }
 }

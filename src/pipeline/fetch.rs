@@ -8,7 +8,6 @@ use crate::exit::Exit;
 use crate::git::history::CommitInfo;
 use crate::git::{Branch, Oid};
 use crate::plugin::types::{End, PreMerge, PreMergeVerdict};
-use crate::site::mailcow;
 
 /// Fetches, asks the pre-merge hook, and ends the run where there is nothing to do.
 pub async fn act(run: &mut Run) -> Result<Progress> {
@@ -19,6 +18,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     if !switching && run.repo.contains(branch.head, newest)? {
         return Ok(up_to_date(&branch, newest));
     }
+    run.repo.refuse_hostile(branch.head, newest)?;
     let commits = run.repo.with_tags(run.repo.commits(branch.head, newest)?)?;
     let theirs = match ask(run, &branch, newest, &commits).await? {
         Some(theirs) => theirs,
@@ -76,7 +76,7 @@ fn input(run: &Run, branch: &Branch, newest: Oid, commits: &[CommitInfo]) -> Res
     let repo = &run.repo;
     let base = repo.merge_bases(branch.head, newest)?.first().copied().unwrap_or(branch.head);
     let before = repo.tree_of(base)?;
-    let local = repo.local_changes(branch.head, &mailcow::before_message(&run.now), &run.now, false)?;
+    let local = run.local_changes(branch.head)?;
     Ok(PreMerge {
         now: run.now.clone(),
         base: base.to_string(),

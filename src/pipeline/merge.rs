@@ -7,8 +7,10 @@ use super::{Progress, Run, adapt, counted, facts, majors, versions};
 use crate::config::{Favor, OnLoss};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::git::Oid;
 use crate::git::blob::Blobs;
-use crate::git::merge::{Answer, Conflict, Merge, Merged, Options};
+use crate::git::local::Local;
+use crate::git::merge::{Conflict, Merge, Merged, Options};
 use crate::git::switch::Switch;
 use crate::plan::MergePlan;
 use crate::plugin::Plugins;
@@ -22,18 +24,13 @@ const LARGEST_ANSWER: u64 = 32 << 20;
 pub async fn act(run: &mut Run) -> Result<Progress> {
     let course = Course::of(run)?;
     let theirs = facts::oid(&run.chosen()?.theirs)?;
-    let local = run.repo.local_changes(course.now.head, &mailcow::before_message(&run.now), &run.now, false)?;
+    let local = run.local_changes(course.now.head)?;
     let options = Options { label: course.upstream.label(), limit: LARGEST_ANSWER };
     let ends = course.ends(run, &local, theirs)?;
     let merge = Merge::new(&run.repo, ends.0, ends.1, options)?;
     let (blobs, favor) = (run.repo.blobs()?, run.favor());
     for conflict in merge.conflicts().to_vec() {
-        let (plugin, answer) = decide(run.plugins.as_mut(), &blobs, favor, &conflict).await?;
-        merge.resolve(&conflict, answer, &plugin).map_err(|error| {
-            error
-                .exit(Exit::Conflict)
-                .hint(format!("The plugin {plugin} answered this; mend it, or take it out of cowhand.toml."))
-        })?;
+        decide(run.plugins.as_mut(), &merge, &blobs, favor, &conflict).await?;
     }
     let merged = merge.finish(&mailcow::after_message(&run.now), &run.now)?;
     let merged = course.conclude(run, merged, theirs)?;
@@ -57,18 +54,29 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     Ok(Progress::Done(found))
 }
 
+impl Run {
+    /// The site's side: its uncommitted changes as a commit, with what `[merge] include-untracked` adds.
+    pub(super) fn local_changes(&self, head: Oid) -> Result<Local> {
+        let untracked = self.site.config().merge.include_untracked;
+        self.repo.local_changes(head, &mailcow::before_message(&self.now), &self.now, untracked)
+    }
+}
+
 /// Offers a conflict to the resolvers, in their order: the first that does not pass decides.
 async fn decide(
     plugins: Option<&mut Plugins>,
+    merge: &Merge<'_>,
     blobs: &Blobs,
     favor: Favor,
     conflict: &Conflict,
-) -> Result<(String, Answer)> {
+) -> Result<()> {
     let plugins = plugins.ok_or_else(|| Error::new("no plugins are loaded"))?;
     let asked = adapt::conflict(conflict, favor);
     let needs_a_person = |what: String| Error::new(what).exit(Exit::Conflict);
-    match plugins.resolve(&asked, Arc::new(adapt::Sides::of(conflict, blobs.clone()))).await? {
-        Decided::By { plugin, answer } => Ok((plugin, adapt::answer(answer)?)),
+    let sides = Arc::new(adapt::Sides::of(conflict, blobs.clone()));
+    let accept = |plugin: &str, answer: &_| merge.resolve(conflict, adapt::answer(answer)?, plugin);
+    match plugins.resolve(&asked, sides, accept).await? {
+        Decided::By { .. } => Ok(()),
         Decided::Undecided => Err(needs_a_person(format!("no plugin decided the conflict in {}", conflict.path))
             .hint("The stock plugin stock-conflicts decides every conflict; name it last in cowhand.toml.")),
         Decided::Stop { plugin, reason } => {

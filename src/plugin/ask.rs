@@ -53,11 +53,12 @@ impl Plugin {
         })
     }
 
-    /// Asks how one conflict is to be decided. An instance that behaves serves them all.
+    /// Asks how one conflict is to be decided; `accept` says whether a decision can stand. An instance that behaves serves them all.
     pub(super) async fn ask_resolver(
         &mut self,
         conflict: &Conflict,
         blobs: Arc<dyn Blobs>,
+        accept: impl FnOnce(&Answer) -> crate::error::Result<()>,
     ) -> Result<ResolverAnswer, Failure> {
         let sides = Arc::clone(&blobs);
         let ask = async |session: &mut Session| {
@@ -69,6 +70,9 @@ impl Plugin {
         let answer = answer.and_then(|answer| {
             let answer = convert::resolution(answer).map_err(nonsense)?;
             check_resolution(&answer, conflict, &*blobs)?;
+            if let ResolverAnswer::Decide(decision) = &answer {
+                accept(decision).map_err(|error| nonsense(error.summary()))?;
+            }
             Ok(answer)
         });
         self.conclude(record, answer, |answer| format!("{}: {}", conflict.path, resolution(answer)))

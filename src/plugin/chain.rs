@@ -10,8 +10,8 @@ use super::policy::Policy;
 use super::receipt::{Class, Failure};
 use super::spec::Hook;
 use super::types::{
-    Blobs, Conflict, Decided, Kept, Narrowed, PostPull, PostPullAnswer, PostPullVerdict, PreMerge, PreMergeAnswer,
-    PreMergeVerdict, PrePrune, ResolverAnswer,
+    Answer, Blobs, Conflict, Decided, Kept, Narrowed, PostPull, PostPullAnswer, PostPullVerdict, PreMerge,
+    PreMergeAnswer, PreMergeVerdict, PrePrune, ResolverAnswer,
 };
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -46,20 +46,24 @@ impl Plugins {
         Ok(PreMergeVerdict::Proceed { to: oldest.map(|(_, narrowed)| narrowed), files: one_for_each_path(given) })
     }
 
-    /// Asks the resolvers about one conflict; the first answer other than pass decides.
-    pub async fn resolve(&mut self, conflict: &Conflict, blobs: Arc<dyn Blobs>) -> Result<Decided> {
+    /// Asks the resolvers about one conflict; the first answer other than pass decides. `accept` carries an answer out and says why
+    /// one cannot stand: that is the plugin's failure like any other, so that the next one is asked where the site wants it so.
+    pub async fn resolve(
+        &mut self,
+        conflict: &Conflict,
+        blobs: Arc<dyn Blobs>,
+        mut accept: impl FnMut(&str, &Answer) -> Result<()>,
+    ) -> Result<Decided> {
         for plugin in self.at(Hook::ConflictResolver) {
-            let answer = plugin.ask_resolver(conflict, Arc::clone(&blobs)).await;
+            let (name, monitor) = (plugin.about.name.clone(), plugin.about.monitor);
+            let stands = |answer: &Answer| if monitor { Ok(()) } else { accept(&name, answer) };
+            let answer = plugin.ask_resolver(conflict, Arc::clone(&blobs), stands).await;
             match answer {
-                _ if plugin.about.monitor => {}
+                _ if monitor => {}
                 Ok(ResolverAnswer::Pass) => {}
-                Ok(ResolverAnswer::Decide(answer)) => {
-                    return Ok(Decided::By { plugin: plugin.about.name.clone(), answer });
-                }
+                Ok(ResolverAnswer::Decide(answer)) => return Ok(Decided::By { plugin: name, answer }),
                 Ok(ResolverAnswer::Stop { reason }) if plugin.is_overruled(Hook::ConflictResolver, &reason) => {}
-                Ok(ResolverAnswer::Stop { reason }) => {
-                    return Ok(Decided::Stop { plugin: plugin.about.name.clone(), reason });
-                }
+                Ok(ResolverAnswer::Stop { reason }) => return Ok(Decided::Stop { plugin: name, reason }),
                 Err(failure) => plugin.failed(Hook::ConflictResolver, failure)?,
             }
         }

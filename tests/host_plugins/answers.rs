@@ -77,7 +77,7 @@ fn conflict(kind: ConflictKind) -> Conflict {
 }
 
 async fn resolve(configs: &[&str], kind: ConflictKind) -> Result<Decided> {
-    Site::new().load(&probes(configs)).await.unwrap().resolve(&conflict(kind), Arc::new(Named)).await
+    Site::new().load(&probes(configs)).await.unwrap().resolve(&conflict(kind), Arc::new(Named), |_, _| Ok(())).await
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn one_instance_serves_many_conflicts_and_a_fresh_one_those_after_a_failur
     let toml = "[[plugin]]\nname = \"p\"\nPROBE\non-failure = \"skip\"\nconfig.conflict-resolver = \"count\"\n";
     let mut plugins = site.load(toml).await.unwrap();
     for expected in ["0", "1", "2"] {
-        plugins.resolve(&conflict(ConflictKind::Content), Arc::new(Named)).await.unwrap();
+        plugins.resolve(&conflict(ConflictKind::Content), Arc::new(Named), |_, _| Ok(())).await.unwrap();
         assert_eq!(site.failure("p"), (Class::Error, expected.to_owned()));
     }
 }

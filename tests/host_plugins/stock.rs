@@ -34,7 +34,7 @@ impl Blobs for Closed {
 }
 
 async fn decided(toml: &str, conflict: &Conflict) -> Decided {
-    Site::new().load(toml).await.unwrap().resolve(conflict, Arc::new(Closed)).await.unwrap()
+    Site::new().load(toml).await.unwrap().resolve(conflict, Arc::new(Closed), |_, _| Ok(())).await.unwrap()
 }
 
 fn conflict(path: &str, kind: ConflictKind, prefers: Favor) -> Conflict {

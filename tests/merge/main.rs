@@ -2,9 +2,16 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
+mod clones;
+mod disk;
 mod equivalence;
+mod histories;
+mod hostile;
 mod kit;
+mod local;
+mod losses;
 mod shapes;
 mod site;
 mod switch;
+mod things;
 mod upstream;

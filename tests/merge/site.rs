@@ -63,27 +63,50 @@ impl Site {
 
     /// Fetches and merges as an update does; gives what the switch needs.
     pub fn prepare(&self, favor: Favor) -> Prepared {
-        let branch = self.repo.readiness().unwrap();
-        let theirs = self.repo.fetch(&branch, &Events::default()).unwrap();
-        let local = self.repo.local_changes(branch.head, "Before update", &now(), false).unwrap();
+        self.prepare_with(favor, false).unwrap()
+    }
+
+    /// The same, with the untracked files or without; a failure is the caller's to look at.
+    pub fn prepare_with(&self, favor: Favor, untracked: bool) -> cowhand::error::Result<Prepared> {
+        let branch = self.repo.readiness()?;
+        let theirs = self.repo.fetch(&branch, &Events::default())?;
+        let local = self.repo.local_changes(branch.head, "Before update", &now(), untracked)?;
         let options = Options { label: branch.upstream.label(), ..Options::default() };
-        let merge = Merge::new(&self.repo, local.commit, theirs, options).unwrap();
+        let merge = Merge::new(&self.repo, local.commit, theirs, options)?;
         for conflict in merge.conflicts() {
-            merge.resolve(conflict, stock(conflict, favor), "stock-conflicts").unwrap();
+            merge.resolve(conflict, stock(conflict, favor), "stock-conflicts")?;
         }
-        let merged = merge.finish("After update", &now()).unwrap();
-        let switch = Switch::plan(&self.repo, &branch, &local, &merged).unwrap();
-        Prepared { local, merged, switch }
+        let merged = merge.finish("After update", &now())?;
+        let switch = Switch::plan(&self.repo, &branch, &local, &merged)?;
+        Ok(Prepared { local, merged, switch })
+    }
+
+    /// The snapshot of a site that has something which cannot be read.
+    pub fn folder_without(&self, name: &str) -> Snapshot {
+        let aside = tempfile::tempdir_in(self.folder.path().parent().unwrap()).unwrap().keep();
+        std::fs::rename(self.path(name), aside.join(name)).unwrap();
+        let snapshot = self.snapshot();
+        std::fs::rename(aside.join(name), self.path(name)).unwrap();
+        std::fs::remove_dir(aside).unwrap();
+        snapshot
     }
 
     /// Everything in the working tree, its permissions included, and where git stands.
     pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(self.folder.path())
+    }
+}
+
+impl Snapshot {
+    /// Of the site in this folder.
+    pub fn of(root: &Path) -> Self {
         let mut files = BTreeMap::new();
-        walk(self.folder.path(), self.folder.path(), &mut files);
-        Snapshot {
+        walk(root, root, &mut files);
+        let said = |arguments: &[&str]| String::from_utf8(git(root).args(arguments).output().unwrap().stdout).unwrap();
+        Self {
             files,
-            head: self.git(&["rev-parse", "HEAD"]),
-            status: self.git(&["status", "--porcelain", "--ignored"]),
+            head: said(&["rev-parse", "HEAD"]).trim_end().to_owned(),
+            status: said(&["--no-optional-locks", "status", "--porcelain", "--ignored"]).trim_end().to_owned(),
         }
     }
 }
@@ -108,7 +131,7 @@ fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, (u32, Vec<u8>)>
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let found = std::fs::symlink_metadata(&path).unwrap();
-        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
         let mode = found.permissions().mode();
         if name == ".git" {
             continue;

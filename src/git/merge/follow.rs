@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::content::{Contents, Policy, kind_of};
 use super::rename::Rename;
-use super::walk::{BASE, Entry, OURS, Stage, THEIRS, Version};
+use super::walk::{BASE, Carried, Entry, OURS, Stage, THEIRS, Version};
 use crate::error::Result;
 
 const REGULAR: u32 = 0o100_000;
@@ -56,6 +56,7 @@ fn both_renamed(
         let Some(new) = entries.get_mut(&rename.to) else { continue };
         let own = new.stages[rename.side].as_ref().map_or(base.version, |stage| stage.version);
         new.stages[rename.side] = Some(merged.stage(own, rename.to.clone()));
+        new.carried = (rename.side == OURS).then_some(Carried { side: OURS, base: base.version, ours: own });
         new.rename_conflict = true;
         new.twin = Some(other.to.clone());
     }
@@ -109,6 +110,8 @@ fn one_renamed(entries: &mut BTreeMap<Vec<u8>, Entry>, contents: &Contents<'_>, 
             versions[other] = Some(there.version);
             new.stages[side] =
                 Some(merged_stage(contents, &rename.from, versions)?.stage(target.version, rename.to.clone()));
+            let ours = if side == OURS { target.version } else { there.version };
+            new.carried = Some(Carried { side, base: base.version, ours });
             new.equal = None;
         }
         (true, None) => new.rename_conflict = true,

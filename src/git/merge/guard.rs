@@ -3,12 +3,15 @@
 
 use std::collections::HashSet;
 
-use super::trees::Folder;
+use git2::Oid;
+
+use super::trees::{Folder, Trees};
 use crate::error::{Error, Result};
+use crate::git::Repo;
 use crate::path::SitePath;
 
 /// How many files and folders are looked at before a tree counts as an attack.
-const MOST: usize = 2_000_000;
+const MOST: usize = 1_000_000;
 /// How long a path may be: the kernel's own limit.
 const LONGEST: usize = 4095;
 /// How many folders may be inside one another; a site has around ten.
@@ -40,6 +43,30 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+impl Repo {
+    /// Refuses an upstream commit whose tree no clone should ever check out; what `known` has too was looked at long ago. To be asked
+    /// before anything else walks that tree.
+    pub fn refuse_hostile(&self, known: Oid, theirs: Oid) -> Result<()> {
+        let trees = Trees::of(&self.git)?;
+        look(&trees, &mut Guard::default(), Some(self.tree_of(known)?), self.tree_of(theirs)?, &[])
+    }
+}
+
+fn look(trees: &Trees<'_>, guard: &mut Guard, known: Option<Oid>, tree: Oid, path: &[u8]) -> Result<()> {
+    if known == Some(tree) {
+        return Ok(());
+    }
+    let folder = trees.read(tree)?;
+    guard.folder(&folder, path)?;
+    let known = known.map(|known| trees.read(known)).transpose()?;
+    for (name, version) in folder.iter().filter(|(_, version)| version.is_folder()) {
+        let same = |known: &Folder| known.iter().find(|(other, version)| other == name && version.is_folder()).cloned();
+        let known = known.as_deref().and_then(same).map(|(_, version)| version.oid);
+        look(trees, guard, known, version.oid, &join(path, name))?;
+    }
+    Ok(())
 }
 
 /// A path inside a folder; the root's is empty.

@@ -7,7 +7,7 @@ use git2::Oid;
 use super::lines::{self, Numbers};
 use super::similar::is_binary;
 use super::trees::Trees;
-use super::walk::{BASE, Entry, OURS, Version, Walk};
+use super::walk::{BASE, Carried, Entry, OURS, Stage, THEIRS, Version, Walk};
 use super::{Behind, content::kind_of};
 use crate::error::Result;
 use crate::git::Repo;
@@ -19,6 +19,7 @@ const SECRET: &[u8] = b"PRIVATE KEY-----";
 
 /// What `tree` lacks of what the site had changed.
 pub fn find(repo: &Repo, trees: &Trees<'_>, walk: &Walk, behind: &[Behind], tree: Oid) -> Result<Vec<Loss>> {
+    let search = Search { repo, trees, tree };
     let mut losses = Vec::new();
     let moved: HashMap<&[u8], [Option<&Vec<u8>>; 2]> = behind
         .iter()
@@ -26,106 +27,214 @@ pub fn find(repo: &Repo, trees: &Trees<'_>, walk: &Walk, behind: &[Behind], tree
         .map(|clash| (clash.path.as_slice(), [clash.aside.as_ref(), clash.twin.as_ref()]))
         .collect();
     for (path, entry) in walk.entries.iter().filter(|(_, entry)| !entry.gone) {
-        let (base, ours) = site_side(entry);
-        if base == ours || entry.twin.is_some() && ours.is_none() {
-            continue;
-        }
         let mut places = vec![path];
         places.extend(moved.get(path.as_slice()).into_iter().flatten().flatten());
-        losses.extend(compare(repo, trees, base, ours, &places, tree)?);
+        for change in site_changes(entry) {
+            losses.extend(search.compare(&change, &places)?);
+        }
     }
     for obstacle in behind.iter().filter_map(|behind| behind.obstacle.as_ref()) {
         if trees.find(tree, &obstacle.blocks)?.is_some() {
-            losses.extend(compare(repo, trees, None, Some(obstacle.version()), &[&obstacle.path().to_vec()], tree)?);
+            let change = Changed { ours: Some(obstacle.version()), theirs: obstacle.theirs, ..Changed::default() };
+            losses.extend(search.compare(&change, &[&obstacle.path().to_vec()])?);
         }
     }
+    Ok(one_for_each_path(losses))
+}
+
+/// Two files that met under one name may each have lost something.
+fn one_for_each_path(mut losses: Vec<Loss>) -> Vec<Loss> {
     losses.sort_by(|one, two| one.path.cmp(&two.path));
-    losses.dedup_by(|one, two| one.path == two.path);
-    Ok(losses)
+    losses.dedup_by(|next, kept| {
+        let same = next.path == kept.path;
+        if same {
+            let more = std::mem::take(&mut next.lines).into_iter().filter(|line| !kept.lines.contains(line));
+            let more: Vec<LostLine> = more.collect();
+            kept.lines.extend(more);
+        }
+        same
+    });
+    losses
 }
 
-/// What the file was, and what the site had made of it.
-fn site_side(entry: &Entry) -> (Option<Version>, Option<Version>) {
-    let ours = entry.stages[OURS].as_ref();
-    let nested = ours.and_then(|stage| stage.nested.as_ref()).and_then(|nested| nested[BASE]);
-    let base = entry.stages[BASE].as_ref().map(|stage| stage.version).or(nested);
-    (base, ours.map(|stage| stage.version))
-}
-
-fn compare(
-    repo: &Repo,
-    trees: &Trees<'_>,
+/// What the site made of a file, and what upstream has of it.
+#[derive(Clone, Copy, Default)]
+struct Changed {
     base: Option<Version>,
     ours: Option<Version>,
-    places: &[&Vec<u8>],
-    tree: Oid,
-) -> Result<Option<Loss>> {
-    let mut result = None;
-    let mut path = places.first().map_or(&[][..], |path| path);
-    for place in places {
-        result = trees.file(tree, place)?;
-        if result.is_some() {
-            path = place;
-            break;
-        }
-    }
-    if result == ours {
-        return Ok(None);
-    }
-    let path = SitePath::from(path);
-    let contents = [base, ours, result].map(|version| text(repo, version));
-    let [base_text, our_text, result_text] = contents;
-    let (Some(base_text), Some(our_text), Some(result_text)) = (base_text?, our_text?, result_text?) else {
-        // Not text: whatever the site had made of it is not what is there now.
-        let same = ours.map(|version| version.oid) == result.map(|version| version.oid);
-        return Ok((!same).then_some(Loss { path, lines: Vec::new() }));
-    };
-    let secret = [&base_text, &our_text].into_iter().any(|text| text.windows(SECRET.len()).any(|part| part == SECRET));
-    let lines = lost_lines(&base_text, &our_text, &result_text)?;
-    let mode_lost = matches!((ours, result), (Some(ours), Some(result))
-        if ours.mode != result.mode && base.is_none_or(|base| base.mode != ours.mode));
-    if lines.is_empty() && !mode_lost {
-        return Ok(None);
-    }
-    Ok(Some(Loss { path, lines: if secret { Vec::new() } else { lines } }))
+    theirs: Option<Version>,
+    /// Whether the site gave it another name.
+    renamed: bool,
 }
 
-/// A file's text; empty where there is none; none where it is not text.
-fn text(repo: &Repo, version: Option<Version>) -> Result<Option<Vec<u8>>> {
-    let Some(version) = version else { return Ok(Some(Vec::new())) };
-    if kind_of(version.mode) != 0o100_000 {
-        return Ok(None);
+/// The site's changes that end up at an entry's path: to the file itself, and to one that a rename brought there.
+fn site_changes(entry: &Entry) -> Vec<Changed> {
+    let [base, ours, theirs] = [BASE, OURS, THEIRS].map(|side| entry.stages[side].as_ref());
+    let version = |stage: Option<&Stage>| stage.map(|stage| stage.version);
+    let renamed = matches!((base, ours), (Some(base), Some(ours)) if base.path != ours.path);
+    let own = Changed { base: version(base), ours: version(ours), theirs: version(theirs), renamed };
+    let brought = |carried: Carried| Changed {
+        base: Some(carried.base),
+        ours: Some(carried.ours),
+        theirs: version(theirs),
+        renamed: carried.side == OURS,
+    };
+    let mut changes = Vec::new();
+    let site_brought_it = entry.carried.is_some_and(|carried| carried.side == OURS);
+    // Of a file that both renamed, the site's own name has it.
+    if !site_brought_it && (entry.twin.is_none() || ours.is_some()) {
+        changes.push(own);
     }
-    let content = repo.blob(version.oid)?;
-    Ok((!is_binary(&content)).then_some(content))
+    changes.extend(entry.carried.map(brought));
+    changes.retain(|change| change.base != change.ours || change.renamed);
+    changes
+}
+
+/// Looks for the site's changes in a result.
+struct Search<'a> {
+    repo: &'a Repo,
+    trees: &'a Trees<'a>,
+    tree: Oid,
+}
+
+impl Search<'_> {
+    /// What the result lacks of a change; `places` are where the file may be in it.
+    fn compare(&self, change: &Changed, places: &[&Vec<u8>]) -> Result<Option<Loss>> {
+        let mut found = None;
+        for place in places {
+            if let Some(version) = self.trees.file(self.tree, place)? {
+                found = Some((*place, version));
+                break;
+            }
+        }
+        let result = found.map(|(_, version)| version);
+        if result == change.ours {
+            return Ok(None);
+        }
+        let path = found.map(|(place, _)| place).or(places.first().copied());
+        let path = SitePath::from(path.map_or(&[][..], Vec::as_slice));
+        let lines = match self.texts(change, result)? {
+            Some([base, ours, theirs, result]) => {
+                let secret = [&base, &ours].into_iter().any(|text| is_secret(text));
+                let lines = lost_lines(&base, &ours, theirs_of(change, &base, &theirs), &result)?;
+                if !lines.is_empty() {
+                    return Ok(Some(Loss { path, lines: if secret { Vec::new() } else { lines } }));
+                }
+                lines
+            }
+            None if content_lost(change, result) => return Ok(Some(Loss { path, lines: Vec::new() })),
+            None => Vec::new(),
+        };
+        let name_lost = change.renamed && result.is_none();
+        Ok((name_lost || mode_lost(change, result)).then_some(Loss { path, lines }))
+    }
+
+    /// Base, ours, theirs and the result as texts; none where the site's side of it is not text. What is not there is empty, and so is
+    /// a result that is not text: nothing of a text is in it.
+    fn texts(&self, change: &Changed, result: Option<Version>) -> Result<Option<[Vec<u8>; 4]>> {
+        let (Some(base), Some(ours)) = (self.text(change.base)?, self.text(change.ours)?) else { return Ok(None) };
+        let [theirs, result] = [change.theirs, result].map(|version| self.text(version));
+        Ok(Some([base, ours, theirs?.unwrap_or_default(), result?.unwrap_or_default()]))
+    }
+
+    /// A file's text; empty where there is none; none where it is not text.
+    fn text(&self, version: Option<Version>) -> Result<Option<Vec<u8>>> {
+        let Some(version) = version else { return Ok(Some(Vec::new())) };
+        if kind_of(version.mode) != 0o100_000 {
+            return Ok(None);
+        }
+        let content = self.repo.blob(version.oid)?;
+        Ok((!is_binary(&content)).then_some(content))
+    }
+}
+
+/// What has no lines is lost where the site had made something else of it than is there now.
+fn content_lost(change: &Changed, result: Option<Version>) -> bool {
+    let content = |version: Option<Version>| version.map(|version| (kind_of(version.mode), version.oid));
+    content(change.ours) != content(change.base) && content(change.ours) != content(result)
+}
+
+fn mode_lost(change: &Changed, result: Option<Version>) -> bool {
+    matches!((change.ours, result), (Some(ours), Some(result))
+        if ours.mode != result.mode && change.base.is_none_or(|base| base.mode != ours.mode))
+}
+
+fn is_secret(text: &[u8]) -> bool {
+    text.windows(SECRET.len()).any(|part| part == SECRET)
+}
+
+/// Upstream's text; the base's where upstream has none, for then nothing in the result is upstream's.
+fn theirs_of<'t>(change: &Changed, base: &'t [u8], theirs: &'t [u8]) -> &'t [u8] {
+    if change.theirs.is_some() { theirs } else { base }
 }
 
 /// The site's added lines that are gone and its deleted lines that are back.
-pub fn lost_lines(base: &[u8], ours: &[u8], result: &[u8]) -> Result<Vec<LostLine>> {
+pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Result<Vec<LostLine>> {
     let mut numbers = Numbers::default();
-    let [base, ours, result] = [base, ours, result].map(|text| numbers.text(text));
+    let [base, ours, theirs, result] = [base, ours, theirs, result].map(|text| numbers.text(text));
     let site = lines::diff(&base.ids, &ours.ids)?;
     let merge = lines::diff(&ours.ids, &result.ids)?;
-    let from_base = lines::diff(&base.ids, &result.ids)?;
     let mut lost = Vec::new();
     let gone: HashSet<usize> = merge.iter().flat_map(|change| change.old.clone()).collect();
     for line in site.iter().flat_map(|change| change.new.clone()).filter(|line| gone.contains(line)) {
         lost.push(lost_line(line, ours.lines[line], Was::Added));
     }
-    // A deleted line is back if the base's line is in the result, and the merge put such a line there.
-    let mut put: HashMap<u32, usize> = HashMap::new();
-    for line in merge.iter().flat_map(|change| change.new.clone()) {
-        *put.entry(result.ids[line]).or_default() += 1;
-    }
-    let gone_there_too: HashSet<usize> = from_base.iter().flat_map(|change| change.old.clone()).collect();
-    for line in site.iter().flat_map(|change| change.old.clone()).filter(|line| !gone_there_too.contains(line)) {
-        if let Some(count) = put.get_mut(&base.ids[line]).filter(|count| **count > 0) {
-            *count -= 1;
-            lost.push(lost_line(line, base.lines[line], Was::Deleted));
+    let taken_out: Vec<usize> = site.iter().flat_map(|change| change.old.clone()).collect();
+    if !taken_out.is_empty() {
+        let mut put: HashMap<u32, usize> = HashMap::new();
+        for line in merge.iter().flat_map(|change| change.new.clone()) {
+            *put.entry(result.ids[line]).or_default() += 1;
         }
+        let back = back(&[&base, &ours, &theirs, &result].map(|text| text.ids.as_slice()), taken_out, put)?;
+        lost.extend(back.into_iter().map(|line| lost_line(line, base.lines[line], Was::Deleted)));
     }
     lost.sort_by_key(|line| line.line);
     Ok(lost)
+}
+
+/// Which of the base's lines that the site had taken out are back. A line is back at its place if the base's line is in the result
+/// and the merge put such a line there; it is back elsewhere, where upstream has moved it to, if the result has more such
+/// lines than the site had and upstream added.
+fn back(texts: &[&[u32]; 4], taken_out: Vec<usize>, mut put: HashMap<u32, usize>) -> Result<Vec<usize>> {
+    let [base, ours, theirs, result] = texts;
+    let from_base = lines::diff(base, result)?;
+    let gone_there_too: HashSet<usize> = from_base.iter().flat_map(|change| change.old.clone()).collect();
+    let (mut back, mut elsewhere) = (Vec::new(), Vec::new());
+    for line in taken_out {
+        match put.get_mut(&base[line]).filter(|count| **count > 0) {
+            Some(count) if !gone_there_too.contains(&line) => {
+                *count -= 1;
+                back.push(line);
+            }
+            Some(_) => elsewhere.push(line),
+            None => {}
+        }
+    }
+    if elsewhere.is_empty() {
+        return Ok(back);
+    }
+    let [in_base, in_ours, in_theirs, in_result] = [base, ours, theirs, result].map(|text| counts(text));
+    let mut named: HashMap<u32, usize> = HashMap::new();
+    for line in &back {
+        *named.entry(base[*line]).or_default() += 1;
+    }
+    for line in elsewhere {
+        let count = |counts: &HashMap<u32, usize>| counts.get(&base[line]).copied().unwrap_or_default();
+        let expected = count(&in_ours) + count(&in_theirs).saturating_sub(count(&in_base));
+        if count(&in_result) > expected + count(&named) {
+            *named.entry(base[line]).or_default() += 1;
+            back.push(line);
+        }
+    }
+    Ok(back)
+}
+
+/// How often each line occurs.
+fn counts(text: &[u32]) -> HashMap<u32, usize> {
+    text.iter().fold(HashMap::new(), |mut counts, line| {
+        *counts.entry(*line).or_default() += 1;
+        counts
+    })
 }
 
 fn lost_line(line: usize, text: &[u8], was: Was) -> LostLine {
@@ -139,8 +248,14 @@ fn lost_line(line: usize, text: &[u8], was: Was) -> LostLine {
 mod tests {
     use super::*;
 
+    /// Upstream's text is what came out, as where theirs is favoured.
     fn lost(base: &str, ours: &str, result: &str) -> Vec<(u32, Was, String)> {
-        let lines = lost_lines(base.as_bytes(), ours.as_bytes(), result.as_bytes()).unwrap();
+        lost_of(base, ours, result, result)
+    }
+
+    fn lost_of(base: &str, ours: &str, theirs: &str, result: &str) -> Vec<(u32, Was, String)> {
+        let [base, ours, theirs, result] = [base, ours, theirs, result].map(str::as_bytes);
+        let lines = lost_lines(base, ours, theirs, result).unwrap();
         lines.into_iter().map(|line| (line.line, line.was, line.text)).collect()
     }
 
@@ -165,6 +280,18 @@ mod tests {
     #[test]
     fn what_upstream_changed_elsewhere_is_no_loss() {
         assert_eq!(lost("a\nb\nc\nd\n", "a\nB\nc\nd\n", "a\nB\nc\nD\n"), []);
+    }
+
+    #[test]
+    fn a_deleted_line_that_upstream_moved_is_back_elsewhere() {
+        let (base, ours) = ("port 110\na\nb\nc\nd\n", "a\nb\nc\nd\n");
+        let theirs = "a\nb\nc\nd\nport 110\n";
+        assert_eq!(lost_of(base, ours, theirs, theirs), [(1, Was::Deleted, "port 110".to_owned())]);
+        // One that upstream adds in another place as well is upstream's.
+        let theirs = "port 110\na\nb\nc\nd\nport 110\n";
+        assert_eq!(lost_of(base, ours, theirs, "a\nb\nc\nd\nport 110\n"), []);
+        // One that both took out is nowhere.
+        assert_eq!(lost_of(base, ours, ours, ours), []);
     }
 
     #[test]

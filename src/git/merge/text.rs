@@ -55,16 +55,19 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], hunks: Hunks<'_>) -> Resul
     Ok(Some((three.write(&regions, hunks), clean)))
 }
 
-/// The merge as hunks, conflicting ones with their base. Joining `Agreed` and a choice for each conflict gives the text.
-/// None: one of them is not text.
-pub fn hunks(base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Vec<Hunk>>> {
+/// The merge as hunks: joined, with a choice for each conflict, they are the text that [`merge`] makes. With `favor` that choice is
+/// made, each a hunk of its own. None: one of the three is not text.
+pub fn hunks(base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> Result<Option<Vec<Hunk>>> {
     if [base, ours, theirs].into_iter().any(is_binary) {
         return Ok(None);
     }
     let mut numbers = Numbers::default();
     let three = Three { base: numbers.text(base), ours: numbers.text(ours), theirs: numbers.text(theirs) };
-    let regions = three.regions()?;
-    Ok(Some(three.hunks(&regions)))
+    let mut regions = three.regions()?;
+    if favor.is_some() {
+        three.refine(&mut regions)?;
+    }
+    Ok(Some(three.hunks(&regions, favor)))
 }
 
 /// Who changed a region.
@@ -179,16 +182,15 @@ impl Three<'_> {
                     copy_whole(&mut out, theirs, cr);
                     marker(&mut out, b'>', size, their_name, cr);
                 }
-                (Who::Conflict, Hunks::Favor(Favor::Union)) => {
+                (Who::Conflict, Hunks::Favor(favor)) => {
                     copy(&mut out, &self.ours.lines[before]);
-                    copy_whole(&mut out, ours, self.needs_cr(region));
+                    self.choose(&mut out, region, favor);
+                }
+                (Who::Theirs, _) => {
+                    copy(&mut out, &self.ours.lines[before]);
                     copy(&mut out, theirs);
                 }
-                (Who::Theirs, _) | (Who::Conflict, Hunks::Favor(Favor::Theirs)) => {
-                    copy(&mut out, &self.ours.lines[before]);
-                    copy(&mut out, theirs);
-                }
-                (Who::Ours, _) | (Who::Conflict, Hunks::Favor(Favor::Ours)) => {
+                (Who::Ours, _) => {
                     copy(&mut out, &self.ours.lines[before]);
                     copy(&mut out, ours);
                 }
@@ -199,31 +201,51 @@ impl Three<'_> {
         out
     }
 
-    fn hunks(&self, regions: &[Region]) -> Vec<Hunk> {
+    /// Writes what a conflict comes to where a side is favoured.
+    fn choose(&self, out: &mut Vec<u8>, region: &Region, favor: Favor) {
+        let (ours, theirs) = (&self.ours.lines[region.ours.clone()], &self.theirs.lines[region.theirs.clone()]);
+        match favor {
+            Favor::Ours => copy(out, ours),
+            Favor::Theirs => copy(out, theirs),
+            Favor::Union => {
+                copy_whole(out, ours, self.needs_cr(region));
+                copy(out, theirs);
+            }
+        }
+    }
+
+    /// A conflict as a hunk; none where the sides made the same of it.
+    fn conflict(&self, region: &Region, favor: Option<Favor>) -> Option<Hunk> {
+        let (ours, theirs) = (region.ours.clone(), region.theirs.clone());
+        if let Some(favor) = favor {
+            let mut chosen = Vec::new();
+            self.choose(&mut chosen, region, favor);
+            return Some(Hunk::Agreed(chosen));
+        }
+        (self.ours.ids[ours.clone()] != self.theirs.ids[theirs.clone()]).then(|| Hunk::Conflict {
+            base: self.base.lines[region.base.clone()].concat(),
+            ours: self.ours.lines[ours].concat(),
+            theirs: self.theirs.lines[theirs].concat(),
+        })
+    }
+
+    fn hunks(&self, regions: &[Region], favor: Option<Favor>) -> Vec<Hunk> {
         let mut hunks = Vec::new();
         let mut agreed = Vec::new();
         let mut at = 0;
         for region in regions {
             copy(&mut agreed, &self.ours.lines[at..region.ours.start]);
             at = region.ours.end;
-            let ours = &self.ours.lines[region.ours.clone()];
-            let theirs = &self.theirs.lines[region.theirs.clone()];
-            match region.who {
-                Who::Ours | Who::Both => copy(&mut agreed, ours),
-                Who::Theirs => copy(&mut agreed, theirs),
-                Who::Conflict => {
-                    if !agreed.is_empty() {
-                        hunks.push(Hunk::Agreed(std::mem::take(&mut agreed)));
-                    }
-                    let base = self.base.lines[region.base.clone()].concat();
-                    hunks.push(Hunk::Conflict { base, ours: ours.concat(), theirs: theirs.concat() });
-                }
+            let conflict = (region.who == Who::Conflict).then(|| self.conflict(region, favor)).flatten();
+            match conflict {
+                Some(conflict) => hunks.extend([Hunk::Agreed(std::mem::take(&mut agreed)), conflict]),
+                None if region.who == Who::Theirs => copy(&mut agreed, &self.theirs.lines[region.theirs.clone()]),
+                None => copy(&mut agreed, &self.ours.lines[region.ours.clone()]),
             }
         }
         copy(&mut agreed, &self.ours.lines[at..]);
-        if !agreed.is_empty() {
-            hunks.push(Hunk::Agreed(agreed));
-        }
+        hunks.push(Hunk::Agreed(agreed));
+        hunks.retain(|hunk| !matches!(hunk, Hunk::Agreed(lines) if lines.is_empty()));
         hunks
     }
 
@@ -356,7 +378,7 @@ mod tests {
     #[test]
     fn hunks_carry_all_three_sides() {
         let [Hunk::Agreed(one), Hunk::Conflict { base, ours, theirs }, Hunk::Agreed(rest)] =
-            &hunks(BASE, OURS, THEIRS).unwrap().unwrap()[..]
+            &hunks(BASE, OURS, THEIRS, None).unwrap().unwrap()[..]
         else {
             panic!("three hunks");
         };
@@ -366,14 +388,60 @@ mod tests {
 
     #[test]
     fn a_missing_line_end_stays_missing() {
-        let found = hunks(b"a\nb", b"a\nx", b"a\ny").unwrap().unwrap();
+        let found = hunks(b"a\nb", b"a\nx", b"a\ny", None).unwrap().unwrap();
         let conflict = Hunk::Conflict { base: b"b".to_vec(), ours: b"x".to_vec(), theirs: b"y".to_vec() };
         assert_eq!(found, [Hunk::Agreed(b"a\n".to_vec()), conflict]);
     }
 
     #[test]
+    fn a_favoured_hunk_is_one_of_its_own_and_lines_in_it_stay_lines() {
+        let favored = |favor| hunks(b"a\nb", b"a\nx", b"a\ny", Some(favor)).unwrap().unwrap();
+        let agreed = |lines: &[u8]| Hunk::Agreed(lines.to_vec());
+        assert_eq!(favored(Favor::Ours), [agreed(b"a\n"), agreed(b"x")]);
+        assert_eq!(favored(Favor::Theirs), [agreed(b"a\n"), agreed(b"y")]);
+        assert_eq!(favored(Favor::Union), [agreed(b"a\n"), agreed(b"x\ny")]);
+    }
+
+    /// Texts of few different lines, so that everything touches everything.
+    fn text(seed: &mut u32) -> Vec<u8> {
+        let mut next = || {
+            *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *seed >> 24
+        };
+        let count = next() % 9;
+        let mut text: Vec<u8> = (0..count)
+            .flat_map(|_| [b"abc"[next() as usize % 3], [b'\n', b' '][usize::from(next() % 40 == 0)]])
+            .collect();
+        if next() % 4 == 0 {
+            text.pop();
+        }
+        text
+    }
+
+    #[test]
+    fn joined_hunks_are_what_the_merge_makes() {
+        let mut seed = 1;
+        for case in 0..3000 {
+            let [base, ours, theirs] = [(); 3].map(|()| text(&mut seed));
+            for favor in [Favor::Ours, Favor::Theirs, Favor::Union] {
+                let whole = merge(&base, &ours, &theirs, Hunks::Favor(favor)).unwrap().unwrap().0;
+                let join = |hunk| match (hunk, favor) {
+                    (Hunk::Agreed(lines), _)
+                    | (Hunk::Conflict { ours: lines, .. }, Favor::Ours)
+                    | (Hunk::Conflict { theirs: lines, .. }, _) => lines,
+                };
+                let joined = |favor| hunks(&base, &ours, &theirs, favor).unwrap().unwrap().into_iter().flat_map(join);
+                assert_eq!(joined(Some(favor)).collect::<Vec<u8>>(), whole, "case {case}, {favor:?}");
+                if favor != Favor::Union {
+                    assert_eq!(joined(None).collect::<Vec<u8>>(), whole, "case {case}, {favor:?} chosen afterwards");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_is_not_text_is_not_merged() {
         assert_eq!(merge(b"a\0", b"b", b"c", Hunks::Favor(Favor::Ours)).unwrap(), None);
-        assert_eq!(hunks(b"a", b"b\0", b"c").unwrap(), None);
+        assert_eq!(hunks(b"a", b"b\0", b"c", None).unwrap(), None);
     }
 }

@@ -58,8 +58,21 @@ pub struct Entry {
     pub rename_conflict: bool,
     /// Where the other side renamed the same file to, if it did so differently.
     pub twin: Option<Vec<u8>>,
+    /// The site's change to a file that a rename brought here, where it met another one.
+    pub carried: Option<Carried>,
     /// Whether a rename took this path away: it is settled as gone.
     pub gone: bool,
+}
+
+/// What the site had made of a file before both sides of it were merged into one version.
+#[derive(Clone, Copy, Debug)]
+pub struct Carried {
+    /// Which side renamed it.
+    pub side: usize,
+    /// What it was.
+    pub base: Version,
+    /// What the site had made of it.
+    pub ours: Version,
 }
 
 impl Entry {
