@@ -62,20 +62,11 @@ impl Request {
     }
 
     fn read_body(&self, stream: &mut impl BufRead) -> Option<Vec<u8>> {
-        let chunked = self.header("transfer-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("chunked"));
+        if self.header("transfer-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("chunked")) {
+            return read_chunks(stream);
+        }
         let mut body = vec![0; self.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
         stream.read_exact(&mut body).ok()?;
-        while chunked {
-            let mut line = String::new();
-            stream.read_line(&mut line).ok()?;
-            let length = usize::from_str_radix(line.trim_end(), 16).ok()?;
-            let mut chunk = vec![0; length + 2];
-            stream.read_exact(&mut chunk).ok()?;
-            if length == 0 {
-                break;
-            }
-            body.extend_from_slice(&chunk[..length]);
-        }
         Some(body)
     }
 
@@ -107,5 +98,21 @@ impl Request {
             let _ = write!(head, "{line}\r\n");
         }
         Some([format!("{head}\r\n").as_bytes(), body].concat())
+    }
+}
+
+/// A body in chunks: each with its length before it, the last one empty.
+fn read_chunks(stream: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).ok()?;
+        let length = usize::from_str_radix(line.trim_end(), 16).ok()?;
+        let mut chunk = vec![0; length + 2];
+        stream.read_exact(&mut chunk).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(&chunk[..length]);
     }
 }

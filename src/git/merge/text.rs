@@ -425,10 +425,15 @@ mod tests {
             let [base, ours, theirs] = [(); 3].map(|()| text(&mut seed));
             for favor in [Favor::Ours, Favor::Theirs, Favor::Union] {
                 let whole = merge(&base, &ours, &theirs, Hunks::Favor(favor)).unwrap().unwrap().0;
-                let join = |hunk| match (hunk, favor) {
-                    (Hunk::Agreed(lines), _)
-                    | (Hunk::Conflict { ours: lines, .. }, Favor::Ours)
-                    | (Hunk::Conflict { theirs: lines, .. }, _) => lines,
+                let join = |hunk| match hunk {
+                    Hunk::Agreed(lines) => lines,
+                    Hunk::Conflict { ours, theirs, .. } => {
+                        if favor == Favor::Ours {
+                            ours
+                        } else {
+                            theirs
+                        }
+                    }
                 };
                 let joined = |favor| hunks(&base, &ours, &theirs, favor).unwrap().unwrap().into_iter().flat_map(join);
                 assert_eq!(joined(Some(favor)).collect::<Vec<u8>>(), whole, "case {case}, {favor:?}");
