@@ -60,16 +60,12 @@ fn a_full_disk_at_any_write_leaves_the_site_as_it_was() {
         let before = crate::site::Snapshot::of(&target);
         match site.prepare_with(Favor::Theirs, false) {
             Err(_) => prepares += 1,
-            Ok(prepared) => match prepared.switch.apply(&site.repo, "update", &Events::default()) {
-                Ok(()) => {
-                    through += 1;
-                    prepared.switch.undo(&site.repo, "rollback", &Events::default()).unwrap();
-                }
-                Err(_) => {
-                    applies += 1;
-                    prepared.switch.undo(&site.repo, "rollback", &Events::default()).unwrap();
-                }
-            },
+            Ok(prepared) => {
+                let applied = prepared.switch.apply(&site.repo, "update", &Events::default());
+                through += u32::from(applied.is_ok());
+                applies += u32::from(applied.is_err());
+                prepared.switch.undo(&site.repo, "rollback", &Events::default()).unwrap();
+            }
         }
         assert_eq!(crate::site::Snapshot::of(&target), before, "with {free} KiB free");
         drop(small);

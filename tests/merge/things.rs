@@ -20,7 +20,9 @@ fn link(target: &str) -> (Mode, Vec<u8>) {
     (Mode::Link, target.as_bytes().to_vec())
 }
 
-fn with(files: &Files, more: &[(&[u8], (Mode, Vec<u8>))]) -> Files {
+type File = (Mode, Vec<u8>);
+
+fn with(files: &Files, more: &[(&[u8], File)]) -> Files {
     let more = more.iter().map(|(path, file)| (path.to_vec(), file.clone()));
     files.clone().into_iter().chain(more).collect()
 }
