@@ -16,6 +16,7 @@ tests! {
     a_regenerated_access_table_keeps_the_site_s_lines,
     pins_in_the_compose_file_outlive_an_update,
     ipv6_that_is_switched_off_is_not_half_merged,
+    what_a_resolver_cannot_do_it_leaves_and_says,
     a_mistake_in_a_resolver_s_settings_stops_the_run,
 }
 
@@ -272,6 +273,24 @@ fn ipv6_that_is_switched_off_is_not_half_merged() {
     let text = kept.file(COMPOSE).unwrap();
     assert!(text.contains("\n    enable_ipv6: false\n") && !text.contains("IPV6_NETWORK"), "{text}");
     assert_eq!((service(&text, "ipv6nat-mailcow"), kept.lost(COMPOSE)), (None, Vec::new()));
+}
+
+fn what_a_resolver_cannot_do_it_leaves_and_says() {
+    let both = "[[plugin]]\nname = \"keys\"\nsource = \"stock:key-value\"\n[[plugin]]\nname = \"pins\"\nsource = \"stock:compose-pins\"\n";
+    let site = with_own_list().edited(MAIN_CF, "biff = no", "biff = no\nno assignment").has("cowhand.toml", both);
+    let mounts = "        - redis-vol-1:/data/\n";
+    let site = site.edited(COMPOSE, mounts, &format!("{mounts}        - mysql-vol-1:/backup\n"));
+    let site = site.edited(COMPOSE, "postfix:1.80", "postfix:1.79");
+    let release = site.upstream.release("2026-04").image("postfix", "1.81");
+    release.replace(COMPOSE, "mysql-vol-1:", "mysql-vol-2:").publish().unwrap();
+    let ran = site
+        .cowhand(["plan", "--until", "merge", "--json"])
+        .exits(0)
+        .says("`no assignment` is no line that is understood");
+    let ran = ran.says("the service redis-mailcow names the volume mysql-vol-1, which is not there");
+    let merged = Merged { merge: ran.event("plan")["merge"].clone(), site };
+    assert_eq!(merged.decided(MAIN_CF), ("stock-conflicts", "favor-theirs"));
+    assert_eq!(merged.decided(COMPOSE), ("stock-conflicts", "favor-theirs"));
 }
 
 fn a_mistake_in_a_resolver_s_settings_stops_the_run() {
