@@ -17,11 +17,11 @@ test: setup
 bench: setup
 	@scripts/bench
 
-# Every fault at every point of every step, and KILLS kills at random moments (SEED picks them).
+# Every fault at every stage, and KILLS kills at random moments (SEED picks them).
 KILLS ?= 200
 SEED ?= 1
 torture: setup
-	COWHAND_TORTURE=1 COWHAND_KILLS=$(KILLS) COWHAND_SEED=$(SEED) cargo test --locked --test suite -- recovery --nocapture
+	COWHAND_TORTURE=1 COWHAND_KILLS=$(KILLS) COWHAND_SEED=$(SEED) cargo test --locked --test suite -- faults --nocapture
 
 lint: setup
 	@scripts/lint

@@ -20,6 +20,8 @@ pub struct Config {
     pub prune: Prune,
     /// `[start]`
     pub start: Start,
+    /// `[backup]`
+    pub backup: Backup,
     /// `[verify]`
     pub verify: Verify,
     /// `[trust]`
@@ -76,6 +78,14 @@ pub struct Prune {
 pub struct Start {
     /// More folders of the site that services read at each use: what changes in them restarts nobody.
     pub read_live: Vec<String>,
+}
+
+/// `[backup]`: what is kept besides the site's own files.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Backup {
+    /// Whether the database is dumped before an update changes anything.
+    pub database: bool,
 }
 
 /// `[verify]`: how long what may take before a started stack counts as not well.

@@ -13,6 +13,7 @@ mod downtime;
 mod history;
 mod hook;
 mod https;
+mod journal;
 mod measure;
 mod merge;
 mod stack;
@@ -42,6 +43,7 @@ fn main() {
             table(&check::ratios());
             table(&merge::ratios());
             downtime::show();
+            table(&[journal::ratio()]);
         }
     }
 }

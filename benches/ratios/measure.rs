@@ -40,6 +40,11 @@ pub fn compare_times(
     Row { what, ours: (our_name, median(our_times)), peer: (peer_name, median(peer_times)) }
 }
 
+/// The same from times that were taken elsewhere.
+pub fn given(what: &'static str, ours: (&'static str, Vec<Duration>), peer: (&'static str, Vec<Duration>)) -> Row {
+    Row { what, ours: (ours.0, median(ours.1)), peer: (peer.0, median(peer.1)) }
+}
+
 /// How long a command takes, from its start to its end.
 pub fn time(command: &mut Command) -> Duration {
     let since = Instant::now();

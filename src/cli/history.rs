@@ -8,7 +8,7 @@ use super::Call;
 use crate::error::Result;
 use crate::event::Event;
 use crate::git::Repo;
-use crate::pipeline::{self, Account, Finished, versions};
+use crate::pipeline::{self, Account, Finished, backup, versions};
 use crate::plugin::Receipt;
 use crate::site::journal::{self, Record};
 use crate::site::store::Store;
@@ -52,6 +52,9 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
                 call.company.events.info(format!("{what}: {}", path.display()));
             }
         }
+        if let Some(restore) = backup::restore(&record, &folder) {
+            call.company.events.info(format!("The database was dumped before the switch. To bring it back: {restore}"));
+        }
     }
     Ok(Finished::done(""))
 }
@@ -88,6 +91,7 @@ fn summary(record: &Record) -> serde_json::Value {
     let Account { from, to, interrupted } = pipeline::account(record);
     json!({
         "run": record.id, "command": record.command, "started": record.started, "ended": record.ended, "seconds": seconds(record),
+        "stage": pipeline::last_stage(record),
         "from": from, "to": to, "interrupted": interrupted,
     })
 }

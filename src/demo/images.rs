@@ -27,6 +27,7 @@ pub struct Image {
     labels: BTreeMap<String, String>,
     ports: Vec<u16>,
     healthcheck: bool,
+    commands: Vec<String>,
     weight: usize,
 }
 
@@ -63,6 +64,12 @@ impl Image {
     /// Has a `HEALTHCHECK`: healthy once it listens, unless it was told to be unhealthy.
     pub fn healthcheck(mut self) -> Self {
         self.healthcheck = true;
+        self
+    }
+
+    /// Has its program under another name too, as a command to run in the container.
+    pub fn command(mut self, name: &str) -> Self {
+        self.commands.push(name.to_owned());
         self
     }
 
@@ -132,6 +139,9 @@ impl Images {
     pub fn push(&self, name: &str, tag: &str, image: &Image) -> Result<String> {
         let reference = self.reference(name, tag);
         let mut layers = vec![program()?];
+        if !image.commands.is_empty() {
+            layers.push(links(&image.commands)?);
+        }
         if image.weight > 0 {
             layers.push(archive("weight", &noise(&reference, image.weight), 0o644)?);
         }
@@ -192,6 +202,20 @@ fn archive(name: &str, content: &[u8], mode: u32) -> Result<ImageLayer> {
     archive.append_data(&mut header, name, content).what_with(doing)?;
     let data = archive.into_inner().what_with(doing)?;
     Ok(ImageLayer::new(data, IMAGE_LAYER_MEDIA_TYPE.to_owned(), None))
+}
+
+/// A tar archive with links to the program below `usr/bin`.
+fn links(names: &[String]) -> Result<ImageLayer> {
+    let doing = "could not make the layer with the commands";
+    let mut archive = tar::Builder::new(Vec::new());
+    for name in names {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        header.set_mode(0o777);
+        archive.append_link(&mut header, format!("usr/bin/{name}"), "/service").what(doing)?;
+    }
+    Ok(ImageLayer::new(archive.into_inner().what(doing)?, IMAGE_LAYER_MEDIA_TYPE.to_owned(), None))
 }
 
 /// Bytes that do not compress and are always the same for the same seed.

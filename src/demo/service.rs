@@ -13,6 +13,11 @@
 //! | `EXIT` | set: ends with this code instead of running |
 //! | `CRASH_AFTER` | milliseconds after which it ends with 1 |
 //!
+//! | `DUMP_FAILS` | set: `mariadb-dump` breaks off in its middle |
+//!
+//! Under the names `mariadb-dump` and `mariadb` it stands in for MariaDB's: with the root's password it prints the file of `WRITE` as a dump, and
+//! writes it from one.
+//!
 //! As a command: `service health` (for a `HEALTHCHECK`), `service cat PATH` (what the container sees).
 
 use std::env;
@@ -28,6 +33,11 @@ const BAD_CONFIGURATION: i32 = 78;
 
 fn main() {
     let arguments: Vec<String> = env::args().collect();
+    match arguments.first().map_or("", |name| name.rsplit('/').next().unwrap_or("")) {
+        "mariadb-dump" => return dump(),
+        "mariadb" => return read_dump(),
+        _ => {}
+    }
     match arguments.get(1).map(String::as_str) {
         None => serve(),
         Some("health") => exit(i32::from(!healthy())),
@@ -147,6 +157,37 @@ fn cat(path: &str) {
             eprintln!("service: {path}: {error}");
             exit(1);
         }
+    }
+}
+
+/// The file in which the stand-in for a database keeps its lines; whoever has not its root's password gets nothing.
+fn database() -> String {
+    if env::var("MYSQL_PWD").ok() != env::var("MYSQL_ROOT_PASSWORD").ok() {
+        eprintln!("ERROR 1045 (28000): Access denied for user 'root'@'localhost'");
+        exit(1);
+    }
+    env::var("WRITE").unwrap_or_default()
+}
+
+fn dump() {
+    let lines = fs::read_to_string(database()).unwrap_or_default();
+    println!("-- MariaDB dump of a stand-in");
+    lines.lines().for_each(|line| println!("INSERT INTO lines VALUES ('{line}');"));
+    if env::var_os("DUMP_FAILS").is_some() {
+        eprintln!("mariadb-dump: Error 2013: Lost connection to server during query");
+        exit(3);
+    }
+    println!("-- Dump completed on 2026-01-01  0:00:00");
+}
+
+fn read_dump() {
+    let path = database();
+    let mut text = String::new();
+    let read = std::io::stdin().read_to_string(&mut text);
+    let lines = text.lines().filter_map(|line| line.split('\'').nth(1)).map(|line| format!("{line}\n"));
+    if let Err(error) = read.and_then(|_| fs::write(&path, lines.collect::<String>())) {
+        eprintln!("ERROR: {path}: {error}");
+        exit(1);
     }
 }
 

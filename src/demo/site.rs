@@ -60,7 +60,11 @@ fn first_images() -> Vec<(&'static str, &'static str, Image)> {
 pub fn image_of(name: &str) -> Image {
     match name {
         "unbound" => Image::new().listens(53, "dns").env("READ", "/etc/unbound/unbound.conf").healthcheck(),
-        "mariadb" => Image::new().listens(3306, "mariadb").env("WRITE", "/var/lib/mysql/starts"),
+        "mariadb" => Image::new()
+            .listens(3306, "mariadb")
+            .env("WRITE", "/var/lib/mysql/starts")
+            .command("mariadb-dump")
+            .command("mariadb"),
         "redis" => Image::new().listens(6379, "redis").env("NEED", "REDISPASS").env("WRITE", "/data/starts"),
         "rspamd" => Image::new().listens(11334, "http").env("WRITE", "/var/lib/rspamd/starts"),
         "phpfpm" => Image::new().listens(9002, "fastcgi").env("READ", "/mailcowauth/functions.inc.php"),

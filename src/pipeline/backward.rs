@@ -1,7 +1,7 @@
 //! Going backward: abandoning a run that changed nothing, and making the site the old one again.
 
 use super::forward::end;
-use super::{Finished, Run, STAGES, StageName, Undo, facts, snapshot, standing, start};
+use super::{Finished, Run, STAGES, StageName, Undo, backup, facts, snapshot, standing, start};
 use crate::error::{Error, Result};
 use crate::event::{Event, StageState};
 use crate::exit::Exit;
@@ -34,7 +34,10 @@ pub async fn go_back(run: &mut Run) -> Result<Finished> {
             .hint(format!("Take that one back first: `cowhand rollback {}`.", newer.id)));
     }
     if record.fact(facts::DATA_MIGRATED)?.unwrap_or(false) {
-        let hint = "Restore a backup of the database afterwards if the old version does not start on it.".to_owned();
+        let hint = match backup::restore(record, &run.folder) {
+            Some(restore) => format!("Bring it back afterwards, where that is needed: {restore}"),
+            None => "Restore a backup of the database afterwards if the old version does not start on it.".to_owned(),
+        };
         run.events.warn(
             "New containers have started and may have migrated the database: a rollback does not undo that.",
             Some(hint),

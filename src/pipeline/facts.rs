@@ -32,6 +32,8 @@ pub const INSTALL: &str = "install";
 pub const TOUCHED: &str = "touched";
 /// [`super::start::Way`]: on which way the stack has been taken down for a network that changes.
 pub const TAKEN_DOWN: &str = "taken-down";
+/// The client that reads the dump of the database, once that is made.
+pub const DUMPED: &str = "dumped";
 /// `true` once a rollback has begun.
 pub const ROLLING_BACK: &str = "rolling-back";
 /// `true` once a service that migrates data has been started from a new image.

@@ -2,7 +2,7 @@
 
 use super::backward::{abandon, roll_back};
 use super::run::Finished;
-use super::{Phase, Progress, Run, STAGES, Stage, StageName, consent, facts};
+use super::{Phase, Progress, Run, STAGES, Stage, StageName, backup, consent, facts};
 use crate::error::{Error, Result};
 use crate::event::{Event, StageState};
 use crate::exit::Exit;
@@ -48,10 +48,19 @@ pub async fn resume(run: &mut Run) -> Result<Finished> {
     walk(run).await
 }
 
-/// Before the first stage that changes the site, somebody agrees.
+/// Before the first stage that changes the site, somebody agrees, and the database is dumped where the site wants that.
 async fn agreed(run: &mut Run, stage: &Stage) -> Result<()> {
     let first = stage.phase == Phase::Apply && run.journal.record().state(StageName::Switch.text()).is_none();
-    if first { consent::ask(run).await } else { Ok(()) }
+    if !first {
+        return Ok(());
+    }
+    consent::ask(run).await?;
+    let interrupt = run.interrupt.clone();
+    let dumped = tokio::select! {
+        dumped = backup::database(run) => Some(dumped),
+        () = interrupt.wait() => None,
+    };
+    dumped.unwrap_or_else(|| Err(interrupted(run)))
 }
 
 /// One stage: recorded, announced, done, recorded, announced.

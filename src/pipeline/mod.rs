@@ -4,6 +4,7 @@
 //! failure, or a kill, ends in the old site or the new one.
 
 mod adapt;
+pub mod backup;
 mod backward;
 mod consent;
 mod course;

@@ -1,12 +1,12 @@
 //! Report: the outcome, and old runs thinned.
 
 use super::run::Finished;
-use super::{Progress, Run};
+use super::{Progress, Run, StageName};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::site::journal::Record;
+use crate::site::journal::{Record, State};
 
-/// So many runs keep their copies. The newest that ended well always does.
+/// So many runs keep their copies, the newest ones. The newest update before this one that ended well and was not taken back always does.
 const RUNS_KEPT: usize = 10;
 
 /// Says what came of the run, and lets go of runs that nobody will go back to.
@@ -31,7 +31,10 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
 
 async fn thin(run: &mut Run) -> Result<usize> {
     let runs = run.store().runs()?;
-    let well = |record: &&Record| record.ended.as_ref().is_some_and(|ended| ended.exit == Exit::Done);
+    let well = |record: &&Record| {
+        let undone = record.state(StageName::Switch.text()) == Some(State::Undone);
+        !undone && record.ended.as_ref().is_some_and(|ended| ended.exit == Exit::Done)
+    };
     let last_good = runs.iter().rev().find(well).map(|record| record.id.clone());
     let old = runs.len().saturating_sub(RUNS_KEPT);
     let mut thinned = 0;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::facts::{self, Before, Chosen, OldImage};
 use super::{Options, StageName};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::git::switch::{self, Switch};
@@ -12,7 +12,7 @@ use crate::path::SitePath;
 use crate::plan::Plan;
 use crate::site::Site;
 use crate::site::journal::{Record, State};
-use crate::site::store::Store;
+use crate::site::store::{RunFolder, Store};
 use crate::stack::Engine;
 use crate::stack::change::Action;
 use crate::stack::images::Pulled;
@@ -43,7 +43,26 @@ impl Standing {
 /// Where the site stands.
 pub fn standing(site: &Site) -> Result<Standing> {
     let store = store(site)?;
-    Ok(store.newest(changed_the_site)?.map_or(Standing::NoRun, judge))
+    let newest = store.newest(changed_the_site)?;
+    match store.damaged()? {
+        Some((run, error)) if newest.as_ref().is_none_or(|newest| newest.id.as_str() < run.id()) => {
+            Err(unreadable(&run, &error))
+        }
+        _ => Ok(newest.map_or(Standing::NoRun, judge)),
+    }
+}
+
+/// Nothing can be read of the newest run: it may have changed the site.
+fn unreadable(run: &RunFolder, error: &Error) -> Error {
+    let folder = run.path().display();
+    Error::new(format!("run {} may have changed the site, and its journal is damaged", run.id()))
+        .because(error.summary())
+        .exit(Exit::Unfinished)
+        .left("Nothing was changed.")
+        .hint("See `git status` and `docker compose ps` for where the site stands, and make it whole by hand.")
+        .hint(format!(
+            "What the run kept is in {folder}. Move that folder away when all is well: Cowhand goes on without it."
+        ))
 }
 
 /// The newest run that has not ended, whether or not it changed anything.

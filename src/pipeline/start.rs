@@ -32,7 +32,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         return Ok(Progress::Skipped("as asked".to_owned()));
     }
     // Recorded before the first new container: from then on going back does not undo what it does to its data.
-    run.journal.set(facts::DATA_MIGRATED, &migrates_data(run))?;
+    run.journal.set(facts::DATA_MIGRATED, &!migrating(run).is_empty())?;
     let pulled: Vec<Pulled> = run.journal.record().need(facts::PULLED)?;
     let images = pulled.into_iter().map(|image| (image.reference, image.image_id)).collect();
     let outdated = Outdated { from: None, until: switched(run, State::Done).unwrap_or_else(Timestamp::now) };
@@ -115,8 +115,9 @@ fn old_images(run: &Run) -> Result<Vec<(String, String)>> {
     Ok(old.into_iter().map(|image| (image.reference, image.image_id)).collect())
 }
 
-fn migrates_data(run: &Run) -> bool {
+/// The services that start from a new image and then change their data's format.
+pub fn migrating(run: &Run) -> Vec<&str> {
     let new_image = |reasons: &[Reason]| reasons.iter().any(|reason| reason.kind == ReasonKind::Image);
-    let migrates = |service: &str| mailcow::MIGRATES_DATA.contains(&service);
-    run.plan.services.iter().any(|change| migrates(&change.service) && new_image(&change.reasons))
+    let services = run.plan.services.iter().filter(|change| new_image(&change.reasons));
+    services.map(|change| change.service.as_str()).filter(|service| mailcow::MIGRATES_DATA.contains(service)).collect()
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::scratch::{self, Resolutions};
-use super::{Progress, Run, counted, facts};
+use super::{Progress, Run, counted, facts, start};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::merge::Merged;
@@ -25,6 +25,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     decide(run, &resolved).await?;
     let changes = Changes { services: run.plan.services.clone(), down: run.plan.down.clone() };
     refuse(validate::health(&resolved.new, &changes, &containers))?;
+    warn_of_migration(run);
     Ok(Progress::Done(describe(run)))
 }
 
@@ -79,6 +80,21 @@ fn changed_paths(run: &Run) -> Result<Vec<SitePath>> {
     let merge = run.repo.changed_paths(from, merged.tree)?.into_iter().map(|(path, _)| path);
     let installs = run.installs()?.into_iter().map(|file| file.path);
     Ok(merge.chain(merged.kept.into_iter().map(|kept| kept.path)).chain(installs).collect())
+}
+
+/// What cannot be taken back is said before.
+fn warn_of_migration(run: &Run) {
+    let services = start::migrating(run);
+    if services.is_empty() {
+        return;
+    }
+    let hint = if run.site.config().backup.database {
+        "The database is dumped into the run before the switch."
+    } else {
+        "Back up first; with `database = true` below [backup] in cowhand.toml the database is dumped before the switch."
+    };
+    let what = format!("{}: a new image may migrate the database, which no rollback undoes", services.join(", "));
+    run.events.warn(what, Some(hint.to_owned()));
 }
 
 fn describe(run: &Run) -> String {

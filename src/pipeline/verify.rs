@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Progress, Run, consent, counted, facts, scratch};
+use super::{Progress, Run, backup, consent, counted, facts, scratch};
 use crate::config::OnUnwell;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
@@ -53,11 +53,18 @@ fn judge(run: &Run, unwell: Error) -> Result<Error> {
         }
     };
     let id = run.folder.id();
-    Ok(unwell
+    let restore = backup::restore(run.journal.record(), &run.folder);
+    let unwell = unwell
         .exit(Exit::Unwell)
         .left(stays)
         .hint("Look at the service's log with `docker compose logs SERVICE`, mend it, then see `docker compose ps`.")
-        .hint(format!("If the data is known to be unchanged, `cowhand rollback {id}` makes the site the old one.")))
+        .hint(format!("If the data is known to be unchanged, `cowhand rollback {id}` makes the site the old one."));
+    Ok(match restore {
+        Some(restore) => {
+            unwell.hint(format!("If it is not: roll back, then bring the dumped database back: {restore}"))
+        }
+        None => unwell,
+    })
 }
 
 /// The version that the web interface shows; written only after success.

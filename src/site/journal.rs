@@ -27,6 +27,9 @@ pub struct Record {
     pub command: String,
     /// The version of Cowhand that began it.
     pub version: String,
+    /// How many records it has had, this one counted.
+    #[serde(default)]
+    pub records: u32,
     /// When it began.
     pub started: Timestamp,
     /// How it ended; none while it is under way or after it was killed.
@@ -104,12 +107,13 @@ impl Journal {
             id: id.to_owned(),
             command: command.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            records: 0,
             started: Timestamp::now(),
             ended: None,
             steps: Vec::new(),
             facts: BTreeMap::new(),
         };
-        let journal = Self { path: path.to_owned(), record };
+        let mut journal = Self { path: path.to_owned(), record };
         journal.save()?;
         Ok(journal)
     }
@@ -161,7 +165,8 @@ impl Journal {
     }
 
     /// The previous account stays beside the new one, so that a damaged file can still be judged.
-    fn save(&self) -> Result<()> {
+    fn save(&mut self) -> Result<()> {
+        self.record.records += 1;
         let text = serde_json::to_string_pretty(&self.record).what("could not write the journal")?;
         let sealed = format!("{text}\n{}\n", seal(&text));
         if self.path.exists() {
@@ -197,6 +202,11 @@ impl Record {
 /// Reads the journal at `path`; where it is damaged, the account before it.
 pub fn read(path: &Path) -> Result<Record> {
     parse(path).or_else(|damaged| parse(&previous(path)).map_err(|_| damaged))
+}
+
+/// Whether more than the first record was written to the journal at `path`.
+pub fn has_begun(path: &Path) -> bool {
+    previous(path).exists()
 }
 
 fn parse(path: &Path) -> Result<Record> {
@@ -242,21 +252,38 @@ mod tests {
         journal.step("switch", State::Undone).unwrap();
     }
 
+    /// A whole run, record by record: at each, what is read of a journal that was damaged in any place is the account before it.
     #[test]
-    fn damage_is_noticed_and_the_account_before_it_is_used() {
+    fn damage_is_noticed_at_every_record_and_the_account_before_it_is_used() {
         let (folder, mut journal) = journal();
         let path = folder.path().join("journal.json");
-        journal.step("switch", State::Started).unwrap();
-        journal.step("switch", State::Done).unwrap();
-        let whole = fs::read(&path).unwrap();
-        for at in [0, whole.len() / 2, whole.len() - 3] {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1;
-            fs::write(&path, damaged).unwrap();
-            assert_eq!(read(&path).unwrap().state("switch"), Some(State::Started), "flipped at {at}");
+        for stage in crate::pipeline::STAGES {
+            for part in 0..3 {
+                let before = read(&path).unwrap().account();
+                match part {
+                    0 => journal.step(stage.name.text(), State::Started).unwrap(),
+                    1 => journal.set(stage.name.text(), &"learnt").unwrap(),
+                    _ => journal.step(stage.name.text(), State::Done).unwrap(),
+                }
+                let whole = fs::read(&path).unwrap();
+                for at in (0..whole.len() - 1).step_by(41) {
+                    let mut flipped = whole.clone();
+                    flipped[at] ^= 1 << (at % 8);
+                    for damaged in [&flipped, &whole[..at]] {
+                        fs::write(&path, damaged).unwrap();
+                        assert_eq!(read(&path).unwrap().account(), before, "at byte {at}");
+                    }
+                }
+                fs::write(&path, &whole).unwrap();
+                assert_ne!(read(&path).unwrap().account(), before);
+            }
         }
-        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        assert_eq!(read(&path).unwrap().state("switch"), Some(State::Started));
+    }
+
+    impl Record {
+        fn account(&self) -> String {
+            serde_json::to_string(self).unwrap()
+        }
     }
 
     #[test]

@@ -58,10 +58,16 @@ impl Store {
         Err(Error::new("there is no id left for a new run"))
     }
 
-    /// Every run's record, oldest first. A run whose journal cannot be read at all is left out here and shown by its error
-    /// in [`Store::run`].
+    /// Every run's record, oldest first. A run whose journal cannot be read at all is left out: see [`Store::damaged`].
     pub fn runs(&self) -> Result<Vec<Record>> {
         Ok(self.ids()?.iter().filter_map(|id| journal::read(&self.run_folder(id).journal()).ok()).collect())
+    }
+
+    /// The newest run of whose account nothing can be read, and why. One that was killed before its first record never began.
+    pub fn damaged(&self) -> Result<Option<(RunFolder, Error)>> {
+        let runs = self.ids()?.into_iter().rev().map(|id| self.run_folder(&id));
+        let mut begun = runs.filter(|run| journal::has_begun(&run.journal()));
+        Ok(begun.find_map(|run| journal::read(&run.journal()).err().map(|error| (run, error))))
     }
 
     /// One run by its id, or by the beginning of it.

@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod disk;
 pub mod endpoint;
 pub mod engine;
+pub mod exec;
 mod failure;
 pub mod images;
 mod lifecycle;

@@ -2,9 +2,12 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
+mod backup;
 mod check;
 mod cli;
 mod engine;
+mod faults;
+mod order;
 mod plan;
 mod plugin_fetch;
 mod plugin_trust;
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     // Most of a test's time is waiting for containers.
     arguments.test_threads.get_or_insert(4);
     let modules = [
+        backup::all(),
         check::all(),
         cli::all(),
         engine::all(),
@@ -39,6 +43,8 @@ fn main() -> ExitCode {
         update_sh::all(),
         prune::all(),
         recovery::all(),
+        faults::all(),
+        order::all(),
         plugins::all(),
         plugin_fetch::all(),
         plugin_trust::all(),

@@ -1,34 +1,37 @@
-//! Old or new, never between: faults at every step of the pipeline, on a running site, and the commands that end them.
+//! Old or new, never between: what people do with a run that was interrupted, failed or is under way. Faults at every step are in `faults`.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::path::Path;
+use std::process::Command;
 
-use cowhand::fault::{Point, VARIABLE};
-use cowhand::pipeline::{Phase, STAGES};
+use cowhand::demo::registry::Registry;
+use cowhand::fault::VARIABLE;
 
 use crate::support::ran::Ran;
 use crate::support::site::Site;
 use crate::support::tests;
 use crate::support::whole::Whole;
+use rustix::process::Signal;
 
 tests! {
-    Stack: a_failure_at_any_step_leaves_the_old_site,
-    a_kill_at_any_step_of_prepare_leaves_the_old_site,
-    a_kill_at_any_step_of_apply_can_be_resumed,
-    a_kill_at_any_step_of_apply_can_be_rolled_back,
-    a_rollback_that_is_killed_can_be_repeated,
-    a_signal_ends_at_the_next_safe_point,
+    Stack: a_signal_ends_at_the_next_safe_point,
+    a_second_signal_ends_at_once,
     a_stack_that_does_not_come_up_is_rolled_back,
     a_finished_update_can_be_taken_back,
-    a_kill_at_any_moment_leaves_a_way_out,
+    neither_way_out_needs_the_network,
+    the_unit_for_the_boot_resumes,
     a_second_run_waits_if_asked,
-    only_the_newest_update_can_be_taken_back,
+    only_the_newest_update_can_be_taken_back_and_the_last_good_one_stays,
     update_refuses_over_an_unfinished_run;
 }
 
 /// A site whose update changes files, an image and a collision, and conflicts with what the site wrote.
 fn behind() -> Site {
-    let site = Site::customised().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
+    behind_on(Site::customised())
+}
+
+fn behind_on(site: Site) -> Site {
+    let site = site.edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
     let site = site.has("cowhand.toml", "[verify]\nsettle = \"1s\"\n").running();
     site.pushes("postfix", "1.81");
     let release = site.upstream.release("2026-03").image("postfix", "1.81");
@@ -41,14 +44,6 @@ fn behind() -> Site {
 
 fn struck(site: &Site, fault: &str) -> Ran {
     site.prepared(["update", "--yes"]).env(VARIABLE, fault).run()
-}
-
-/// `STAGE:POINT` of the steps of a phase: every point with `COWHAND_TORTURE` set, else the two at which the journal and the facts differ.
-fn steps(phase: Phase) -> Vec<String> {
-    let whole = std::env::var_os("COWHAND_TORTURE").is_some();
-    let points: &[Point] = if whole { &Point::FORWARD } else { &[Point::Begun, Point::Acted] };
-    let stages = STAGES.iter().filter(|stage| stage.phase == phase);
-    stages.flat_map(|stage| points.iter().map(|point| format!("{}:{}", stage.name.text(), point.text()))).collect()
 }
 
 /// Commits have times in them: what is the same in every new site is everything but the commit.
@@ -86,69 +81,6 @@ fn is_old(site: &Site, old: &Whole) {
     site.cowhand(["plan", "--until", "merge"]).exits(0);
 }
 
-fn a_failure_at_any_step_leaves_the_old_site() {
-    let site = behind();
-    let old = site.whole();
-    for step in [steps(Phase::Prepare), steps(Phase::Apply)].concat() {
-        let ran = struck(&site, &format!("{step}:error"));
-        assert!(matches!(ran.code(), Some(10..=13 | 20)), "{step}: {ran}");
-        is_old(&site, &old);
-    }
-    site.cowhand(["update", "--yes"]).exits(0);
-    is_new(&site);
-}
-
-fn a_kill_at_any_step_of_prepare_leaves_the_old_site() {
-    let site = behind();
-    let old = site.whole();
-    for step in steps(Phase::Prepare) {
-        struck(&site, &format!("{step}:kill")).was_killed();
-        is_old(&site, &old);
-    }
-    site.cowhand(["update", "--yes"]).exits(0);
-    is_new(&site);
-    // What the killed preparations held is gone.
-    site.cowhand(["history"]).exits(0).keeps_quiet_about("unfinished");
-    let held = site.git(["for-each-ref", "--format=%(refname)", "refs/cowhand"]);
-    let runs: std::collections::BTreeSet<&str> = held.lines().filter_map(|line| line.split('/').nth(2)).collect();
-    assert_eq!(runs.len(), 1, "{held}");
-}
-
-fn a_kill_at_any_step_of_apply_can_be_resumed() {
-    let site = behind();
-    let old = site.whole();
-    for step in steps(Phase::Apply).into_iter().filter(|step| step != "switch:before") {
-        struck(&site, &format!("{step}:kill")).was_killed();
-        assert_eq!(state(&site), "between", "{step}");
-        site.cowhand(["resume"]).exits(0);
-        is_new(&site);
-        site.cowhand(["rollback", "--yes"]).exits(0);
-        is_old(&site, &old);
-    }
-}
-
-fn a_kill_at_any_step_of_apply_can_be_rolled_back() {
-    let site = behind();
-    let old = site.whole();
-    for step in steps(Phase::Apply).into_iter().filter(|step| step != "switch:before") {
-        struck(&site, &format!("{step}:kill")).was_killed();
-        site.cowhand(["rollback", "--yes"]).exits(0);
-        is_old(&site, &old);
-    }
-}
-
-fn a_rollback_that_is_killed_can_be_repeated() {
-    let site = behind();
-    let old = site.whole();
-    for step in ["start:undoing", "start:undone", "switch:undoing", "switch:undone"] {
-        struck(&site, "verify:begun:kill").was_killed();
-        site.prepared(["rollback", "--yes"]).env(VARIABLE, format!("{step}:kill")).run().was_killed();
-        assert_eq!(state(&site), "between", "{step}");
-        site.cowhand(["resume"]).exits(0);
-        is_old(&site, &old);
-    }
-}
-
 fn a_signal_ends_at_the_next_safe_point() {
     let site = behind();
     let old = site.whole();
@@ -158,6 +90,63 @@ fn a_signal_ends_at_the_next_safe_point() {
     assert_eq!(state(&site), "between");
     site.cowhand(["resume"]).exits(0);
     is_new(&site);
+}
+
+fn a_second_signal_ends_at_once() {
+    let site = behind();
+    let old = site.whole();
+    let update = site.prepared(["update", "--yes"]).env(VARIABLE, "switch:acted:stop").start();
+    update.stops();
+    // Both wait until it goes on.
+    update.signal(Signal::TERM);
+    update.signal(Signal::INT);
+    update.goes_on();
+    update.ends().exits(130).keeps_quiet_about("starting the new stack");
+    site.cowhand(["status"]).exits(0).says("between old and new").says("cowhand resume").says("cowhand rollback");
+    site.cowhand(["rollback", "--yes"]).exits(0);
+    is_old(&site, &old);
+}
+
+fn neither_way_out_needs_the_network() {
+    let registry = Registry::start().unwrap();
+    let site = behind_on(Site::on_registry(registry.address()));
+    let old = site.whole();
+    struck(&site, "start:begun:kill").was_killed();
+    drop(registry);
+    let upstream = site.upstream.folder().to_owned();
+    std::fs::rename(&upstream, upstream.with_extension("away")).unwrap();
+    site.cowhand(["resume"]).exits(0);
+    assert_eq!(state(&site), "new");
+    site.cowhand(["rollback", "--yes"]).exits(0);
+    site.is_wholly(&old);
+}
+
+/// The unit that is shipped: systemd finds nothing wrong with it, and what it starts ends what a reboot interrupted.
+fn the_unit_for_the_boot_resumes() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd/cowhand-resume@.service");
+    let text = std::fs::read_to_string(&unit).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/sbin/cowhand ")).unwrap();
+    let words: Vec<&str> = line.split(' ').collect();
+    let [before @ .., "--site", "%f"] = &words[..] else { panic!("{line}") };
+    let site = behind();
+    struck(&site, "start:begun:kill").was_killed();
+    site.runs(before).exits(0);
+    is_new(&site);
+    site.runs(before).exits(0).says("nothing to resume");
+    verified(&text);
+}
+
+/// By `systemd-analyze`, where there is one: with programs and services that this machine has.
+fn verified(text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cowhand-resume@srv.service");
+    let here = text.replace("/usr/local/sbin/cowhand", &crate::support::ran::binary().display().to_string());
+    std::fs::write(&path, here.replace("docker.service", "basic.target")).unwrap();
+    let analyze = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output();
+    let Ok(output) = analyze else { return };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let about_it: Vec<&str> = said.lines().filter(|line| line.contains("cowhand-resume")).collect();
+    assert!(about_it.is_empty(), "{said}");
 }
 
 fn a_stack_that_does_not_come_up_is_rolled_back() {
@@ -185,57 +174,28 @@ fn a_finished_update_can_be_taken_back() {
     is_old(&site, &old);
 }
 
-fn only_the_newest_update_can_be_taken_back() {
+fn only_the_newest_update_can_be_taken_back_and_the_last_good_one_stays() {
     let site = behind();
     site.cowhand(["update", "--yes"]).exits(0);
     let first = site.cowhand(["status", "--json"]).exits(0).event("report")["data"]["run"].as_str().unwrap().to_owned();
     let old = site.whole();
+    for _ in 0..12 {
+        site.prepared(["update", "--yes"]).env(VARIABLE, "preflight:begun:error").run().exits(10);
+    }
     site.upstream.commit("More").append("README.md", "\nMore.\n").publish().unwrap();
     site.cowhand(["update", "--yes"]).exits(0);
     let new = site.whole();
+    // Thirteen were too many. The last good one before this is still there, with its copies.
+    let history = site.cowhand(["history"]).exits(0).stdout;
+    // The first line names the site.
+    assert_eq!(history.lines().count(), 1 + 11, "{history}");
+    assert!(history.lines().nth(1).unwrap().starts_with(&first), "{history}");
+    assert!(site.has_path(&format!(".git/cowhand/runs/{first}/kept/mailcow.conf")));
+    site.cowhand(["show", &first]).exits(0).says("data/conf/postfix/main.cf").says("1.80").says("1.81");
     site.cowhand(["rollback", &first, "--yes"]).exits(2).says("not the newest");
     site.is_wholly(&new);
     site.cowhand(["rollback", "--yes"]).exits(0);
     site.is_wholly(&old);
-}
-
-/// How often [`a_kill_at_any_moment_leaves_a_way_out`] kills, and the seed of its moments; `make torture` sets both.
-const KILLS: &str = "COWHAND_KILLS";
-const SEED: &str = "COWHAND_SEED";
-
-/// Kills at moments spread over the whole of an update, each ended by `resume` or `rollback`. The same seed kills at the same moments,
-/// as far as a machine does the same twice.
-fn a_kill_at_any_moment_leaves_a_way_out() {
-    let number = |name, otherwise| std::env::var(name).map_or(otherwise, |text| text.parse::<u64>().unwrap());
-    let (kills, seed) = (number(KILLS, 5), number(SEED, u64::from(std::process::id())));
-    let site = behind();
-    let old = site.whole();
-    let begun = Instant::now();
-    site.cowhand(["update", "--yes"]).exits(0);
-    let length = begun.elapsed();
-    site.cowhand(["rollback", "--yes"]).exits(0);
-    let (mut random, mut ended_in) = (seed | 1, BTreeMap::<String, u32>::new());
-    for kill in 0..kills {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let moment = length * u32::try_from(random % 1000).unwrap() / 1000;
-        let told = format!("seed {seed}, kill {kill} after {moment:?} of {length:?}");
-        site.prepared(["update", "--yes"]).kill_after(moment);
-        let status = site.cowhand(["status", "--json"]).exits(0).event("report");
-        *ended_in.entry(status["data"]["stage"].as_str().unwrap_or("before the switch").to_owned()).or_default() += 1;
-        println!("{told}: {}, {}", status["data"]["state"], status["data"]["stage"]);
-        if status["data"]["state"] == "between" && random % 2 == 0 {
-            site.cowhand(["resume"]).exits(0);
-            is_new(&site);
-        }
-        match state(&site).as_str() {
-            "old" => {}
-            _ => drop(site.cowhand(["rollback", "--yes"]).exits(0)),
-        }
-        is_old(&site, &old);
-    }
-    println!("{kills} kills, seed {seed}, ended in: {ended_in:?}");
 }
 
 fn a_second_run_waits_if_asked() {
@@ -244,6 +204,10 @@ fn a_second_run_waits_if_asked() {
     first.stops();
     site.cowhand(["update", "--yes"]).exits(30).says("update --yes").says("--wait");
     site.cowhand(["status"]).exits(0).says("in stage snapshot");
+    // What only looks never waits.
+    site.cowhand(["history"]).exits(0).says("unfinished");
+    site.cowhand(["check"]).exits(0);
+    site.cowhand(["plan", "--until", "merge"]).exits(0);
     let second = site.prepared(["update", "--yes", "--wait"]).start();
     first.goes_on();
     first.ends().exits(0);
@@ -255,6 +219,12 @@ fn update_refuses_over_an_unfinished_run() {
     let site = behind();
     struck(&site, "start:begun:kill").was_killed();
     site.cowhand(["update"]).exits(23).says("cowhand resume").says("cowhand rollback");
+    // Finishing would replace what somebody has written since.
+    let written = site.file("data/conf/postfix/main.cf");
+    site.write("data/conf/postfix/main.cf", "by hand\n").unwrap();
+    site.cowhand(["update", "--yes"]).exits(23).says("data/conf/postfix/main.cf").says("cowhand rollback 2");
+    assert_eq!(site.file("data/conf/postfix/main.cf"), "by hand\n");
+    site.write("data/conf/postfix/main.cf", written).unwrap();
     site.cowhand(["update", "--yes"]).exits(0);
     is_new(&site);
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use git2::{Index, IndexEntry, IndexTime, Oid};
 
-use super::Switch;
+use super::{Switch, place};
 use crate::error::{Context, Result};
 use crate::git::Repo;
 use crate::git::local::{blank_entry, low};
@@ -39,12 +39,15 @@ pub fn write(repo: &Repo, switch: &Switch) -> Result<()> {
     let written: HashMap<&[u8], Oid> =
         switch.steps.iter().filter_map(|step| Some((step.path.as_bytes(), step.becomes.as_ref()?.oid))).collect();
     let entries: Vec<IndexEntry> = tree.iter().map(|entry| fill(repo, entry, &known, &written)).collect();
-    index.clear().what(doing)?;
+    let path = repo.git_folder().join("index");
+    let _held = place::Held::take(repo, &path)?;
+    let beside = place::beside(repo);
+    let mut index = Index::open(&beside).what(doing)?;
     for entry in &entries {
         index.add(entry).what(doing)?;
     }
     index.write().what(doing)?;
-    sync(repo)
+    place::put(repo, &beside, &path)
 }
 
 /// An entry with the file's times, where it is certain that the file has this content.
@@ -108,14 +111,7 @@ pub fn restore(repo: &Repo, switch: &Switch) -> Result<()> {
         return Ok(());
     }
     let path = repo.git_folder().join("index");
+    let _held = place::Held::take(repo, &path)?;
     let mode = fs::metadata(&path).map_or(0o644, |found| found.permissions().mode() & 0o777);
     crate::files::write(&path, &bytes, mode)
-}
-
-/// Makes the index durable before the branch says that all is done.
-fn sync(repo: &Repo) -> Result<()> {
-    let path = repo.git_folder().join("index");
-    let synced = fs::File::open(&path).and_then(|file| file.sync_all());
-    synced.what_with(|| format!("could not sync {}", path.display()))?;
-    crate::files::sync_folder(repo.git_folder())
 }

@@ -7,6 +7,7 @@ mod disk;
 mod eol;
 mod index;
 mod onto;
+mod place;
 mod plan;
 
 use git2::Oid;
@@ -199,13 +200,9 @@ impl Switch {
         if at == to {
             return Ok(());
         }
-        let doing = || format!("could not move {}", self.reference);
-        let moved = repo.git.reference_matching(&self.reference, to, true, at, message);
-        moved.what_with(doing)?;
-        let file = repo.common_folder().join(&self.reference);
-        let synced = std::fs::File::open(&file).and_then(|file| file.sync_all());
-        synced.what_with(doing)?;
-        crate::files::sync_folder(file.parent().unwrap_or(repo.common_folder()))
+        place::line(repo, &repo.common_folder().join(&self.reference), &to.to_string())?;
+        place::log(repo, &[&self.reference, "HEAD"], to, message);
+        Ok(())
     }
 
     /// The files of the plan that are neither the old nor the new version: somebody has written them since. Reads only.

@@ -3,7 +3,7 @@
 use git2::{BranchType, ErrorCode, Oid};
 use serde::{Deserialize, Serialize};
 
-use super::Switch;
+use super::{Switch, place};
 use crate::error::{Context, Result};
 use crate::git::Repo;
 
@@ -54,14 +54,17 @@ impl Onto {
             let mut branch = repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
             branch.set_upstream(Some(&self.follows)).what_with(doing)?;
         }
-        repo.git.set_head(&self.reference).what_with(doing)?;
-        sync(repo).what_with(doing)
+        // The branch is on the disk before HEAD says that the site is on it.
+        sync(repo).what_with(doing)?;
+        place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {}", self.reference))?;
+        place::log(repo, &["HEAD"], to, message);
+        Ok(())
     }
 
     /// Lets HEAD be on `reference` again and the branch be where it was.
     pub(super) fn leave(&self, repo: &Repo, reference: &str, message: &str) -> Result<()> {
         let doing = || format!("could not switch back from the branch {}", self.name());
-        repo.git.set_head(reference).what_with(doing)?;
+        place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {reference}"))?;
         match &self.was {
             Some(was) => {
                 let was = Oid::from_str(was).what_with(doing)?;

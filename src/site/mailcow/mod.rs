@@ -61,6 +61,48 @@ pub const READ_LIVE: &[&str] = &["data/web", "data/assets/templates", "data/asse
 /// itself, and php-fpm, which carries out upstream's schema changes at start.
 pub const MIGRATES_DATA: &[&str] = &["mysql-mailcow", "php-fpm-mailcow"];
 
+/// The service that is the database.
+pub const DATABASE: &str = "mysql-mailcow";
+/// The option that names the database.
+pub const DATABASE_NAME: &str = "DBNAME";
+/// The option that holds the password of the database's root.
+pub const DATABASE_ROOT: &str = "DBROOT";
+
+/// A program in the database's image that dumps it, and the client that reads the dump.
+#[derive(Clone, Copy, Debug)]
+pub struct Dumper {
+    /// What dumps.
+    pub program: &'static str,
+    /// What reads.
+    pub client: &'static str,
+}
+
+/// By their names since `MariaDB` 10.5 and from before.
+pub const DUMPERS: [Dumper; 2] =
+    [Dumper { program: "mariadb-dump", client: "mariadb" }, Dumper { program: "mysqldump", client: "mysql" }];
+
+impl Dumper {
+    /// How the last line of a dump begins that is whole.
+    pub const LAST_LINE: &str = "-- Dump completed";
+
+    /// The whole database in one transaction, so that mail goes on meanwhile; reading it drops what the database has become. The password is
+    /// taken from `MYSQL_PWD`.
+    pub fn command<'a>(&self, database: &'a str) -> Vec<&'a str> {
+        let options =
+            ["--single-transaction", "--quick", "--routines", "--events", "--triggers", "--add-drop-database"];
+        let text = ["--user=root", "--default-character-set=utf8mb4"];
+        [&[self.program], &text[..], &options, &["--databases", database]].concat()
+    }
+}
+
+/// The command that reads a dump, for the site's folder.
+pub fn restore_command(client: &str, dump: &Path) -> String {
+    let dump = dump.display();
+    format!(
+        "(. ./{CONF} && docker compose exec -T -e MYSQL_PWD=\"${DATABASE_ROOT}\" {DATABASE} {client} --user=root --default-character-set=utf8mb4 <'{dump}')"
+    )
+}
+
 /// The message of the commit that holds the local changes, as update.sh writes it.
 pub fn before_message(now: &ZonedDateTime) -> String {
     format!("Before update on {}", stamp(now))

@@ -1,5 +1,6 @@
 //! What the tests are written with: sites that read like sentences, runs of the binary, and what is demanded of them.
 
+pub mod faulty;
 pub mod outside;
 pub mod probe;
 pub mod ran;
@@ -28,6 +29,8 @@ pub enum Need {
     Nothing,
     /// A Docker engine of the suite's own, and a registry.
     Stack,
+    /// The same, and `strace`.
+    Trace,
 }
 
 /// Lists a module's tests as `all()`: `tests! { Stack: one, another; Nothing: a_third }`.
@@ -87,8 +90,9 @@ fn missing(need: Need) -> Option<String> {
     }
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let found = |program: &str| path.split(':').any(|folder| Path::new(folder).join(program).exists());
-    ["dockerd", "docker", "docker-registry"]
-        .into_iter()
+    let programs = ["dockerd", "docker", "docker-registry", "strace"];
+    programs[..if need == Need::Trace { 4 } else { 3 }]
+        .iter()
         .find(|program| !found(program))
         .map(|program| format!("there is no {program}; run scripts/setup"))
 }

@@ -217,24 +217,78 @@ pub fn path_with(scripts: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// A file system of a few kilobytes in a folder, until dropped.
+/// A small file system in a folder, until dropped.
 pub struct SmallDisk {
     folder: PathBuf,
+    size: String,
 }
 
 impl SmallDisk {
-    /// Mounts it; the folder is made where it is missing.
+    /// Mounts one of a few kilobytes; the folder is made where it is missing.
     pub fn mount(folder: &Path) -> Self {
+        let disk = Self { folder: folder.to_owned(), size: "8k".to_owned() };
         std::fs::create_dir_all(folder).expect("a folder");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8k,mode=0700", "tmpfs"]).arg(folder).status();
-        assert!(mounted.expect("mount starts").success(), "a small file system is mounted");
-        Self { folder: folder.to_owned() }
+        mount(&["-t", "tmpfs", "-o", "size=8k,mode=0700", "tmpfs"], folder);
+        disk
+    }
+
+    /// Puts what is in a folder on a file system of its own, with so much room.
+    pub fn under(folder: &Path, megabytes: u32) -> Self {
+        let disk = Self { folder: folder.to_owned(), size: format!("{megabytes}m") };
+        let beside = folder.with_extension("moved");
+        std::fs::rename(folder, &beside).and_then(|()| std::fs::create_dir(folder)).expect("a folder is moved");
+        mount(&["-t", "tmpfs", "-o", &format!("size={},mode=0755", disk.size), "tmpfs"], folder);
+        let copied = Command::new("cp").arg("--archive").arg(beside.join(".")).arg(folder).status();
+        assert!(copied.expect("cp starts").success(), "the folder is copied");
+        std::fs::remove_dir_all(&beside).expect("the original goes");
+        disk
+    }
+
+    /// Leaves no room.
+    pub fn fill(&self) {
+        let found = rustix::fs::statvfs(&self.folder).expect("a file system");
+        self.resize(&((found.f_blocks - found.f_bfree) * found.f_frsize).to_string());
+    }
+
+    /// Gives the room back.
+    pub fn make_room(&self) {
+        self.resize(&self.size);
+    }
+
+    fn resize(&self, size: &str) {
+        mount(&["-o", &format!("remount,size={size}")], &self.folder);
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.folder).status();
+        unmount(&self.folder);
     }
+}
+
+/// A folder that can be read and not written, until dropped.
+pub struct ReadOnly(PathBuf);
+
+impl ReadOnly {
+    /// Makes it so.
+    pub fn mount(folder: &Path) -> Self {
+        mount(&["--bind", &folder.display().to_string()], folder);
+        mount(&["-o", "remount,bind,ro"], folder);
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        unmount(&self.0);
+    }
+}
+
+fn mount(arguments: &[&str], folder: &Path) {
+    let mounted = Command::new("mount").args(arguments).arg(folder).status();
+    assert!(mounted.expect("mount starts").success(), "mount {arguments:?} {}", folder.display());
+}
+
+fn unmount(folder: &Path) {
+    let _ = Command::new("umount").arg("--lazy").arg(folder).status();
 }

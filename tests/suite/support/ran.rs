@@ -99,10 +99,14 @@ impl Running {
     /// Waits until it has stopped itself, as the fault `stop` does.
     pub fn stops(&self) {
         let stat = format!("/proc/{}/stat", self.child.id());
-        let stopped = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
         let begun = Instant::now();
-        while !stopped() {
-            assert!(begun.elapsed() < Duration::from_mins(1), "`{}` did not stop", self.line);
+        loop {
+            let state = std::fs::read_to_string(&stat).unwrap_or_default();
+            if state.contains(") T ") {
+                return;
+            }
+            let waits = !state.contains(") Z ") && begun.elapsed() < Duration::from_mins(10);
+            assert!(waits, "`{}` did not stop", self.line);
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -112,7 +116,8 @@ impl Running {
         self.signal(Signal::CONT);
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 

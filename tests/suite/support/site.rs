@@ -92,14 +92,28 @@ impl Site {
 
     /// Runs `cowhand ARGUMENTS --site SITE` on this site's engine.
     pub fn cowhand<const N: usize>(&self, arguments: [&str; N]) -> Ran {
-        self.prepared(arguments).run()
+        self.runs(&arguments)
+    }
+
+    /// The same.
+    pub fn runs(&self, arguments: &[&str]) -> Ran {
+        self.command(arguments).run()
     }
 
     /// The same, for more to be said before it runs.
     pub fn prepared<const N: usize>(&self, arguments: [&str; N]) -> Cowhand {
+        self.command(&arguments)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Cowhand {
+        self.by(super::ran::binary(), arguments)
+    }
+
+    /// The same by another program, that starts it.
+    pub fn by(&self, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Cowhand {
         let root = self.root().display().to_string();
         let site = ["--site", &root];
-        let command = Cowhand::new(arguments.into_iter().chain(site));
+        let command = Cowhand::of(program, arguments.iter().copied().chain(site));
         match self.engine().host() {
             Some(host) => command.env("DOCKER_HOST", host),
             None => command,

@@ -1,0 +1,68 @@
+//! The dump of the database, from outside: the stand-in in the fixture's image answers `mariadb-dump` and `mariadb` for the real ones.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use cowhand::demo::site::image_of;
+
+use crate::support::site::Site;
+use crate::support::stack::small;
+use crate::support::tests;
+
+tests! {
+    Stack: a_dump_brings_the_database_back_after_a_rollback,
+    a_dump_that_fails_leaves_the_site_untouched;
+}
+
+const SERVICES: &[&str] = &["unbound-mailcow", "mysql-mailcow"];
+
+/// A site that wants a dump.
+fn careful() -> Site {
+    small(SERVICES).has("cowhand.toml", "[backup]\ndatabase = true\n[verify]\nsettle = \"1s\"\n")
+}
+
+fn lines(site: &Site) -> String {
+    site.seen_by("mysql-mailcow", "/var/lib/mysql/starts").unwrap()
+}
+
+fn a_dump_brings_the_database_back_after_a_rollback() {
+    let site = careful().running();
+    let before = lines(&site);
+    // It writes to the database when it starts, and is not well.
+    site.images.push("mariadb", "11.4", &image_of("mariadb").env("CRASH_AFTER", "200")).unwrap();
+    site.upstream.release("2026-03").image("mariadb", "11.4").publish().unwrap();
+    site.cowhand(["plan"]).exits(0).says("mysql-mailcow: a new image may migrate the database");
+    let ran = site.cowhand(["update", "--yes"]).exits(22);
+    let ran = ran.says("database dumped into the run").says("docker compose exec");
+    let dump =
+        site.root().join(".git/cowhand/runs").read_dir().unwrap().flatten().next().unwrap().path().join("database.sql");
+    assert_eq!(dump.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&dump).unwrap();
+    assert!(text.contains("VALUES ('started');") && text.contains("-- Dump completed"), "{ran}: {text}");
+
+    let ran = site.cowhand(["rollback", "--yes"]).exits(0).says("a rollback does not undo that");
+    let told = ran.stdout.lines().find(|line| line.contains("docker compose exec")).expect("how to restore is said");
+    let command = &told[told.find("(. ./").unwrap()..];
+    assert_ne!(lines(&site), before, "the new container has written");
+    let mut restore = Command::new("bash");
+    restore.args(["-c", command]).current_dir(site.root()).env("DOCKER_HOST", site.engine().host().unwrap());
+    assert!(restore.status().unwrap().success(), "{command}");
+    assert_eq!(lines(&site), before);
+    let id = ran.stdout.split("before run ").nth(1).unwrap().trim_end_matches(['.', '\n']).to_owned();
+    site.cowhand(["show", &id]).exits(0).says(command);
+}
+
+fn a_dump_that_fails_leaves_the_site_untouched() {
+    let site = careful();
+    site.images.push("mariadb", "10.11", &image_of("mariadb").env("DUMP_FAILS", "1")).unwrap();
+    let site = site.running();
+    site.images.push("mariadb", "11.4", &image_of("mariadb").label("edition", "new")).unwrap();
+    site.upstream.release("2026-03").image("mariadb", "11.4").publish().unwrap();
+    let before = site.state();
+    site.cowhand(["update", "--yes"])
+        .exits(13)
+        .says("ould not dump the database")
+        .says("Lost connection")
+        .says("[backup]");
+    site.is_untouched_since(&before);
+}
