@@ -5,18 +5,18 @@ use crate::yaml::{Node, Value};
 
 /// What is named and not there.
 pub fn missing(document: &Document) -> Vec<String> {
-    let names = |key: &str| {
+    let parts = |key: &str| {
         let entry = document.find(&[key]);
         entry.map(|entry| entry.node.entries().iter().map(|entry| entry.key.as_str()).collect()).unwrap_or_default()
     };
     let (services, volumes, networks): (Vec<&str>, Vec<&str>, Vec<&str>) =
-        (names("services"), names("volumes"), names("networks"));
-    let mut missing = Vec::new();
+        (parts("services"), parts("volumes"), parts("networks"));
+    let mut gone = Vec::new();
     for service in document.find(&["services"]).map(|entry| entry.node.entries()).unwrap_or_default() {
         let named = |key: &str| service.node.get(key).map(|entry| keys(&entry.node)).unwrap_or_default();
         let mut lacks = |kind: &str, known: &[&str], name: &str| {
             if !known.contains(&name) {
-                missing.push(format!("the service {} names the {kind} {name}", service.key));
+                gone.push(format!("the service {} names the {kind} {name}", service.key));
             }
         };
         for name in named("depends_on") {
@@ -31,9 +31,9 @@ pub fn missing(document: &Document) -> Vec<String> {
         }
     }
     if services.is_empty() {
-        missing.push("there are no services".to_owned());
+        gone.push("there are no services".to_owned());
     }
-    missing
+    gone
 }
 
 /// The keys of a map or the items of a list.

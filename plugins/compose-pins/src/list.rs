@@ -22,18 +22,18 @@ pub fn keep(
     let mut placed = BTreeSet::new();
     let mut place = |lines: &mut Vec<String>, subject: &String| {
         if placed.insert(subject.clone()) {
-            let same = mine.items.iter().filter(|(about, _)| about == subject);
+            let same = mine.all.iter().filter(|(about, _)| about == subject);
             lines.extend(same.flat_map(|(_, item)| indented(item, mine.indent, theirs.indent)));
         }
     };
-    for (subject, item) in &theirs.items {
+    for (subject, item) in &theirs.all {
         if changed(subject) {
             place(&mut lines, subject);
         } else {
             lines.extend_from_slice(item);
         }
     }
-    for (subject, _) in mine.items.iter().filter(|(subject, _)| changed(subject)) {
+    for (subject, _) in mine.all.iter().filter(|(subject, _)| changed(subject)) {
         place(&mut lines, subject);
     }
     if lines.is_empty() {
@@ -49,7 +49,7 @@ pub fn remove(result: &mut Document, path: &[&str], gone: impl Fn(&str) -> bool)
     let items = Items::of(result, &there.node, Node::words)?;
     let range = items.first..there.node.last + 1;
     let stays: Vec<String> =
-        items.items.into_iter().filter(|(word, _)| !gone(word)).flat_map(|(_, lines)| lines).collect();
+        items.all.into_iter().filter(|(word, _)| !gone(word)).flat_map(|(_, lines)| lines).collect();
     if stays.is_empty() { result.remove(path) } else { result.splice(range, stays) }
 }
 
@@ -64,7 +64,7 @@ fn said(list: Option<&Node>, about: fn(&Node) -> String) -> BTreeMap<String, Vec
 
 /// A list's items as they are written: what they are about, and their lines, with comments that follow.
 struct Items {
-    items: Vec<(String, Vec<String>)>,
+    all: Vec<(String, Vec<String>)>,
     first: usize,
     indent: usize,
 }
@@ -83,7 +83,7 @@ impl Items {
         }
         let first = items.first().map_or(list.last, |(_, _, line)| *line);
         let indent = document.lines(first..first + 1).first().map_or(0, |line| line.len() - line.trim_start().len());
-        Ok(Self { items: items.into_iter().map(|(about, lines, _)| (about, lines)).collect(), first, indent })
+        Ok(Self { all: items.into_iter().map(|(about, lines, _)| (about, lines)).collect(), first, indent })
     }
 }
 

@@ -134,7 +134,7 @@ impl Reader {
     }
 
     fn here(&self) -> String {
-        self.scope.iter().map(|scope| format!("{}/", scope.name)).collect()
+        self.scope.iter().flat_map(|scope| [scope.name.as_str(), "/"]).collect()
     }
 }
 
