@@ -7,7 +7,7 @@ use super::digest::Digest;
 use super::grant::{Permissions, Refusal};
 use super::observer;
 use super::policy::{OnFailure, Policy};
-use super::receipt::Class;
+use super::receipt::{Class, Failure};
 use super::spec::Hook;
 use super::types::TextMerge;
 use crate::event::{Event, Events, Level};
@@ -49,6 +49,18 @@ impl About {
     pub(super) fn refused(&self, refusal: &Refusal) {
         let text = format!("the plugin `{}` was refused {}", self.name, refusal.what);
         self.emit(Event::Note { level: Level::Warning, text, hint: refusal.hint.clone() });
+    }
+
+    /// A plugin that failed may have missed what it requests and is not granted: WASI shows it neither files nor variables then, and
+    /// does not say why.
+    pub(super) fn point_out(&self, failure: Failure) -> Failure {
+        let own = matches!(failure.class, Class::Error | Class::Trap) && failure.hint.is_none();
+        let mut lacking = if own { self.permissions.lacking_in_silence() } else { Vec::new() };
+        if lacking.is_empty() {
+            return failure;
+        }
+        let (request, line) = lacking.swap_remove(0);
+        failure.hint(format!("It requests {request}, and is not granted it. {line}"))
     }
 
     fn emit(&self, event: Event) {

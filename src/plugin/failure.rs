@@ -61,8 +61,12 @@ fn limit_of(error: &wasmtime::Error) -> Option<String> {
         if let Some(ResourceTableError::Full) = cause.downcast_ref() {
             return Some(format!("it opened more than the limit of {MOST_HANDLES} handles"));
         }
-        // wasmtime keeps the type of this error to itself.
-        let flood = cause.to_string().contains("fuel allocated for hostcalls has been exhausted");
+        // wasmtime keeps the types of these errors to itself.
+        let said = cause.to_string();
+        if let Some(parts) = said.strip_prefix("resource limit exceeded: ") {
+            return Some(format!("it is made of more parts than the limit: {parts}"));
+        }
+        let flood = said.contains("fuel allocated for hostcalls has been exhausted");
         let limit = bytesize::ByteSize::b(MOST_HANDED_OVER as u64);
         flood.then(|| format!("it handed over more than the limit of {limit} at once"))
     })

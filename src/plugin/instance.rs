@@ -113,7 +113,7 @@ impl Plugin {
             Err(failure) => Err(failure),
         };
         record.took = begun.elapsed();
-        (answer, record)
+        (answer.map_err(|failure| self.about.point_out(failure)), record)
     }
 
     async fn enter<T>(

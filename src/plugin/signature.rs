@@ -26,3 +26,38 @@ impl Key {
         Ok(self.0.verify(bytes, &signature, true).is_ok())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with Python's `cryptography` and `hashlib` from minisign's description of its format: of the hash of the content.
+    const KEY: &str = "RWRjb3doYW5kcwOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4";
+    const SIGNATURE: &str = "untrusted comment: a test\n\
+        RURjb3doYW5kc4D9dxpj2QFAfeU/GBkbKjhCrmsy/AiTx4qN3qtwA1b5GzZmVvOKsO2DrPhfDZzeEvwP2XR/11+2+rtcDuhKEgU=\n\
+        trusted comment: a test\n\
+        wx52vJTfjXfQGWxjTCZROAGuooIiPNihqfja6wi0eeWz3SGRPK7vhSeop7A7STGI653vpHRsq3GBaXRLbHJVDQ==\n";
+
+    fn key(text: &str) -> Result<Key, toml::de::Error> {
+        #[derive(Deserialize)]
+        struct Keys {
+            key: Key,
+        }
+        toml::from_str::<Keys>(&format!("key = \"{text}\"")).map(|keys| keys.key)
+    }
+
+    #[test]
+    fn a_signature_is_of_these_bytes_and_this_key() {
+        let ours = key(KEY).unwrap();
+        assert!(ours.has_signed(b"a component\n", SIGNATURE).unwrap());
+        assert!(!ours.has_signed(b"another one\n", SIGNATURE).unwrap());
+        let comment = SIGNATURE.replace("trusted comment: a test\nwx", "trusted comment: the test\nwx");
+        assert!(!ours.has_signed(b"a component\n", &comment).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_key_or_signature_is_told() {
+        assert!(key("nonsense").unwrap_err().to_string().contains("no key of minisign's"));
+        assert!(key(KEY).unwrap().has_signed(b"", "nonsense").is_err());
+    }
+}

@@ -62,6 +62,18 @@ async fn a_relative_folder_is_the_site_s() {
 }
 
 #[tokio::test]
+async fn who_fails_for_want_of_a_grant_is_told_the_line() {
+    let toml = |grants: &str| {
+        format!("[[plugin]]\nname = \"probe\"\nPROBE\n{grants}config.pre-merge = \"error no certificate\"\n")
+    };
+    let site = Site::new();
+    let error = site.load(&toml("")).await.unwrap().pre_merge(&update()).await.unwrap_err();
+    assert!(error.hints()[0].contains("It requests read `*`") && error.hints()[0].contains("read = ["), "{error:?}");
+    let error = site.load(&toml("grant.read = [\"data\"]\n")).await.unwrap().pre_merge(&update()).await.unwrap_err();
+    assert!(error.hints()[0].contains("env = [\"PROBE\"]"), "{error:?}");
+}
+
+#[tokio::test]
 async fn the_environment_is_empty() {
     assert_eq!(told(&Site::new(), "env", "").await, "[]");
     // Requested is `PROBE` alone.

@@ -26,7 +26,7 @@ tests! {
     Stack: after_the_pull_one_can_still_say_no,
     a_file_that_one_hands_over_is_installed_at_the_switch,
     a_file_without_a_grant_is_not_installed,
-    an_observer_that_fails_changes_nothing,
+    an_observer_that_fails_and_one_that_is_only_watched_change_nothing,
 }
 
 /// A site with this plugin.
@@ -161,8 +161,6 @@ fn one_that_is_only_watched() {
     };
     assert_eq!(of("mine"), ["true stop: the moon is full", "true data/conf/postfix/main.cf: ours"]);
     assert_eq!(of("stock-conflicts"), ["null data/conf/postfix/main.cf: favour theirs"], "the next one is asked");
-    let run = ran.event("start")["run"].as_str().unwrap().to_owned();
-    site.cowhand(["show", &run]).exits(0).says("mine at pre-merge would have answered: stop: the moon is full");
 }
 
 fn a_resolver_of_the_site_comes_before_the_stock_one() {
@@ -211,8 +209,12 @@ fn a_file_without_a_grant_is_not_installed() {
     site.is_untouched_since(&before);
 }
 
-fn an_observer_that_fails_changes_nothing() {
-    let site = with_probe(Site::customised().behind_one_release().running(), "observer = 'trap'", "");
-    site.cowhand(["update", "--yes"]).exits(0);
+fn an_observer_that_fails_and_one_that_is_only_watched_change_nothing() {
+    let says = "observer = 'trap'\npost-pull = 'stop'";
+    let site = with_probe(Site::customised().behind_one_release().running(), says, "monitor = true");
+    site.cowhand(["update", "--yes"]).exits(0).says("mine would have answered: stop: 7 images");
+    let told =
+        site.cowhand(["show", "2"]).exits(0).says("plugin mine at post-pull would have answered: stop: 7 images (");
+    told.says("plugin mine at observer: trap: ").says("MiB, sha256:");
     assert_eq!(site.git(["rev-parse", "HEAD^2"]), site.upstream.tip().unwrap().to_string());
 }

@@ -307,25 +307,33 @@ impl Permissions {
 
     /// What is requested and not granted at all: what, and the line that would grant it.
     pub(in crate::plugin) fn lacking(&self) -> Vec<(String, String)> {
-        let lacks = |request: &&Request| {
-            let value = request.value.as_str();
-            match request.capability {
-                Capability::Read => !self.read.iter().any(|folder| request.is_open() || folder.seen_as == value),
-                Capability::Install => {
-                    !self.install.iter().any(|folder| request.is_open() || folder.to_string() == value)
-                }
-                Capability::Env => !self.env.iter().any(|name| request.is_open() || name == value),
-                Capability::Http => {
-                    let wanted = Destination::parse(value);
-                    !self.http.iter().any(|granted| request.is_open() || Some(granted) == wanted.as_ref())
-                }
+        self.requests.iter().filter(|request| self.lacks(request)).map(|request| self.granting(request)).collect()
+    }
+
+    /// The part of it that a plugin of the site's can miss without a refusal: what is not granted is not there.
+    pub(in crate::plugin) fn lacking_in_silence(&self) -> Vec<(String, String)> {
+        let silent = |request: &&Request| matches!(request.capability, Capability::Read | Capability::Env);
+        let lacking = self.requests.iter().filter(silent).filter(|request| self.listed && self.lacks(request));
+        lacking.map(|request| self.granting(request)).collect()
+    }
+
+    fn lacks(&self, request: &Request) -> bool {
+        let (any, value) = (request.is_open(), request.value.as_str());
+        match request.capability {
+            Capability::Read => !self.read.iter().any(|folder| any || folder.seen_as == value),
+            Capability::Install => !self.install.iter().any(|folder| any || folder.to_string() == value),
+            Capability::Env => !self.env.iter().any(|name| any || name == value),
+            Capability::Http => {
+                let wanted = Destination::parse(value);
+                !self.http.iter().any(|granted| any || Some(granted) == wanted.as_ref())
             }
-        };
-        let line = |request: &Request| {
-            let value = if request.is_open() { request.capability.key().to_uppercase() } else { request.value.clone() };
-            (format!("{} `{}`", request.capability.key(), request.value), self.line(request.capability, &value))
-        };
-        self.requests.iter().filter(lacks).map(line).collect()
+        }
+    }
+
+    fn granting(&self, request: &Request) -> (String, String) {
+        let key = request.capability.key();
+        let value = if request.is_open() { key.to_uppercase() } else { request.value.clone() };
+        (format!("{key} `{}`", request.value), self.line(request.capability, &value))
     }
 
     /// The lines of `cowhand.toml` that would allow this, or why none would.
