@@ -30,7 +30,7 @@ fn services_wait_for_what_they_need_and_for_nobody_else() {
     let services = ["unbound-mailcow", "redis-mailcow", "php-fpm-mailcow", "mysql-mailcow", "memcached-mailcow"];
     let site = Site::with_services(&[&services[..], &["solr-mailcow", "rspamd-mailcow"]].concat());
     let site = site.has("docker-compose.override.yml", ANONYMOUS);
-    let slow = |edition: &str| image_of("mariadb").env("STOP_DELAY", "4000").label("edition", edition);
+    let slow = |edition: &str| image_of("mariadb").env("STOP_DELAY", "9000").label("edition", edition);
     site.images.push("mariadb", "10.11", &slow("first")).unwrap();
     let stack = Stack::of(site.running());
     let (old, project) = (stack.resolve(), stack.site.project().to_owned());

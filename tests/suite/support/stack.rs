@@ -94,7 +94,7 @@ impl Stack {
 
     /// Does what an update does once its files are in place, which is now.
     pub fn start(&self, old: &ComposeFiles, resolved: &Resolved, changes: &Changes, images: &[(String, String)]) {
-        self.tries_to_start(old, resolved, changes, images).unwrap();
+        self.starts_within(Duration::from_mins(2), old, resolved, changes, images).unwrap();
     }
 
     /// The same, and gives the failure. A service may take two seconds longer than its own check allows it to be healthy.
@@ -105,10 +105,21 @@ impl Stack {
         changes: &Changes,
         images: &[(String, String)],
     ) -> Result<()> {
+        self.starts_within(Duration::from_secs(2), old, resolved, changes, images)
+    }
+
+    fn starts_within(
+        &self,
+        healthy: Duration,
+        old: &ComposeFiles,
+        resolved: &Resolved,
+        changes: &Changes,
+        images: &[(String, String)],
+    ) -> Result<()> {
         let new = self.files();
         let (compose, engine) = (&self.compose, &self.engine);
         let outdated = Outdated { from: None, until: jiff::Timestamp::now() };
-        let (healthy, turn) = (Duration::from_secs(2), self.site.root().join("../turn"));
+        let turn = self.site.root().join("../turn");
         let start =
             Start { compose, engine, old, new: &new, resolved, changes, images, outdated, healthy, turn: &turn };
         self.wait(async {
