@@ -14,6 +14,8 @@ use crate::plugin::spec::Spec;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
+    /// `[preflight]`
+    pub preflight: Preflight,
     /// `[merge]`
     pub merge: Merge,
     /// `[prune]`
@@ -28,6 +30,15 @@ pub struct Config {
     pub trust: TrustPolicy,
     /// `[[plugin]]`, in the order in which they are asked.
     pub plugin: Vec<Spec>,
+}
+
+/// `[preflight]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Preflight {
+    /// The service to ask whether Spamhaus blocks the machine's network; without it none is asked. Upstream's is
+    /// [`crate::site::mailcow::host::ASN_CHECK`].
+    pub asn_check: Option<String>,
 }
 
 /// `[merge]`

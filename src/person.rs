@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Context, Result};
 use crate::interrupt::Interrupt;
@@ -12,25 +12,18 @@ use crate::interrupt::Interrupt;
 pub struct Person {
     yes: bool,
     interrupt: Interrupt,
-    said: Arc<Said>,
-}
-
-/// What was answered so far.
-#[derive(Debug, Default)]
-struct Said {
-    yes: AtomicU32,
-    no: AtomicBool,
+    declined: Arc<AtomicBool>,
 }
 
 impl Person {
     /// Who answers: `yes` answers for the person.
     pub fn new(yes: bool, interrupt: Interrupt) -> Self {
-        Self { yes, interrupt, said: Arc::default() }
+        Self { yes, interrupt, declined: Arc::default() }
     }
 
-    /// Whether the first question was answered with no.
-    pub fn declined_at_once(&self) -> bool {
-        self.said.no.load(Ordering::Relaxed) && self.said.yes.load(Ordering::Relaxed) == 0
+    /// Whether the person did not want what was offered; a condition that is not met does not count.
+    pub fn declined(&self) -> bool {
+        self.declined.load(Ordering::Relaxed)
     }
 
     /// Whether nobody is asked because `--yes` was given.
@@ -38,8 +31,15 @@ impl Person {
         self.yes
     }
 
-    /// Asks a question that is answered with yes or no.
+    /// Asks whether something shall be done.
     pub async fn agrees(&self, question: &str) -> Result<bool> {
+        let agreed = self.confirms(question).await?;
+        self.declined.fetch_or(!agreed, Ordering::Relaxed);
+        Ok(agreed)
+    }
+
+    /// Asks whether a condition is met, without which nothing can be done.
+    pub async fn confirms(&self, question: &str) -> Result<bool> {
         if self.yes {
             return Ok(true);
         }
@@ -58,9 +58,6 @@ impl Person {
         if answer.is_empty() {
             eprintln!();
         }
-        let yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
-        self.said.yes.fetch_add(u32::from(yes), Ordering::Relaxed);
-        self.said.no.fetch_or(!yes, Ordering::Relaxed);
-        Ok(yes)
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 }

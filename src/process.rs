@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,6 +12,13 @@ use crate::fault;
 
 /// How much of a failed command's standard error an error carries.
 const TAIL_LINES: usize = 12;
+
+/// Where a program is: by its path, else in the folders of `PATH`.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    places.into_iter().find(|place| place.is_file())
+}
 
 /// A command to run. Nothing is started before [`Command::run`].
 #[derive(Clone, Debug)]

@@ -56,6 +56,9 @@ struct Flags {
     /// Switch to another branch.
     #[command(flatten)]
     branch: BranchOptions,
+    /// Of the script until 2022; here compose is never exchanged in any case.
+    #[arg(long, hide = true)]
+    no_update_compose: bool,
     /// Ask nothing.
     #[arg(short, long, conflicts_with_all = ["stable", "nightly", "legacy"])]
     force: bool,
@@ -129,11 +132,12 @@ impl Flags {
     }
 }
 
-/// The script's exit code for what a command came to. It gives 0 to who says no at the first question, and 1 to who says no at a later one.
+/// The script's exit code for what a command came to. It gives 0 to who does not want the update or the other branch, and 1 to who says that a
+/// condition is not met.
 pub fn exit(exit: Exit, person: &Person) -> ExitCode {
     let code = match exit {
         Exit::Done | Exit::NoUpdate | Exit::CouldNotTell | Exit::Interrupted => exit.code(),
-        Exit::Declined if person.declined_at_once() => 0,
+        Exit::Declined if person.declined() => 0,
         _ => FAILED,
     };
     ExitCode::from(code)
@@ -159,7 +163,16 @@ mod tests {
 
     #[test]
     fn every_flag_of_the_script_is_taken() {
-        for line in ["-c", "--check -f", "--check-tags", "--gc", "-f --gc", "--prefetch -d", "--skip-ping-check -c"] {
+        for line in [
+            "-c",
+            "--check -f",
+            "--check-tags",
+            "--gc",
+            "-f --gc",
+            "--prefetch -d",
+            "--skip-ping-check -c",
+            "-c --no-update-compose",
+        ] {
             assert!(command(&format!("update.sh {line}")).is_ok(), "{line}");
         }
         for line in ["", " --ours --skip-start -f", " --force --skip-ping-check", " --nightly", " --stable --ours"] {

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use git2::build::TreeUpdateBuilder;
 use git2::{DiffFormat, DiffStatsFormat, Index, IndexEntry, Oid, StatusOptions, StatusShow};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,16 @@ impl Repo {
         let written = self.git.find_tree(tree).what(doing)?;
         let commit = self.git.commit(None, &who, &who, message, &written, &[&parent]).what(doing)?;
         Ok(Local { head, commit, tree })
+    }
+
+    /// The same site without a file that git shall not know any more. On disk it stays.
+    pub fn without(&self, local: &Local, path: &SitePath, message: &str, at: &jiff::ZonedDateTime) -> Result<Local> {
+        let doing = || format!("could not take {path} out of the site's commit");
+        let before = self.git.find_tree(local.tree).what_with(doing)?;
+        let tree = TreeUpdateBuilder::new().remove(path.as_path()).create_updated(&self.git, &before);
+        let tree = tree.what_with(doing)?;
+        let commit = self.commit_of(tree, &[local.head], message, at)?;
+        Ok(Local { head: local.head, commit, tree })
     }
 
     /// Makes a commit object of a tree; nothing moves.

@@ -6,6 +6,7 @@ use super::{Goal, Run};
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
 use crate::exit::Exit;
+use crate::person::Person;
 use crate::plan::BranchPlan;
 use crate::process::Command;
 use crate::site::mailcow::{self, Hostname};
@@ -20,7 +21,7 @@ pub async fn ask(run: &mut Run) -> Result<()> {
     }
     run.events.emit(Event::Plan(Box::new(run.plan.clone())));
     for question in questions(run) {
-        if !run.person.agrees(&question).await? {
+        if !question.put_to(&run.person).await? {
             return Err(Error::new("not updated, as asked")
                 .exit(Exit::Declined)
                 .hint("`cowhand update --yes` asks nothing."));
@@ -36,11 +37,28 @@ pub async fn ask(run: &mut Run) -> Result<()> {
     })
 }
 
+/// Something that a person is asked before anything changes.
+enum Question {
+    /// Whether this shall be done. A no is an answer like any other.
+    Wanted(String),
+    /// Whether this is so. Without it nothing can be done, and update.sh calls that a failure.
+    Condition(String),
+}
+
+impl Question {
+    async fn put_to(&self, person: &Person) -> Result<bool> {
+        match self {
+            Self::Wanted(text) => person.agrees(text).await,
+            Self::Condition(text) => person.confirms(text).await,
+        }
+    }
+}
+
 /// What a person has to agree to, in update.sh's order, so that answers that are piped in go where they are meant.
-fn questions(run: &Run) -> Vec<String> {
+fn questions(run: &Run) -> Vec<Question> {
     let mut questions = Vec::new();
     if let Hostname::Doubtful(doubt) = hostname(run) {
-        questions.push(format!("{doubt}. Go on all the same?"));
+        questions.push(Question::Condition(format!("{doubt}. Go on all the same?")));
     }
     if let Some(BranchPlan { from, to }) = &run.plan.branch {
         let way_back = if to == mailcow::DEFAULT_BRANCH {
@@ -48,19 +66,24 @@ fn questions(run: &Run) -> Vec<String> {
         } else {
             "not every release allows the way back"
         };
-        questions.push(format!("Switch the site from the branch {from} to {to}? Back up first: {way_back}."));
+        let text = format!("Switch the site from the branch {from} to {to}? Back up first: {way_back}.");
+        questions.push(Question::Wanted(text));
     }
+    questions.push(Question::Wanted(update_question(run)));
+    if !run.plan.major.is_empty() {
+        questions.push(Question::Condition(format!("Have the notes of {} been read?", majors(run))));
+    }
+    questions
+}
+
+fn update_question(run: &Run) -> String {
     let lost: usize = run.plan.merge.iter().flat_map(|merge| &merge.losses).map(|loss| loss.lines.len().max(1)).sum();
-    questions.push(match lost {
+    match lost {
         0 => "Update the site now?".to_owned(),
         lines => format!(
             "The merge drops {lines} lines that the site had written (listed above, kept in the run). Update the site now?"
         ),
-    });
-    if !run.plan.major.is_empty() {
-        questions.push(format!("Have the notes of {} been read?", majors(run)));
     }
-    questions
 }
 
 /// What nobody was there to agree to.

@@ -12,10 +12,11 @@ use crate::git::blob::Blobs;
 use crate::git::local::Local;
 use crate::git::merge::{Conflict, Merge, Merged, Options};
 use crate::git::switch::Switch;
+use crate::path::SitePath;
 use crate::plan::MergePlan;
 use crate::plugin::Plugins;
 use crate::plugin::types::Decided;
-use crate::site::mailcow;
+use crate::site::mailcow::{self, migrations};
 
 /// The largest content that a plugin may give for one file.
 const LARGEST_ANSWER: u64 = 32 << 20;
@@ -24,7 +25,7 @@ const LARGEST_ANSWER: u64 = 32 << 20;
 pub async fn act(run: &mut Run) -> Result<Progress> {
     let course = Course::of(run)?;
     let theirs = facts::oid(&run.chosen()?.theirs)?;
-    let local = run.local_changes(course.now.head)?;
+    let local = untrack(run, run.local_changes(course.now.head)?, theirs)?;
     let options = Options { label: course.upstream.label(), limit: LARGEST_ANSWER };
     let ends = course.ends(run, &local, theirs)?;
     let merge = Merge::new(&run.repo, ends.0, ends.1, options)?;
@@ -60,6 +61,19 @@ impl Run {
         let untracked = self.site.config().merge.include_untracked;
         self.repo.local_changes(head, &mailcow::before_message(&self.now), &self.now, untracked)
     }
+}
+
+/// What git must not know is no part of the site's side.
+fn untrack(run: &Run, mut local: Local, theirs: Oid) -> Result<Local> {
+    let theirs = run.repo.tree_of(theirs)?;
+    for (path, reason) in migrations::untracked() {
+        let path = SitePath::from(path);
+        if run.repo.has_path(local.tree, &path)? && !run.repo.has_path(theirs, &path)? {
+            local = run.repo.without(&local, &path, &mailcow::before_message(&run.now), &run.now)?;
+            run.events.info(format!("Git lets go of {path}; the file stays: {reason}."));
+        }
+    }
+    Ok(local)
 }
 
 /// Offers a conflict to the resolvers, in their order: the first that does not pass decides.

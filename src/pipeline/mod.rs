@@ -11,6 +11,7 @@ mod course;
 mod facts;
 mod fetch;
 mod forward;
+mod host;
 mod majors;
 mod merge;
 mod own_files;

@@ -13,7 +13,8 @@ use crate::files;
 use crate::git::local::Local;
 use crate::git::merge::Merged;
 use crate::path::SitePath;
-use crate::site::{keep, mailcow};
+use crate::site::keep;
+use crate::site::mailcow::{self, migrations};
 
 /// A file that the switch may change, and whether it was there before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,11 +48,11 @@ pub fn remember(run: &mut Run) -> Result<()> {
 }
 
 fn candidates(run: &Run) -> Result<Vec<PathBuf>> {
-    let migrations = mailcow::MIGRATIONS.iter().flat_map(|migration| [migration.from, migration.to]);
-    let fixed = migrations.chain([mailcow::APP_INFO]).map(PathBuf::from);
+    let moves = migrations::moves().flat_map(|(from, to, _)| [from, to]);
+    let fixed = moves.chain([mailcow::APP_INFO]).map(PathBuf::from);
     let installs = run.installs()?.into_iter().map(|file| file.path.as_path().to_owned());
-    let examples = examples(run).into_iter().map(|name| Path::new(mailcow::CERTIFICATES).join(name));
-    Ok(fixed.chain(installs).chain(examples).chain([diff_path(run)]).collect())
+    let provided = provided(run).into_iter().map(|(_, to)| to);
+    Ok(fixed.chain(installs).chain(provided).chain([diff_path(run)]).collect())
 }
 
 /// Changes them; gives how many of which sort.
@@ -59,7 +60,7 @@ pub fn change(run: &Run) -> Result<Vec<(usize, &'static str)>> {
     save_diff(run)?;
     let installed = install(run)?;
     let restored = keep::restore_missing(&run.folder.kept(), Path::new(mailcow::CERTIFICATES), run.site.root())?.len();
-    let examples = example_certificates(run)?;
+    let examples = provide(run)?;
     let migrated = migrate(run)?;
     let settings = usize::from(put_settings(run, Version::New)?);
     Ok(vec![
@@ -135,23 +136,27 @@ fn inside(run: &Run, folder: &Path, path: &SitePath) -> Result<()> {
     Err(Error::new(format!("{path} would be written outside the site, to {}", real.display())))
 }
 
-/// The names of upstream's example certificates.
-fn examples(run: &Run) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(run.site.path(mailcow::EXAMPLE_CERTIFICATES)) else { return Vec::new() };
-    let names = entries.filter_map(|entry| Some(PathBuf::from(entry.ok()?.file_name())));
-    names.filter(|name| name.extension().is_some_and(|extension| extension == "pem")).collect()
+/// The certificates that others may lack, and where they are put then.
+fn provided(run: &Run) -> Vec<(PathBuf, PathBuf)> {
+    let of_folder = |(from, to): (&'static str, &'static str)| {
+        let entries = fs::read_dir(run.site.path(from)).into_iter().flatten().flatten();
+        let names = entries.map(|entry| PathBuf::from(entry.file_name()));
+        let certificates = names.filter(|name| name.extension().is_some_and(|extension| extension == "pem"));
+        certificates.map(move |name| (Path::new(from).join(&name), Path::new(to).join(&name)))
+    };
+    migrations::provided().flat_map(of_folder).collect()
 }
 
 /// A new site starts with upstream's example certificates; existing ones are never overwritten.
-fn example_certificates(run: &Run) -> Result<usize> {
+fn provide(run: &Run) -> Result<usize> {
     let mut copied = 0;
-    for name in examples(run) {
-        let from = run.site.path(mailcow::EXAMPLE_CERTIFICATES).join(&name);
-        let to = run.site.path(mailcow::CERTIFICATES).join(&name);
+    for (from, to) in provided(run) {
+        let (from, to) = (run.site.path(from), run.site.path(to));
         if to.symlink_metadata().is_err() {
-            let content = fs::read(&from).what_with(|| format!("could not read {}", from.display()))?;
-            make_folder(&run.site.path(mailcow::CERTIFICATES))?;
-            files::write(&to, &content, mailcow::CONF_MODE)?;
+            let read = fs::read(&from).and_then(|content| Ok((content, from.metadata()?.mode() & 0o777)));
+            let (content, mode) = read.what_with(|| format!("could not read {}", from.display()))?;
+            make_folder(to.parent().unwrap_or(run.site.root()))?;
+            files::write(&to, &content, mode)?;
             copied += 1;
         }
     }
@@ -161,7 +166,7 @@ fn example_certificates(run: &Run) -> Result<usize> {
 /// Moves the site's files that have new names, once.
 fn migrate(run: &Run) -> Result<usize> {
     let mut migrated = 0;
-    for mailcow::Migration { from, to, reason } in mailcow::MIGRATIONS {
+    for (from, to, reason) in migrations::moves() {
         let (source, target) = (run.site.path(from), run.site.path(to));
         if source.is_file() && target.symlink_metadata().is_err() {
             fs::rename(&source, &target).what_with(|| format!("could not move {from} to {to}"))?;

@@ -6,7 +6,7 @@ use super::backward::let_go;
 use super::course::Course;
 use super::facts::{self, Before};
 use super::standing::changed_the_site;
-use super::{Goal, Need, Options, Progress, Run, STAGES, Standing, plugins};
+use super::{Goal, Need, Options, Progress, Run, STAGES, Standing, host, plugins};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::git::Upstream;
@@ -35,7 +35,11 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let root = run.site.root();
     room(&Space { free: disk::free(root)?, path: root.to_owned() }, FREE_FOR_SITE, "the site")?;
     let mut found = format!("{} at {:.10}", branch.name, before.head);
+    if needs(run.options.goal, Need::Network) {
+        host::asn(run).await;
+    }
     if needs(run.options.goal, Need::Engine) {
+        host::tools()?;
         let stack = run.stack().await?;
         found = format!("{found}, engine {}, compose {}", stack.engine.version(), stack.compose.version());
         if let Some(space) = disk::space(&stack.engine).await? {

@@ -26,8 +26,8 @@ pub struct Resolutions {
     pub new: Resolved,
 }
 
-/// Keeps the compose files and settings as they are, and puts the merged ones and the migrated settings beside them.
-pub async fn prepare(run: &mut Run) -> Result<()> {
+/// Keeps the compose files and settings as they are, puts the merged ones and the migrated settings beside them, and resolves both.
+pub async fn prepare(run: &mut Run) -> Result<Resolutions> {
     let (old, new) = (folder(run, OLD), folder(run, NEW));
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
     let on_disk =
@@ -40,19 +40,30 @@ pub async fn prepare(run: &mut Run) -> Result<()> {
     }
     let settings = on_disk(Path::new(mailcow::CONF))?;
     put(&old, Path::new(mailcow::CONF), &settings)?;
-    let settings = migrated_settings(run, &merged, settings).await?;
-    put(&new, Path::new(mailcow::CONF), &settings)
+    let resolved = resolve_old(run).await?;
+    let settings = migrated_settings(run, &merged, settings, &resolved).await?;
+    put(&new, Path::new(mailcow::CONF), &settings)?;
+    Ok(Resolutions { old: resolved, new: resolve_new(run).await? })
 }
 
-/// Both stacks, resolved. Relative paths in compose files are meant from the site's folder, wherever the files themselves are.
+/// Both stacks once more, when both are prepared.
 pub async fn resolve(run: &mut Run) -> Result<Resolutions> {
-    let (old, new) = (on_disk(run), new_stack(run));
-    let compose = &run.stack().await?.compose;
-    let old = compose.resolve(&old).await.what("could not resolve the site's compose files as they are")?;
-    let new = compose.resolve(&new).await.what("the merged compose files do not resolve").map_err(|error| {
+    Ok(Resolutions { old: resolve_old(run).await?, new: resolve_new(run).await? })
+}
+
+/// Relative paths in compose files are meant from the site's folder, wherever the files themselves are.
+async fn resolve_old(run: &mut Run) -> Result<Resolved> {
+    let files = on_disk(run);
+    let resolved = run.stack().await?.compose.resolve(&files).await;
+    resolved.what("could not resolve the site's compose files as they are")
+}
+
+async fn resolve_new(run: &mut Run) -> Result<Resolved> {
+    let files = new_stack(run);
+    let resolved = run.stack().await?.compose.resolve(&files).await;
+    resolved.what("the merged compose files do not resolve").map_err(|error| {
         error.hint("Correct docker-compose.override.yml: it may still name a service that upstream no longer has.")
-    })?;
-    Ok(Resolutions { old, new })
+    })
 }
 
 /// The site's own compose files, as they are on disk.
@@ -79,8 +90,14 @@ pub fn settings(run: &Run) -> Result<(Vec<u8>, Vec<u8>)> {
     Ok((read(folder(run, OLD))?, read(folder(run, NEW))?))
 }
 
+/// Whether the merged release carries this file.
+pub fn carries(run: &Run, name: &str) -> Result<bool> {
+    let merged: Merged = run.journal.record().need(facts::MERGED)?;
+    run.repo.has_path(merged.tree, &SitePath::from(name))
+}
+
 /// What upstream's functions make of `mailcow.conf`. The plan gets what differs, and what is left out.
-async fn migrated_settings(run: &mut Run, merged: &Merged, conf: Vec<u8>) -> Result<Vec<u8>> {
+async fn migrated_settings(run: &mut Run, merged: &Merged, conf: Vec<u8>, old: &Resolved) -> Result<Vec<u8>> {
     let repo = &run.repo;
     let functions = Functions::of_release(|name| repo.file_in(merged.tree, &SitePath::from(name)))?;
     if functions.is_none() {
@@ -88,11 +105,8 @@ async fn migrated_settings(run: &mut Run, merged: &Merged, conf: Vec<u8>) -> Res
         run.events
             .warn("the release carries nothing that brings mailcow.conf up to date: it stays as it is", Some(hint));
     }
-    let old = old_stack(run);
-    let stack = run.stack().await?;
-    let kind = stack.compose.kind();
-    let old = stack.compose.resolve(&old).await.what("could not resolve the site's compose files as they are")?;
-    let volumes: Vec<String> = old.volumes.into_values().map(|volume| volume.name).collect();
+    let kind = run.stack().await?.compose.kind();
+    let volumes: Vec<String> = old.volumes.values().map(|volume| volume.name.clone()).collect();
     let wish = Wish {
         conf: &conf,
         functions: functions.as_ref(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::scratch::{self, Resolutions};
-use super::{Progress, Run, counted, facts, start};
+use super::{Progress, Run, counted, facts, host, start};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::merge::Merged;
@@ -15,8 +15,8 @@ use crate::stack::{images, validate};
 
 /// Resolves old and new, refuses what cannot work, and computes the change set.
 pub async fn act(run: &mut Run) -> Result<Progress> {
-    scratch::prepare(run).await?;
-    let resolved = scratch::resolve(run).await?;
+    let resolved = scratch::prepare(run).await?;
+    host::tell(run, &resolved).await?;
     refuse_problems(run, &resolved).await?;
     let events = run.events.clone();
     let stack = run.stack().await?;

@@ -8,6 +8,7 @@ mod cli;
 mod engine;
 mod faults;
 mod order;
+mod peer;
 mod plan;
 mod plugin_fetch;
 mod plugin_trust;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         check::all(),
         cli::all(),
         engine::all(),
+        peer::all(),
         plan::all(),
         update::all(),
         update_sh::all(),

@@ -1,5 +1,8 @@
 //! What is mailcow's own: file names, messages, options, migrations. When upstream changes a habit, this is the file to change.
 
+pub mod host;
+pub mod migrations;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -34,8 +37,6 @@ pub const INLINE_OPTIONS: &str = "inline_options";
 pub const COMPOSE_KIND: &str = "DOCKER_COMPOSE_VERSION";
 /// The option that says whether the network has IPv6, since 2025-09.
 pub const IPV6: &str = "ENABLE_IPV6";
-/// A misspelt option that upstream wrote in 2018, and the right one.
-pub const MISSPELT_PROJECT: (&str, &str) = ("COMPOSEPROJECT_NAME", "COMPOSE_PROJECT_NAME");
 /// Where update.sh leaves the diff of the local changes.
 pub const DIFFS: &str = "update_diffs";
 /// What the web interface shows as the version.
@@ -266,35 +267,6 @@ pub fn stamped_version(php: &str) -> Option<&str> {
     let line = php.lines().find(|line| line.contains("$MAILCOW_GIT_VERSION="))?;
     line.split('"').nth(1).filter(|version| !version.is_empty())
 }
-
-/// A file that moved, or that must go, although no merge moves it: it belongs to the site, so git does not know it.
-pub struct Migration {
-    /// Where it is, relative to the site.
-    pub from: &'static str,
-    /// Where it belongs.
-    pub to: &'static str,
-    /// Why.
-    pub reason: &'static str,
-}
-
-/// The small migrations of update.sh that still matter. A migration whose source is missing, or whose target exists, is not done.
-pub const MIGRATIONS: &[Migration] = &[
-    Migration {
-        from: "data/conf/rspamd/custom/global_from_blacklist.map",
-        to: "data/conf/rspamd/custom/global_smtp_from_blacklist.map",
-        reason: "rspamd's map of blocked envelope senders has a new name",
-    },
-    Migration {
-        from: "data/conf/rspamd/custom/global_from_whitelist.map",
-        to: "data/conf/rspamd/custom/global_smtp_from_whitelist.map",
-        reason: "rspamd's map of allowed envelope senders has a new name",
-    },
-    Migration {
-        from: "data/conf/rspamd/local.d/metrics.conf",
-        to: "data/conf/rspamd/local.d/metrics.conf_deprecated",
-        reason: "rspamd no longer reads metrics.conf: move what it says to actions.conf and groups.conf",
-    },
-];
 
 /// The site's files that a run keeps a copy of before anything else: certificates first.
 pub fn precious(compose_files: &[PathBuf]) -> Vec<PathBuf> {

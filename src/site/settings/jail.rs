@@ -37,7 +37,7 @@ impl Jail<'_> {
     pub async fn run(&self, conf: &[u8], mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>>) -> Result<Outcome> {
         self.put(mailcow::CONF, conf)?;
         self.put("functions.sh", self.functions.text().as_bytes())?;
-        self.put("driver.sh", DRIVER.as_bytes())?;
+        self.put("driver.sh", driver().as_bytes())?;
         self.put("volumes", self.wish.volumes.join("\n").as_bytes())?;
         let mut named = Vec::new();
         for name in self.functions.files() {
@@ -106,7 +106,14 @@ cd /mnt
 exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all bash driver.sh
 "#;
 
-/// Calls the functions as update.sh would, with nobody to answer. The engine's client is a stand-in that knows the volumes' names and writes
+/// Calls the functions as update.sh would, with nobody to answer.
+fn driver() -> String {
+    let names = std::iter::once(mailcow::INLINE_OPTIONS).chain(mailcow::OPTION_FUNCTIONS);
+    let calls = names.map(|name| format!("if declare -F {name} >/dev/null; then {name}; fi\n"));
+    calls.fold(DRIVER.to_owned(), |driver, call| driver + &call) + "exit 0\n"
+}
+
+/// What has to be there before the functions are called. The engine's client is a stand-in that knows the volumes' names and writes
 /// down what it is asked to do; told not to ask, the functions say what they would do.
 const DRIVER: &str = r#"
 docker() {
@@ -123,8 +130,4 @@ compose_type=$DOCKER_COMPOSE_VERSION ipv6=$IPV6_BOOL
 source ./mailcow.conf
 DOCKER_COMPOSE_VERSION=$compose_type IPV6_BOOL=$ipv6
 source ./functions.sh
-for name in inline_options migrate_solr_config_options migrate_config_options adapt_new_options remove_obsolete_options; do
-    if declare -F "$name" >/dev/null; then "$name"; fi
-done
-exit 0
 "#;

@@ -95,22 +95,34 @@ pub async fn migrate(
 /// Sites of 2018 have the project's name under a misspelt option. It is corrected where that names the project that runs; otherwise the stack
 /// would come up as another project, with empty volumes.
 fn without_typo(wish: &Wish<'_>, left_out: &mut Vec<String>) -> Vec<u8> {
-    let (wrong, right) = mailcow::MISSPELT_PROJECT;
-    let text = String::from_utf8_lossy(wish.conf);
-    let options = Conf::parse(&text);
-    match options.get(wrong) {
-        Some(project) if project == wish.project && options.get(right).is_none() => {
-            text.replace(wrong, right).into_bytes()
-        }
-        Some(project) => {
-            left_out.push(format!(
+    let mut conf = wish.conf.to_vec();
+    for (wrong, right) in mailcow::migrations::renamed_options() {
+        let options = Conf::parse(&String::from_utf8_lossy(&conf));
+        match options.get(wrong) {
+            Some(project) if project == wish.project && options.get(right).is_none() => {
+                conf = exchanged(&conf, wrong.as_bytes(), right.as_bytes());
+            }
+            Some(project) => left_out.push(format!(
                 "rename {wrong} to {right} in mailcow.conf: the project that runs is {}, not {project}",
                 wish.project
-            ));
-            wish.conf.to_vec()
+            )),
+            None => {}
         }
-        None => wish.conf.to_vec(),
     }
+    conf
+}
+
+/// The text with `from` exchanged for `to` wherever it stands; comments may be in any encoding.
+fn exchanged(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.windows(from.len()).position(|part| part == from) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// An option that the release does not list as obsolete stays, even if a pattern of upstream's happened to match its line.

@@ -22,6 +22,31 @@ pub enum Stands {
     Between,
 }
 
+/// Only the files of a folder that is a site.
+pub fn files_of(root: &Path) -> Whole {
+    let mut whole = BTreeMap::new();
+    contents(root, root, &mut whole);
+    Whole(whole)
+}
+
+impl Whole {
+    /// The names of all that there is.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// The text of a file.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.get(name).and_then(|found| found.splitn(3, ' ').nth(2)).unwrap_or_default()
+    }
+
+    /// The names of what is not the same in both.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.names().chain(other.names()).collect();
+        names.into_iter().filter(|name| self.0.get(*name) != other.0.get(*name)).cloned().collect()
+    }
+}
+
 impl Site {
     /// Takes down what the site is: branch, files, volumes, and which image each container runs.
     pub fn whole(&self) -> Whole {
@@ -44,11 +69,9 @@ impl Site {
 
     /// Demands that the site is just this again.
     pub fn is_wholly(&self, expected: &Whole) {
-        let (expected, found) = (&expected.0, &self.whole().0);
-        let names: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-        let differs = names.into_iter().filter(|name| expected.get(*name) != found.get(*name));
-        let told: Vec<String> =
-            differs.map(|name| format!("{name}: {:?}, expected {:?}", found.get(name), expected.get(name))).collect();
+        let found = self.whole();
+        let tell = |name: String| format!("{name}: {:?}, expected {:?}", found.0.get(&name), expected.0.get(&name));
+        let told: Vec<String> = found.differences(expected).into_iter().map(tell).collect();
         assert!(told.is_empty(), "the site is not as expected:\n{}", told.join("\n"));
     }
 

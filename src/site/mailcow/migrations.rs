@@ -1,0 +1,115 @@
+//! The small migrations of update.sh that still matter: one line each, with its reason.
+
+/// Something about the site's own files that no merge changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A file has another name. Not done where the source is missing or the target exists.
+    Move {
+        /// Where it is, relative to the site.
+        from: &'static str,
+        /// Where it belongs.
+        to: &'static str,
+    },
+    /// The certificates in this folder are copied to that one where it lacks them.
+    Provide {
+        /// The folder with upstream's.
+        from: &'static str,
+        /// The folder with the site's.
+        to: &'static str,
+    },
+    /// An option of `mailcow.conf` has another name.
+    Rename {
+        /// The wrong one.
+        from: &'static str,
+        /// The right one.
+        to: &'static str,
+    },
+    /// Git knows a file that it must not know; on disk it stays.
+    Untrack(&'static str),
+}
+
+/// A migration and why it is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// What is done.
+    pub step: Step,
+    /// Why.
+    pub reason: &'static str,
+}
+
+const fn because(step: Step, reason: &'static str) -> Migration {
+    Migration { step, reason }
+}
+
+/// All of them.
+const MIGRATIONS: [Migration; 7] = [
+    because(
+        Step::Move {
+            from: "data/conf/rspamd/custom/global_from_blacklist.map",
+            to: "data/conf/rspamd/custom/global_smtp_from_blacklist.map",
+        },
+        "rspamd's map of blocked envelope senders has a new name",
+    ),
+    because(
+        Step::Move {
+            from: "data/conf/rspamd/custom/global_from_whitelist.map",
+            to: "data/conf/rspamd/custom/global_smtp_from_whitelist.map",
+        },
+        "rspamd's map of allowed envelope senders has a new name",
+    ),
+    because(
+        Step::Move {
+            from: "data/conf/rspamd/local.d/metrics.conf",
+            to: "data/conf/rspamd/local.d/metrics.conf_deprecated",
+        },
+        "rspamd no longer reads metrics.conf: move what it says to actions.conf and groups.conf",
+    ),
+    because(
+        Step::Move { from: "data/conf/nginx/ZZZ-ejabberd.conf", to: "data/conf/nginx/ZZZ-ejabberd.conf_deprecated" },
+        "mailcow has no XMPP server any more, and nginx does not start with a site that leads to it",
+    ),
+    because(
+        Step::Provide { from: super::EXAMPLE_CERTIFICATES, to: super::CERTIFICATES },
+        "services do not start without a certificate",
+    ),
+    because(
+        Step::Rename { from: "COMPOSEPROJECT_NAME", to: "COMPOSE_PROJECT_NAME" },
+        "upstream wrote it misspelt in 2018",
+    ),
+    because(
+        Step::Untrack("data/conf/rspamd/override.d/worker-controller-password.inc"),
+        "it holds the site's password of rspamd, and a merge could take it away",
+    ),
+];
+
+/// The files that have other names: from, to, why.
+pub fn moves() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    MIGRATIONS.iter().filter_map(|migration| match migration.step {
+        Step::Move { from, to } => Some((from, to, migration.reason)),
+        _ => None,
+    })
+}
+
+/// The folders whose certificates are provided for others: from, to.
+pub fn provided() -> impl Iterator<Item = (&'static str, &'static str)> {
+    MIGRATIONS.iter().filter_map(|migration| match migration.step {
+        Step::Provide { from, to } => Some((from, to)),
+        _ => None,
+    })
+}
+
+/// The options that have other names: from, to.
+pub fn renamed_options() -> impl Iterator<Item = (&'static str, &'static str)> {
+    MIGRATIONS.iter().filter_map(|migration| match migration.step {
+        Step::Rename { from, to } => Some((from, to)),
+        _ => None,
+    })
+}
+
+/// The files that git must not know, and why.
+pub fn untracked() -> impl Iterator<Item = (&'static str, &'static str)> {
+    MIGRATIONS.iter().filter_map(|migration| match migration.step {
+        Step::Untrack(path) => Some((path, migration.reason)),
+        _ => None,
+    })
+}
