@@ -10,24 +10,28 @@ use crate::path::SitePath;
 use crate::plan::MajorRelease;
 use crate::site::mailcow;
 
-/// Those between the site and what is merged. None where nobody knows which release the site has, as with update.sh; and none on other
-/// branches than the stable one, whose states have no release names.
+/// Those between the site and what is merged. None where nobody can know which release the site has; and none on other branches than the stable
+/// one, whose states have no release names.
 pub fn passed(run: &Run, merged: &Merged) -> Result<Vec<MajorRelease>> {
     if run.branch_after()? != mailcow::DEFAULT_BRANCH {
         return Ok(Vec::new());
     }
-    let Some(current) = current(run)? else { return Ok(Vec::new()) };
+    let Some(current) = current(run, merged)? else { return Ok(Vec::new()) };
     let listed = mailcow::major_releases(|name| run.repo.file_in(merged.tree, &SitePath::from(name)))?;
     let passed = listed.into_iter().filter(|release| **release > *current);
     Ok(passed.map(|release| MajorRelease { notes: mailcow::release_notes(&release), release }).collect())
 }
 
-/// The release that the site has: the newest tag in its history; else, where its clone has no tags, what its version file says.
-fn current(run: &Run) -> Result<Option<String>> {
+/// The release that the site has: the newest tag in its history; else what its version file says; else, where what is merged has tags, one that is
+/// older than all of them, and whose name comes first.
+fn current(run: &Run, merged: &Merged) -> Result<Option<String>> {
     let before: Before = run.journal.record().need(facts::BEFORE)?;
     if let Some(tag) = run.repo.newest_tag(facts::oid(&before.head)?)? {
         return Ok(Some(tag));
     }
     let stamp = fs::read_to_string(run.site.path(mailcow::APP_INFO)).unwrap_or_default();
-    Ok(mailcow::stamped_version(&stamp).map(str::to_owned))
+    if let Some(version) = mailcow::stamped_version(&stamp) {
+        return Ok(Some(version.to_owned()));
+    }
+    Ok(run.repo.newest_tag(merged.theirs)?.map(|_| String::new()))
 }
