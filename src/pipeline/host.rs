@@ -67,7 +67,7 @@ async fn nat(run: &Run, resolved: &Resolutions) -> Vec<String> {
     let network = run.site.conf().get(option).unwrap_or(usual);
     let bridges =
         resolved.old.networks.values().filter_map(|network| network.raw["driver_opts"][host::BRIDGE].as_str());
-    let bridge = bridges.last().unwrap_or_default();
+    let bridge = bridges.next_back().unwrap_or_default();
     let places = ["iptables", "/usr/sbin/iptables", "/sbin/iptables"];
     let Some(program) = places.into_iter().find_map(process::find) else { return Vec::new() };
     let list = Command::new(program, LIMIT).args(["-w", "5", "-t", "nat", "-S", "POSTROUTING"]);

@@ -14,7 +14,7 @@ pub const ASN_CHECK: &str = "https://asn-check.mailcow.email";
 pub const SPAMHAUS_KEY: &str = "SPAMHAUS_DQS_KEY";
 /// What upstream's functions and the jail around them are made of, beside what an engine brings.
 pub const TOOLS: [&str; 9] = ["bash", "cut", "grep", "head", "mount", "sed", "setpriv", "tr", "unshare"];
-/// Those of them that must be GNU's: BusyBox' do not know every option that upstream's functions use.
+/// Those of them that must be GNU's: smaller ones do not know every option that upstream's functions use.
 pub const GNU_TOOLS: [&str; 2] = ["grep", "sed"];
 
 /// The rules that update.sh deletes from the table `nat`: those that masquerade mailcow's network for a bridge that is not mailcow's. `rules`
