@@ -65,7 +65,7 @@ pub async fn tell(run: &mut Run, resolved: &Resolutions) -> Result<()> {
 async fn nat(run: &Run, resolved: &Resolutions) -> Vec<String> {
     let (option, usual) = host::NETWORK;
     let network = run.site.conf().get(option).unwrap_or(usual);
-    let bridges =
+    let mut bridges =
         resolved.old.networks.values().filter_map(|network| network.raw["driver_opts"][host::BRIDGE].as_str());
     let bridge = bridges.next_back().unwrap_or_default();
     let places = ["iptables", "/usr/sbin/iptables", "/sbin/iptables"];
