@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod conflicts;
 mod downtime;
 mod history;
 mod hook;
@@ -17,6 +18,8 @@ mod journal;
 mod measure;
 mod merge;
 mod stack;
+#[path = "../../build/toolchain.rs"]
+mod toolchain;
 
 use measure::Row;
 
@@ -31,6 +34,7 @@ fn main() {
             }
             merge::once(what, root, ours, theirs);
         }
+        ["conflicts", root, ours, theirs] => conflicts::once(root, ours, theirs),
         ["hook", question, site] => hook::once(question, site),
         ["pull", site, host] => downtime::pull_once(site, host),
         ["downtime"] => {
@@ -44,6 +48,7 @@ fn main() {
             table(&merge::ratios());
             downtime::show();
             table(&[journal::ratio()]);
+            conflicts::print();
         }
     }
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::course::Course;
-use super::{Progress, Run, adapt, counted, facts, majors, versions};
+use super::{Goal, Progress, Run, adapt, counted, facts, majors, versions};
 use crate::config::{Favor, OnLoss};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::git::Oid;
 use crate::git::blob::Blobs;
 use crate::git::local::Local;
 use crate::git::merge::{Conflict, Merge, Merged, Options};
 use crate::git::switch::Switch;
+use crate::git::{Oid, Repo};
 use crate::path::SitePath;
 use crate::plan::MergePlan;
 use crate::plugin::Plugins;
@@ -29,13 +29,15 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let options = Options { label: course.upstream.label(), limit: LARGEST_ANSWER };
     let ends = course.ends(run, &local, theirs)?;
     let merge = Merge::new(&run.repo, ends.0, ends.1, options)?;
-    let (blobs, favor) = (run.repo.blobs()?, run.favor());
-    for conflict in merge.conflicts().to_vec() {
-        decide(run.plugins.as_mut(), &merge, &blobs, favor, &conflict).await?;
-    }
+    let favor = run.favor();
+    let plugins = run.plugins.as_mut().ok_or_else(|| Error::new("no plugins are loaded"))?;
+    decide_all(plugins, &run.repo, &merge, favor).await?;
     let merged = merge.finish(&mailcow::after_message(&run.now), &run.now)?;
     let merged = course.conclude(run, merged, theirs)?;
-    versions::keep(run, &local, &merged)?;
+    // A plan keeps nothing: its run is thrown away.
+    if !matches!(run.options.goal, Goal::Plan { .. }) {
+        versions::keep(run, &local, &merged)?;
+    }
     let mut switch = Switch::plan(&run.repo, &course.now, &local, &merged)?;
     if let Some(onto) = &course.onto {
         switch = switch.onto(&run.repo, onto, &course.upstream.remote)?;
@@ -76,15 +78,23 @@ fn untrack(run: &Run, mut local: Local, theirs: Oid) -> Result<Local> {
     Ok(local)
 }
 
+/// Lets the resolvers decide every conflict of a merge, and carries out what they answer.
+pub async fn decide_all(plugins: &mut Plugins, repo: &Repo, merge: &Merge<'_>, favor: Favor) -> Result<()> {
+    let blobs = repo.blobs()?;
+    for conflict in merge.conflicts() {
+        decide(plugins, merge, &blobs, favor, conflict).await?;
+    }
+    Ok(())
+}
+
 /// Offers a conflict to the resolvers, in their order: the first that does not pass decides.
 async fn decide(
-    plugins: Option<&mut Plugins>,
+    plugins: &mut Plugins,
     merge: &Merge<'_>,
     blobs: &Blobs,
     favor: Favor,
     conflict: &Conflict,
 ) -> Result<()> {
-    let plugins = plugins.ok_or_else(|| Error::new("no plugins are loaded"))?;
     let asked = adapt::conflict(conflict, favor);
     let needs_a_person = |what: String| Error::new(what).exit(Exit::Conflict);
     let sides = Arc::new(adapt::Sides::of(conflict, blobs.clone()));

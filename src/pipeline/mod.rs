@@ -34,8 +34,10 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+pub use adapt::Texts;
 pub use backward::go_back;
 pub use forward::{resume, walk};
+pub use merge::decide_all;
 pub use prune::{candidates as prune_candidates, remove as prune_remove};
 pub use run::{Company, Finished, Goal, Options, Run};
 pub use standing::{

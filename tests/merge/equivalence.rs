@@ -64,7 +64,7 @@ struct Case {
 
 impl Case {
     fn new(lab: &Lab, seed: u64) -> Self {
-        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut dice = Dice::new(seed);
         let start = dice.files();
         let base = lab.commit(&start, &[]);
         let mut sides = [start.clone(), start];
@@ -109,9 +109,13 @@ impl Case {
 }
 
 /// A small generator of random numbers: the same everywhere, always.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -119,7 +123,7 @@ impl Dice {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
@@ -229,7 +233,7 @@ impl Dice {
     }
 
     /// A few lines replaced, inserted or deleted.
-    fn edit(&mut self, content: &[u8]) -> Vec<u8> {
+    pub fn edit(&mut self, content: &[u8]) -> Vec<u8> {
         let mut lines: Vec<Vec<u8>> = content.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
         for _ in 0..=self.below(3) {
             let at = self.below(lines.len() + 1);

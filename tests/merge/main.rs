@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
+mod answers;
 mod clones;
 mod disk;
 mod equivalence;
@@ -10,6 +11,7 @@ mod hostile;
 mod kit;
 mod local;
 mod losses;
+mod releases;
 mod shapes;
 mod site;
 mod switch;

@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod engine;
 mod faults;
+mod merge;
 mod order;
 mod peer;
 mod plan;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         cli::all(),
         engine::all(),
         peer::all(),
+        merge::all(),
         plan::all(),
         update::all(),
         update_sh::all(),

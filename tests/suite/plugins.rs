@@ -18,6 +18,9 @@ tests! {
     one_that_loops,
     one_that_fails,
     one_that_answers_nonsense,
+    one_that_answers_too_much,
+    one_that_reads_everything_twice,
+    the_next_resolver_is_asked_where_the_site_wants_it_so,
     one_that_says_no,
     one_whose_failure_is_to_be_skipped,
     a_sort_of_failure_can_be_treated_by_itself,
@@ -95,10 +98,15 @@ fn with_probe(site: Site, says: &str, more: &str) -> Site {
 
 /// Demands that a plan with the probe ends with this code and these words, and leaves the site untouched.
 fn stopped(says: &str, more: &str, code: i32, words: &[&str]) {
+    refused(&in_conflict(says, more), code, words);
+}
+
+/// A site that changed the same line as upstream, with the probe.
+fn in_conflict(says: &str, more: &str) -> Site {
     let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
     let release = site.upstream.release("2026-03");
     release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
-    refused(&with_probe(site, says, more), code, words);
+    with_probe(site, says, more)
 }
 
 fn one_that_traps() {
@@ -108,6 +116,7 @@ fn one_that_traps() {
 
 fn one_that_loops() {
     stopped("pre-merge = 'loop'", "grant = { time = \"300ms\" }", 11, &["mine", "300"]);
+    stopped("conflict-resolver = 'loop'", "grant = { time = \"300ms\" }", 12, &["mine", "300"]);
 }
 
 fn one_that_fails() {
@@ -119,6 +128,36 @@ fn one_that_answers_nonsense() {
     stopped("pre-merge = 'to 0000000000000000000000000000000000000000'", "", 11, &["mine"]);
     stopped("conflict-resolver = 'markers'", "", 12, &["mine", "markers"]);
     stopped("conflict-resolver = 'folder'", "", 12, &["mine"]);
+    stopped("conflict-resolver = 'mode sticky'", "", 12, &["mine", "sticky"]);
+    stopped("conflict-resolver = 'link'", "", 12, &["mine", "no link can point there"]);
+}
+
+fn one_that_answers_too_much() {
+    // More than a file may be; more than can be handed over; more than its memory, which 2 GB are too.
+    stopped("conflict-resolver = 'large 40'", "grant = { memory = \"500MiB\" }", 12, &["mine", "limit"]);
+    stopped("conflict-resolver = 'large 100'", "grant = { memory = \"500MiB\" }", 12, &["mine", "64.0 MiB at once"]);
+    stopped("conflict-resolver = 'large 2047'", "", 12, &["mine", "memory"]);
+}
+
+fn one_that_reads_everything_twice() {
+    let site = in_conflict("conflict-resolver = 'twice'", "");
+    assert_eq!(decided_by(&site), "stock-conflicts");
+}
+
+fn the_next_resolver_is_asked_where_the_site_wants_it_so() {
+    for does in ["markers", "folder", "link", "large 40", "trap", "error no idea"] {
+        let more = "on-failure = \"skip\"\ngrant = { memory = \"500MiB\" }";
+        let site = in_conflict(&format!("conflict-resolver = '{does}'"), more);
+        assert_eq!(decided_by(&site), "stock-conflicts", "{does}");
+    }
+}
+
+/// Who decides the one conflict of a plan that leaves the site untouched.
+fn decided_by(site: &Site) -> String {
+    let before = site.state();
+    let plan = site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).event("plan");
+    site.is_untouched_since(&before);
+    plan["merge"]["conflicts"][0]["plugin"].as_str().unwrap().to_owned()
 }
 
 fn one_that_says_no() {
@@ -164,10 +203,7 @@ fn one_that_is_only_watched() {
 }
 
 fn a_resolver_of_the_site_comes_before_the_stock_one() {
-    let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
-    let release = site.upstream.release("2026-03");
-    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
-    let site = with_probe(site, "conflict-resolver = 'ours'", "");
+    let site = in_conflict("conflict-resolver = 'ours'", "");
     let plan = site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).event("plan");
     let conflict = &plan["merge"]["conflicts"][0];
     assert_eq!((conflict["plugin"].as_str(), conflict["resolution"].as_str()), (Some("mine"), Some("ours")));

@@ -68,6 +68,11 @@ impl resolver::Guest for Probe {
             "content" => content(rest.as_bytes(), None),
             "markers" => content(b"<<<<<<< a\n=======\n>>>>>>> b\n", None),
             "folder" => content(b"", Some(resolver::Mode::Folder)),
+            "mode" => content(b"", Some(resolver::Mode::Other(rest))),
+            "link" => content(b"", Some(resolver::Mode::Link)),
+            // So many MiB.
+            "large" => content(&vec![b'x'; rest.parse::<usize>().unwrap() << 20], None),
+            "twice" => twice(&conflict)?,
             "merge" => content(&merged(&conflict)?, Some(resolver::Mode::Executable)),
             "stop" => resolver::Resolution::Stop(rest),
             _ => resolver::Resolution::Pass,
@@ -84,6 +89,18 @@ fn merged(conflict: &resolver::Conflict<'_>) -> Result<Vec<u8>, String> {
         text_merge::Hunk::Conflict(_) => None,
     });
     Ok(clean.chain([ours.size().to_string().into_bytes()]).flatten().collect())
+}
+
+/// Passes, if every side is the same when it is read again.
+fn twice(conflict: &resolver::Conflict<'_>) -> Result<resolver::Resolution, String> {
+    for side in [&conflict.base, &conflict.ours, &conflict.theirs].into_iter().flatten() {
+        let blob = content(Some(side));
+        let (first, again) = (blob.read()?, blob.read()?);
+        if first.is_empty() || first != again || first.len() as u64 != blob.size() {
+            return Err(format!("{} is not what it was", side.path));
+        }
+    }
+    Ok(resolver::Resolution::Pass)
 }
 
 fn content<'a>(version: Option<&resolver::Version<'a>>) -> &'a Blob {
