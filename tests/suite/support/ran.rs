@@ -72,11 +72,11 @@ impl Cowhand {
     }
 
     /// Starts it and kills it after a time, if it has not ended by then.
-    pub fn kill_after(self, moment: Duration) {
+    pub fn kill_after(self, moment: Duration) -> Ran {
         let running = self.start();
         std::thread::sleep(moment);
         running.signal(Signal::KILL);
-        running.ends();
+        running.ends()
     }
 
     /// Starts it.
