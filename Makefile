@@ -12,6 +12,7 @@ demo: build
 	@cargo run --quiet -- demo
 
 test: setup
+	@scripts/setup authors
 	@scripts/test
 
 bench: setup

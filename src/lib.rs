@@ -22,5 +22,6 @@ pub mod plugin;
 pub mod process;
 pub mod redact;
 pub mod report;
+pub mod scaffold;
 pub mod site;
 pub mod stack;

@@ -39,6 +39,14 @@ impl Redactor {
         private_keys(text)
     }
 
+    /// The bytes without secrets: text as text; of what is none, the secrets alone go.
+    pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return self.text(text).into_bytes();
+        }
+        self.secrets.iter().fold(bytes.to_vec(), |bytes, secret| without(&bytes, secret.as_bytes()))
+    }
+
     /// The event without secrets. Events carry text in many places, so it goes through its JSON form.
     pub fn event(&self, event: Event) -> Event {
         if matches!(event, Event::Progress { .. }) {
@@ -62,6 +70,17 @@ impl Redactor {
             _ => false,
         }
     }
+}
+
+fn without(bytes: &[u8], secret: &[u8]) -> Vec<u8> {
+    let (mut clean, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
+    while let Some(at) = rest.windows(secret.len()).position(|window| window == secret) {
+        clean.extend_from_slice(&rest[..at]);
+        clean.extend_from_slice(REDACTED.as_bytes());
+        rest = &rest[at + secret.len()..];
+    }
+    clean.extend_from_slice(rest);
+    clean
 }
 
 /// Replaces what stands between the BEGIN and END lines of private keys.
@@ -102,6 +121,7 @@ mod tests {
     fn secrets_and_private_keys_go() {
         let redactor = Redactor::new(["hunter22".to_owned(), "no".to_owned(), "hunter22-long".to_owned()]);
         assert_eq!(redactor.text("DBPASS=hunter22-long no"), "DBPASS=[redacted] no");
+        assert_eq!(redactor.bytes(b"\xff hunter22\0hunter22"), b"\xff [redacted]\0[redacted]");
         let key = "+-----BEGIN PRIVATE KEY-----\n+MIIE\n+-----END PRIVATE KEY-----\n";
         assert_eq!(redactor.text(key), "+-----BEGIN PRIVATE KEY-----\n[redacted]\n+-----END PRIVATE KEY-----\n");
     }

@@ -117,6 +117,7 @@ pub fn once(question: &str, site: &str) {
             offline: true,
             events: Events::default(),
             text_merge: Arc::new(Unread),
+            record: None,
         };
         let config =
             Config::parse(&std::fs::read_to_string(Path::new(site).join("cowhand.toml")).unwrap(), site).unwrap();

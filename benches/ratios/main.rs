@@ -17,6 +17,7 @@ mod https;
 mod journal;
 mod measure;
 mod merge;
+mod plugins;
 mod stack;
 #[path = "../../build/toolchain.rs"]
 mod toolchain;
@@ -44,6 +45,8 @@ fn main() {
         _ => {
             println!("{}", measure::machine());
             table(&hook::ratios());
+            table(&plugins::ratios());
+            println!("\n{}", plugins::growth());
             table(&check::ratios());
             table(&merge::ratios());
             downtime::show();

@@ -8,6 +8,8 @@ use super::update_sh::Manner;
 use crate::config::Favor;
 use crate::config::edit::GrantLine;
 use crate::pipeline::StageName;
+use crate::plugin::spec::Hook;
+use crate::scaffold::Language;
 use crate::site::mailcow;
 
 /// Updates a mailcow: dockerized site without losing what it wrote, stopping more than it must, or leaving it broken.
@@ -149,6 +151,9 @@ pub struct UpdateOptions {
     /// Wait while another run is at work on the site.
     #[arg(long)]
     pub wait: bool,
+    /// Record what the plugins are asked and what they answer as cases for `plugin test`, below this folder; secrets are redacted.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
 }
 
 /// Options of `plan`.
@@ -163,6 +168,9 @@ pub struct PlanOptions {
     /// End after this stage; with `--until merge` no engine is needed.
     #[arg(long, value_name = "STAGE")]
     pub until: Option<StageName>,
+    /// Record what the plugins are asked and what they answer as cases for `plugin test`, below this folder; secrets are redacted.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
 }
 
 /// Options of `resume`.
@@ -226,6 +234,25 @@ pub enum PluginCommand {
     },
     /// Compare the plugins with what was approved, and start each once.
     Verify,
+    /// Write a new plugin's project: it builds, and passes its own tests.
+    New {
+        /// The plugin's name, or the folder to create, which bears it.
+        name: PathBuf,
+        /// The language.
+        #[arg(long, value_enum)]
+        lang: Language,
+        /// A hook at which it is asked; may be given more than once.
+        #[arg(long = "hook", value_name = "HOOK", required = true, value_parser = hook_parser())]
+        hooks: Vec<Hook>,
+    },
+    /// Run a plugin on its cases: what it is asked, and what it has to answer.
+    Test {
+        /// The component, or `stock:NAME`; what was built in this folder if not named.
+        component: Option<String>,
+        /// The folder with the cases.
+        #[arg(long, value_name = "DIR", default_value = "cases")]
+        cases: PathBuf,
+    },
 }
 
 /// Options of `plugin add`.
@@ -248,6 +275,13 @@ pub struct AddOptions {
     /// Do not ask.
     #[arg(short, long)]
     pub yes: bool,
+}
+
+/// One of the hooks' names.
+fn hook_parser() -> impl clap::builder::TypedValueParser<Value = Hook> {
+    use clap::builder::TypedValueParser as _;
+    let names = clap::builder::PossibleValuesParser::new(Hook::ALL.map(Hook::name));
+    names.try_map(|name| Hook::from_name(&name).ok_or("there is no such hook"))
 }
 
 impl Command {

@@ -1,8 +1,10 @@
 //! `update`, `plan` and `prefetch`: the pipeline, walked to different ends.
 
+use std::path::PathBuf;
+
 use super::args::{PlanOptions, UpdateOptions};
 use super::{Call, recover, typed};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::pipeline::{self, Finished, Goal, Options, Run, Standing};
@@ -15,12 +17,14 @@ pub async fn update(call: &mut Call, typed: UpdateOptions) -> Result<Finished> {
     if let Standing::Between(record) = pipeline::standing(&site)? {
         return over_unfinished(call, &site, &record).await;
     }
-    let UpdateOptions { favor, branch, until, expect_tree, skip_start, wait, yes: _ } = typed;
+    let UpdateOptions { favor, branch, until, expect_tree, skip_start, wait, record, yes: _ } = typed;
+    let record = record.map(absolute).transpose()?;
     if let Some(tree) = &expect_tree {
         object_id(tree)?;
     }
     let goal = Goal::Update { until };
-    let options = Options { goal, favor: favor.favor(), branch: branch.branch(), expect_tree, skip_start, wait };
+    let options =
+        Options { goal, favor: favor.favor(), branch: branch.branch(), expect_tree, skip_start, wait, record };
     walk(call, site, options).await
 }
 
@@ -30,6 +34,7 @@ pub async fn plan(call: &mut Call, typed: PlanOptions) -> Result<Finished> {
     let options = Options {
         favor: typed.favor.favor(),
         branch: typed.branch.branch(),
+        record: typed.record.map(absolute).transpose()?,
         ..Options::new(Goal::Plan { until: typed.until })
     };
     let finished = walk(call, site, options).await?;
@@ -76,6 +81,11 @@ async fn over_unfinished(call: &mut Call, site: &Site, record: &Record) -> Resul
             rolled_back => rolled_back,
         }
     }
+}
+
+/// A run may be finished from another folder.
+fn absolute(folder: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&folder).what_with(|| format!("there is no way to {}", folder.display()))
 }
 
 fn object_id(text: &str) -> Result<()> {

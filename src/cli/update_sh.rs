@@ -127,6 +127,7 @@ impl Flags {
                 yes: self.force,
                 skip_start: self.skip_start,
                 wait: false,
+                record: None,
             })),
         }
     }

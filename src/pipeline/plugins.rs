@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::files;
 use crate::git::Repo;
 use crate::plugin::spec::Spec;
+use crate::plugin::types::TextMerge;
 use crate::plugin::{self, Approved, Cache, Digest, Examined, LockFile, Login, Source, Trust, fetched_path};
 use crate::site::lock::Lock;
 use crate::site::store::{self, Store};
@@ -35,8 +36,14 @@ pub fn options(site: &Site, repo: &Repo, events: &Events, offline: bool) -> Resu
         cache: Cache::of_the_platform(),
         offline,
         events: events.clone(),
-        text_merge: Arc::new(adapt::Texts),
+        text_merge: text_merge(),
+        record: None,
     })
+}
+
+/// The text merge that plugins may use.
+pub fn text_merge() -> Arc<dyn TextMerge> {
+    Arc::new(adapt::Texts)
 }
 
 /// A site's plugins, to be changed. No run is under way meanwhile.

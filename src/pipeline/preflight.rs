@@ -10,7 +10,7 @@ use super::{Goal, Need, Options, Progress, Run, STAGES, Standing, host, plugins}
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::git::Upstream;
-use crate::plugin::Plugins;
+use crate::plugin::{self, Plugins};
 use crate::site::journal::Record;
 use crate::site::mailcow::{self, Hostname};
 use crate::site::store;
@@ -145,7 +145,8 @@ fn room(space: &Space, floor: u64, whose: &str) -> Result<()> {
 /// A plugin that cannot be used is found now, not half-way.
 pub async fn load_plugins(run: &mut Run) -> Result<()> {
     let offline = matches!(run.options.goal, Goal::Plan { .. });
-    let options = plugins::options(&run.site, &run.repo, &run.events, offline)?;
+    let record = run.options.record.clone();
+    let options = plugin::Options { record, ..plugins::options(&run.site, &run.repo, &run.events, offline)? };
     let mut plugins = Plugins::load(&run.site.config().plugin, &options).await?;
     if !offline && let Some(observers) = plugins.observe() {
         run.events.add_from_the_start(observers);

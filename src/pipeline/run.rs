@@ -114,12 +114,15 @@ pub struct Options {
     pub skip_start: bool,
     /// Wait for the lock.
     pub wait: bool,
+    /// The folder in which what plugins are asked is recorded, if it shall be.
+    #[serde(default)]
+    pub record: Option<PathBuf>,
 }
 
 impl Options {
     /// Nothing but a goal.
     pub fn new(goal: Goal) -> Self {
-        Self { goal, favor: None, branch: None, expect_tree: None, skip_start: false, wait: false }
+        Self { goal, favor: None, branch: None, expect_tree: None, skip_start: false, wait: false, record: None }
     }
 }
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::case::Recorder;
 use super::digest::Digest;
 use super::grant::{Permissions, Refusal};
 use super::observer;
 use super::policy::{OnFailure, Policy};
 use super::receipt::{Class, Failure};
 use super::spec::Hook;
+use super::trial::Trial;
 use super::types::TextMerge;
 use crate::event::{Event, Events, Level};
 
@@ -37,6 +39,10 @@ pub(super) struct About {
     pub(super) text_merge: Arc<dyn TextMerge>,
     /// Whether it speaks as an observer: to people, not to observers.
     pub(super) observer: bool,
+    /// Whether this is a test of the plugin.
+    pub(super) trial: Option<Trial>,
+    /// Where what it is asked is recorded.
+    pub(super) recorder: Option<Arc<Recorder>>,
 }
 
 impl About {

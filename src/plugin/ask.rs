@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::case::Recorder;
 use super::convert::{self, merge, pull};
 use super::handed::{self, HandedFile};
 use super::instance::{Plugin, Session};
@@ -23,6 +24,7 @@ impl Plugin {
             async |session: &mut Session| session.hooks.pre_merge()?.call_check(&mut session.store, &question).await;
         let (answer, record) = self.call(Hook::PreMerge, false, ask).await;
         let answer = answer.and_then(|answer| self.check_pre_merge(answer, input));
+        self.record(|recorder| recorder.pre_merge(&self.about, input, &answer));
         self.conclude(record, answer, |answer| match answer {
             PreMergeAnswer::Proceed { to: None, files } => format!("proceed{}", with(files)),
             PreMergeAnswer::Proceed { to: Some((commit, reason)), files } => {
@@ -75,6 +77,7 @@ impl Plugin {
             }
             Ok(answer)
         });
+        self.record(|recorder| recorder.resolver(&self.about, (conflict, &*blobs), &answer));
         self.conclude(record, answer, |answer| format!("{}: {}", conflict.path, resolution(answer)))
     }
 
@@ -88,6 +91,7 @@ impl Plugin {
             pull::Answer::Proceed(files) => Ok(PostPullAnswer::Proceed { files: self.take(files)? }),
             pull::Answer::Stop(reason) => Ok(PostPullAnswer::Stop { reason }),
         });
+        self.record(|recorder| recorder.post_pull(&self.about, input, &answer));
         self.conclude(record, answer, |answer| match answer {
             PostPullAnswer::Proceed { files } => format!("proceed{}", with(files)),
             PostPullAnswer::Stop { reason } => format!("stop: {reason}"),
@@ -107,6 +111,7 @@ impl Plugin {
                 None => Ok(keeps.into_iter().map(|keep| (keep.id, keep.reason)).collect()),
             }
         });
+        self.record(|recorder| recorder.pre_prune(&self.about, input, &answer));
         self.conclude(record, answer, |keeps: &Vec<_>| format!("keep {} of {}", keeps.len(), input.candidates.len()))
     }
 
@@ -114,7 +119,14 @@ impl Plugin {
     pub(super) async fn tell_observer(&mut self, json: &str) -> Receipt {
         let ask = async |session: &mut Session| session.hooks.observer()?.call_event(&mut session.store, json).await;
         let (told, record) = self.call(Hook::Observer, true, ask).await;
+        self.record(|recorder| recorder.observer(&self.about, json));
         self.receipt(record, told.as_ref().map(|()| "told".to_owned()))
+    }
+
+    fn record(&self, write: impl FnOnce(&Recorder)) {
+        if let Some(recorder) = &self.about.recorder {
+            write(recorder);
+        }
     }
 
     /// Takes the files that it hands over, if they may be installed.

@@ -13,14 +13,16 @@ const TICK: Duration = Duration::from_millis(10);
 /// The engine; built at the first call.
 pub(super) fn engine() -> Result<&'static Engine> {
     static ENGINE: OnceLock<Result<Engine, Error>> = OnceLock::new();
-    ENGINE.get_or_init(build).as_ref().map_err(Clone::clone)
+    ENGINE.get_or_init(|| build(false)).as_ref().map_err(Clone::clone)
 }
 
-fn build() -> Result<Engine> {
+/// Builds an engine and starts its clock; with `fuel`, it counts what guests use.
+pub(super) fn build(fuel: bool) -> Result<Engine> {
     let mut config = Config::new();
     // WASI 0.3 is not offered; without it a call costs less than half.
     config.concurrency_support(false);
     config.epoch_interruption(true);
+    config.consume_fuel(fuel);
     let engine = Engine::new(&config).what("could not set up the WebAssembly engine")?;
     let clock = engine.clone();
     let spawned = std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || tick(&clock));
@@ -41,7 +43,7 @@ impl Ticking {
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         *running += 1;
         if *running == 1 {
-            STARTED.notify_one();
+            STARTED.notify_all();
         }
         Self
     }

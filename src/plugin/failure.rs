@@ -85,6 +85,7 @@ fn trapped(error: &wasmtime::Error) -> Failure {
             | Trap::InvalidDiscriminant
             | Trap::UnalignedPointer,
         ) => Failure::new(Class::BadOutput, format!("its answer cannot be read: {cause}")),
+        Some(Trap::OutOfFuel) => Failure::new(Class::Limit, "it used more than the limit of fuel"),
         Some(Trap::StackOverflow) => Failure::new(Class::Limit, "it used more than the limit of call stack"),
         Some(trap) => Failure::new(Class::Trap, trap.to_string()),
         None => Failure::new(Class::Trap, cause.to_string()),

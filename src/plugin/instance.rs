@@ -14,6 +14,7 @@ use super::inspect::Inspection;
 use super::receipt::{Class, Failure, Receipt};
 use super::sandbox::State;
 use super::spec::Hook;
+use super::trial::Trial;
 use crate::event::Event;
 
 /// A guest language's runtime grows with the calls in one instance; after this many it gets a new one.
@@ -41,20 +42,27 @@ pub(super) struct Record {
     pub(super) calls: u64,
     pub(super) took: Duration,
     pub(super) memory: u64,
+    /// Counted in tests only.
+    pub(super) fuel: Option<u64>,
     pub(super) refusals: Vec<String>,
 }
 
 impl Record {
     /// Of a hook that was not called yet.
     pub(super) fn blank(hook: Hook) -> Self {
-        Self { hook, calls: 0, took: Duration::ZERO, memory: 0, refusals: Vec::new() }
+        Self { hook, calls: 0, took: Duration::ZERO, memory: 0, fuel: None, refusals: Vec::new() }
     }
 }
 
 impl Plugin {
     /// A plugin that starts when it is first asked.
     pub(super) fn new(about: About, inspection: Inspection, code: Code) -> Self {
-        Self { about: Arc::new(about), inspection, code: Arc::new(code), idle: None }
+        Self::of(about, inspection, Arc::new(code))
+    }
+
+    /// One of several that share their code.
+    pub(super) fn of(about: About, inspection: Inspection, code: Arc<Code>) -> Self {
+        Self { about: Arc::new(about), inspection, code, idle: None }
     }
 
     /// Starts it now, so that one that cannot work is found.
@@ -79,6 +87,9 @@ impl Plugin {
         let unavailable = |error: wasmtime::Error| Failure::new(Class::Unavailable, format!("{error:#}"));
         let pre = self.code.ready(&self.about).map_err(unavailable)?;
         let mut store = State::store(pre.engine(), &self.about).map_err(unavailable)?;
+        if self.about.trial.is_some() {
+            Trial::fill(&mut store).map_err(unavailable)?;
+        }
         let instantiated = tokio::time::timeout(self.about.time, pre.instantiate_async(&mut store)).await;
         let instance = match instantiated {
             Ok(Ok(instance)) => instance,
@@ -125,7 +136,11 @@ impl Plugin {
     ) -> Result<T, Failure> {
         session.calls += 1;
         session.store.data_mut().begin();
+        if self.about.trial.is_some() {
+            Trial::fill(&mut session.store).map_err(|error| Failure::new(Class::Unavailable, error.to_string()))?;
+        }
         let outcome = tokio::time::timeout(self.about.time, ask(&mut session)).await;
+        record.fuel = self.about.trial.map(|_| Trial::used(&session.store));
         let state = session.store.data_mut();
         state.blobs = None;
         record.memory = state.limiter.peak() as u64;
@@ -166,6 +181,7 @@ impl Plugin {
             calls: record.calls,
             micros: u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX),
             memory: record.memory,
+            fuel: record.fuel,
             failure: answer.as_ref().err().map(|failure| (*failure).clone()),
             answer: answer.ok(),
             refusals: record.refusals,

@@ -9,6 +9,7 @@ use wasmtime::component::Linker;
 use super::Plugins;
 use super::about::About;
 use super::cache::Cache;
+use super::case::Recorder;
 use super::code::Code;
 use super::engine::engine;
 use super::examine::{Examined, unusable};
@@ -43,6 +44,8 @@ pub struct Options {
     pub events: Events,
     /// The text merge that resolvers may use.
     pub text_merge: Arc<dyn TextMerge>,
+    /// The folder in which what plugins are asked is recorded, if it shall be.
+    pub record: Option<PathBuf>,
 }
 
 impl Plugins {
@@ -93,12 +96,14 @@ impl Options {
 struct Loader<'a> {
     options: &'a Options,
     linker: Arc<Linker<State>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl<'a> Loader<'a> {
     fn new(options: &'a Options) -> Result<Self> {
         let linker = linker(engine()?).what("could not set up the plugin host")?;
-        Ok(Self { options, linker: Arc::new(linker) })
+        let recorder = options.record.as_deref().map(Recorder::new).transpose()?.map(Arc::new);
+        Ok(Self { options, linker: Arc::new(linker), recorder })
     }
 
     async fn load(&self, specs: &[Spec]) -> Result<Plugins> {
@@ -167,6 +172,8 @@ impl<'a> Loader<'a> {
             events: self.options.events.clone(),
             text_merge: Arc::clone(&self.options.text_merge),
             observer: false,
+            trial: None,
+            recorder: self.recorder.clone(),
         };
         let code = Code::new(bytes, self.options.cache.clone(), Arc::clone(&self.linker));
         Plugin::new(about, inspection, code)

@@ -8,6 +8,7 @@ mod allowed;
 mod ask;
 mod bindings;
 mod cache;
+pub mod case;
 mod chain;
 mod code;
 mod convert;
@@ -38,6 +39,7 @@ mod signature;
 mod source;
 pub mod spec;
 mod stock;
+mod trial;
 mod trust;
 pub mod types;
 

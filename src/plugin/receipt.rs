@@ -19,6 +19,9 @@ pub struct Receipt {
     pub micros: u64,
     /// The peak of its linear memory, in bytes.
     pub memory: u64,
+    /// The fuel it used; counted in tests of a plugin only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
     /// What it answered, in a few words; none where it failed.
     pub answer: Option<String>,
     /// How it failed, if it did.

@@ -129,6 +129,9 @@ fn wasi(about: &About, tail: &Tail) -> wasmtime::Result<WasiCtx> {
             wasi.env(name, value);
         }
     }
+    if let Some(trial) = about.trial {
+        trial.steady(&mut wasi);
+    }
     Ok(wasi.build())
 }
 

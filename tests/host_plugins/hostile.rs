@@ -114,3 +114,45 @@ async fn by_default_a_failure_stops_and_says_how_to_go_on() {
     assert_eq!(error.exit_code(), Some(Exit::Declined));
     assert!(error.hints().iter().any(|hint| hint.contains("on-failure")), "{:?}", error.hints());
 }
+
+#[tokio::test]
+async fn a_forged_handle_opens_nothing() {
+    let (class, message) = failing("forge").await;
+    assert_eq!(class, Class::Trap, "{message}");
+    assert!(message.contains("handle"), "{message}");
+}
+
+/// What bad plugins make this process use, seen from outside of the host. In a process of its own, where nothing else uses memory.
+#[tokio::test]
+async fn the_process_stays_small() {
+    const NAME: &str = "hostile::the_process_stays_small";
+    if std::env::var_os("COWHAND_ALONE").is_none() {
+        // What is compiled is in the cache now.
+        Site::new().load("[[plugin]]\nname = \"p\"\nPROBE\n").await.unwrap();
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = again.args(["--exact", NAME]).env("COWHAND_ALONE", "1").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    for does in ["memory", "giant", "log", "handles", "stack", "random"] {
+        let site = Site::new();
+        let toml = format!("[[plugin]]\nname = \"bad\"\nPROBE\non-failure = \"skip\"\nconfig.pre-merge = \"{does}\"\n");
+        let mut plugins = site.load(&toml).await.unwrap();
+        let before = resident("VmRSS:");
+        // Linux then counts the peak from here on.
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        plugins.pre_merge(&update()).await.unwrap();
+        let grown = resident("VmHWM:").saturating_sub(before);
+        // The guest's 64 MiB, the 64 MiB that it may hand over, and what a call takes anyhow.
+        assert!(grown < 160 << 20, "{does}: {} MiB", grown >> 20);
+        let (class, message) = site.failure("bad");
+        assert!(matches!(class, Class::Limit | Class::Trap), "{does}: {message}");
+    }
+}
+
+/// Bytes of this process in memory, as Linux counts them.
+fn resident(what: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
+}

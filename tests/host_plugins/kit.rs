@@ -26,6 +26,18 @@ pub fn probe() -> &'static Path {
     })
 }
 
+/// The probe as it is built now, and as it was built against each version of the WIT that there ever was.
+pub fn every_probe() -> Vec<PathBuf> {
+    let kept = crate::wit::versions().into_iter().map(|version| kept_component(&version));
+    std::iter::once(probe().to_owned()).chain(kept).collect()
+}
+
+/// The component that was kept when this version was released.
+pub fn kept_component(version: &Path) -> PathBuf {
+    let name = version.file_name().unwrap().to_str().unwrap();
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/components/{name}.wasm"))
+}
+
 /// The folder of compiled components that all tests share, from run to run.
 pub fn cache_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-plugins")
@@ -66,11 +78,16 @@ impl Site {
 
     /// Plugins as they stand in `cowhand.toml`, with `PROBE` for the probe as the source.
     pub fn specs(toml: &str) -> Vec<Spec> {
+        Self::specs_from(probe(), toml)
+    }
+
+    /// The same with another component for `PROBE`.
+    pub fn specs_from(component: &Path, toml: &str) -> Vec<Spec> {
         #[derive(serde::Deserialize)]
         struct Tables {
             plugin: Vec<Spec>,
         }
-        let toml = toml.replace("\nPROBE\n", &format!("\nsource = \"{}\"\n", probe().display()));
+        let toml = toml.replace("\nPROBE\n", &format!("\nsource = \"{}\"\n", component.display()));
         toml::from_str::<Tables>(&toml).unwrap().plugin
     }
 
@@ -84,12 +101,18 @@ impl Site {
             offline: self.offline,
             events: self.events.clone(),
             text_merge: Arc::new(Concat),
+            record: None,
         }
     }
 
     /// Loads them.
     pub async fn load(&self, toml: &str) -> Result<Plugins> {
-        Plugins::load(&Self::specs(toml), &self.options()).await
+        self.load_from(probe(), toml).await
+    }
+
+    /// The same with another component for `PROBE`.
+    pub async fn load_from(&self, component: &Path, toml: &str) -> Result<Plugins> {
+        Plugins::load(&Self::specs_from(component, toml), &self.options()).await
     }
 
     pub fn events(&self) -> Vec<Event> {

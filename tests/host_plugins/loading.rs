@@ -8,8 +8,9 @@ use cowhand::error::Error;
 use cowhand::event::{Event, Unit};
 use cowhand::exit::Exit;
 use cowhand::plugin::Cache;
+use cowhand::plugin::types::PreMergeVerdict;
 
-use crate::kit::{Site, cache_folder, probe, update};
+use crate::kit::{Site, cache_folder, kept_component, probe, update};
 
 /// Loads these bytes as a plugin.
 async fn refused(bytes: &[u8]) -> Error {
@@ -59,6 +60,50 @@ async fn the_right_names_with_other_types_are_found_when_loading() {
     // A case of an answer under another name.
     let error = refused(&renamed("proceed-to", "advance-to")).await;
     assert!(error.summary().contains("proceed-to") || error.summary().contains("expected"), "{error}");
+}
+
+#[tokio::test]
+async fn a_hook_that_is_named_and_not_there_is_found_when_loading() {
+    // The header, a section with an empty instance, and one that exports it under the hook's name.
+    let name = b"cowhand:hooks/pre-merge@0.1.0";
+    let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let export = [&[1, 0, length(name)], &name[..], &[5, 0, 0]].concat();
+    let component = [b"\0asm\x0d\0\x01\0", &[5, 3, 1, 1, 0][..], &[11, length(&export)], &export].concat();
+    let error = refused(&component).await;
+    assert!(error.summary().contains("check"), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_of_every_version_that_was_released_still_works() {
+    for version in crate::wit::versions() {
+        let site = Site::new();
+        let toml = "[[plugin]]\nname = \"old\"\nPROBE\nconfig.pre-merge = \"stop it is old\"\n";
+        let mut plugins = site.load_from(&kept_component(&version), toml).await.unwrap();
+        let verdict = plugins.pre_merge(&update()).await.unwrap();
+        let (plugin, reason) = ("old".to_owned(), "it is old".to_owned());
+        assert_eq!(verdict, PreMergeVerdict::Stop { plugin, reason }, "{}", version.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_written_by_hand_works() {
+    let site = Site::new();
+    let toml = "[[plugin]]\nname = \"hand\"\nPROBE\n";
+    let component = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/components/by-hand.wasm");
+    let mut plugins = site.load_from(&component, toml).await.unwrap();
+    site.events.add_from_the_start(plugins.observe().unwrap());
+    site.events.info("grüße");
+    let outcome = Event::Check {
+        update: false,
+        head: String::new(),
+        upstream: String::new(),
+        branch: String::new(),
+        commits: Vec::new(),
+    };
+    plugins.finish_observers(&outcome, std::time::Duration::from_secs(60)).await;
+    assert_eq!(site.receipt("hand").failure, None);
+    let told: Vec<String> = site.notes().into_iter().filter(|note| note.starts_with("hand: ")).collect();
+    assert!(told[0].contains("grüße") && told.last().unwrap().contains("\"event\":\"check\""), "{told:?}");
 }
 
 #[tokio::test]

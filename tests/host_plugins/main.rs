@@ -7,8 +7,11 @@ mod kit;
 mod toolchain;
 
 mod answers;
+mod contract;
+mod guide;
 mod hostile;
 mod loading;
 mod observers;
 mod reach;
 mod stock;
+mod wit;

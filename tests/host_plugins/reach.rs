@@ -8,15 +8,21 @@ use cowhand::plugin::Plugins;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::kit::{Site, update};
+use crate::kit::{Site, every_probe, update};
 
-/// Lets a probe do this with these grants: what it saw, as it tells it.
+/// Lets a probe do this with these grants: what it saw, as it tells it. The same whichever version of the WIT it was built against.
 async fn told(site: &Site, does: &str, grants: &str) -> String {
     let toml =
         format!("[[plugin]]\nname = \"probe\"\nPROBE\non-failure = \"skip\"\nconfig.pre-merge = \"{does}\"\n{grants}");
-    let mut plugins: Plugins = site.load(&toml).await.unwrap();
-    plugins.pre_merge(&update()).await.unwrap();
-    site.failure("probe").1
+    let mut told: Vec<String> = Vec::new();
+    for component in every_probe() {
+        let mut plugins: Plugins = site.load_from(&component, &toml).await.unwrap();
+        plugins.pre_merge(&update()).await.unwrap();
+        told.push(site.failure("probe").1);
+    }
+    let first = told.swap_remove(0);
+    assert!(told.iter().all(|told| *told == first), "{first}, but of another version {told:?}");
+    first
 }
 
 #[tokio::test]
@@ -103,6 +109,24 @@ async fn sockets_are_closed_whatever_is_granted() {
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
     assert!(told(&Site::new(), &format!("connect 127.0.0.1:{port}"), &grants).await.starts_with("Err("));
     assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn names_are_not_resolved_for_plugins() {
+    let grants = "grant.http = [\"http://localhost\"]\n";
+    for name in ["localhost", "example.org"] {
+        assert!(told(&Site::new(), &format!("lookup {name}"), grants).await.starts_with("Err("), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_inside_leads_nowhere() {
+    let (inner, visits) = server(HELLO).await;
+    let answer = format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{inner}/\r\ncontent-length: 0\r\n\r\n");
+    let (outer, _) = server(answer.leak()).await;
+    let grants = format!("grant.http = [\"http://127.0.0.1:{outer}\"]\n");
+    let told = told(&Site::new(), &format!("follow http://127.0.0.1:{outer}/"), &grants).await;
+    assert_eq!((told.as_str(), visits.load(Ordering::SeqCst)), ("Err(\"ErrorCode::HttpRequestDenied\")", 0));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
+mod authors;
 mod backup;
 mod check;
 mod cli;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     // Most of a test's time is waiting for containers.
     arguments.test_threads.get_or_insert(4);
     let modules = [
+        authors::all(),
         backup::all(),
         check::all(),
         cli::all(),

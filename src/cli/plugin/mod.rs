@@ -1,5 +1,6 @@
 //! `plugin`: which plugins this site has, what they may do, what a component wants, and who approved it.
 
+mod author;
 mod change;
 mod look;
 mod view;
@@ -22,6 +23,8 @@ pub async fn plugin(call: &Call, command: PluginCommand) -> Result<Finished> {
         PluginCommand::Remove { name } => change::remove(call, &name),
         PluginCommand::Approve { names, .. } => change::approve(call, &names).await,
         PluginCommand::Verify => look::verify(call).await,
+        PluginCommand::New { name, lang, hooks } => author::new(call, &name, lang, hooks),
+        PluginCommand::Test { component, cases } => author::test(call, component.as_deref(), &cases).await,
     }
 }
 

@@ -6,10 +6,11 @@ use crate::error::Result;
 use crate::path::SitePath;
 
 /// How the two sides of a path disagree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictKind {
     /// Both changed the same lines.
+    #[default]
     Content,
     /// Both changed a file that is not text.
     Binary,
@@ -34,7 +35,8 @@ pub enum ConflictKind {
 }
 
 /// A file of the site's, in no commit, that is in the way of one that upstream adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Collision {
     /// Git does not know it.
     Untracked,
@@ -71,9 +73,11 @@ pub struct Version {
 }
 
 /// What a path is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FileMode {
     /// A plain file.
+    #[default]
     File,
     /// A file that can be executed.
     Executable,
@@ -119,11 +123,13 @@ pub trait TextMerge: Send + Sync {
 }
 
 /// Whose side wins where both changed the same lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Favor {
     /// The site's.
     Ours,
     /// Upstream's.
+    #[default]
     Theirs,
     /// Both: the site's lines, then upstream's.
     Union,

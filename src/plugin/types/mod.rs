@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::ZonedDateTime;
+use serde::{Deserialize, Serialize};
 
 use super::handed::HandedFile;
 use crate::path::SitePath;
@@ -17,7 +18,8 @@ pub use conflict::{
 pub use prune::{Candidate, CandidateKind, Cause, Kept, PrePrune};
 
 /// One end of the update.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct End {
     /// Its commit's id, in hexadecimal.
     pub commit: String,
@@ -26,7 +28,8 @@ pub struct End {
 }
 
 /// A commit of upstream's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Commit {
     /// Its id, in hexadecimal.
     pub id: String,
@@ -41,16 +44,19 @@ pub struct Commit {
 }
 
 /// A path that one side changed since the base.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ChangedPath {
     /// Where; after a renaming, the new name.
     pub path: SitePath,
     /// What happened.
+    #[serde(rename = "kind")]
     pub change: Change,
 }
 
 /// What happened to a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// It is new.
     Added,
@@ -65,7 +71,8 @@ pub enum Change {
 }
 
 /// What pre-merge plugins are told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PreMerge {
     /// The time, in the site's time zone.
     pub now: ZonedDateTime,
@@ -123,7 +130,8 @@ pub struct Narrowed {
 }
 
 /// What post-pull plugins are told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PostPull {
     /// The time, in the site's time zone.
     pub now: ZonedDateTime,
@@ -132,7 +140,8 @@ pub struct PostPull {
 }
 
 /// An image of the merged stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Image {
     /// The reference as the compose file has it.
     pub reference: String,

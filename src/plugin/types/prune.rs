@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::ZonedDateTime;
+use serde::{Deserialize, Serialize};
 
 /// What pre-prune plugins are told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PrePrune {
     /// The time, in the site's time zone.
     pub now: ZonedDateTime,
@@ -16,7 +18,8 @@ pub struct PrePrune {
 }
 
 /// Something that prune would remove.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Candidate {
     /// What it is.
     pub kind: CandidateKind,
@@ -37,20 +40,24 @@ pub struct Candidate {
 }
 
 /// What prune looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CandidateKind {
     /// An image.
+    #[default]
     Image,
     /// A volume.
     Volume,
 }
 
 /// Why something could go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// The release just left used it.
     Previous,
     /// An older release used it.
+    #[default]
     Superseded,
     /// Nothing names it.
     Dangling,

@@ -11,7 +11,7 @@ pub mod untouched;
 pub mod whole;
 pub mod world;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 
@@ -31,6 +31,10 @@ pub enum Need {
     Stack,
     /// The same, and `strace`.
     Trace,
+    /// What makes plugins of Python.
+    Python,
+    /// What makes plugins of JavaScript.
+    JavaScript,
 }
 
 /// Lists a module's tests as `all()`: `tests! { Stack: one, another; Nothing: a_third }`.
@@ -82,9 +86,25 @@ pub fn trials(tests: Vec<Test>) -> (Vec<Trial>, Vec<(String, String)>) {
 
 /// Why this machine cannot give what is needed, if so.
 fn missing(need: Need) -> Option<String> {
-    if need == Need::Nothing {
-        return None;
+    match need {
+        Need::Nothing => None,
+        Need::Stack | Need::Trace => missing_for_the_stack(need),
+        Need::Python => missing_tool("python/bin/componentize-py"),
+        Need::JavaScript => missing_tool("javascript/node_modules/@bytecodealliance/componentize-js"),
     }
+}
+
+/// Where `scripts/setup authors` puts what makes plugins of other languages.
+pub fn plugin_tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/plugin-tools")
+}
+
+fn missing_tool(path: &str) -> Option<String> {
+    let tool = plugin_tools().join(path);
+    (!tool.exists()).then(|| format!("there is no {}; run scripts/setup authors", tool.display()))
+}
+
+fn missing_for_the_stack(need: Need) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("an engine of the suite's own needs root".to_owned());
     }

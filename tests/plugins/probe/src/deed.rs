@@ -39,6 +39,9 @@ pub fn deed(hook: &str) -> Result<Deed, String> {
         "env" => return Err(format!("{:?}", std::env::vars().collect::<Vec<_>>())),
         "connect" => return Err(format!("{:?}", std::net::TcpStream::connect(rest).map(drop))),
         "http" => return Err(format!("{:?}", reach::get(rest))),
+        "follow" => return Err(format!("{:?}", reach::follow(rest))),
+        "lookup" => return Err(format!("{:?}", reach::look_up(rest))),
+        "forge" => return Err(format!("{:?}", reach::forge())),
         _ => return Ok(Deed { word: word.to_owned(), rest: rest.to_owned() }),
     }
     Ok(Deed::default())

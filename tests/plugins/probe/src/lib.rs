@@ -31,6 +31,17 @@ fn file(mode_and_path: &str) -> Vec<NewFile> {
     vec![NewFile { path: path.to_owned(), mode: u32::from_str_radix(mode, 8).unwrap(), content: b"x".to_vec() }]
 }
 
+/// A thousand files of a megabyte that are all the same megabyte: the guest has it once, and who copies them has a gigabyte.
+fn one_file_many_times() -> Vec<NewFile> {
+    let content = Vec::leak(vec![7_u8; 1 << 20]);
+    let file = |number| {
+        // SAFETY: the answer is read and never freed, because the host ends the call before.
+        let content = unsafe { Vec::from_raw_parts(content.as_mut_ptr(), content.len(), content.len()) };
+        NewFile { path: format!("data/assets/ssl/{number}"), mode: 0o644, content }
+    };
+    (0..1000).map(file).collect()
+}
+
 impl pre_merge::Guest for Probe {
     fn check(update: pre_merge::Update) -> Result<pre_merge::Answer, String> {
         let Deed { word, rest } = deed("pre-merge")?;
@@ -44,6 +55,7 @@ impl pre_merge::Guest for Probe {
                 let content = vec![7; 100 << 20];
                 pre_merge::Answer::Proceed(vec![NewFile { path: "huge".to_owned(), mode: 0o644, content }])
             }
+            "giant" => pre_merge::Answer::Proceed(one_file_many_times()),
             "later" => {
                 let (reason, until) = (format!("{} commits", update.commits.len()), Some(update.now.seconds + 60));
                 pre_merge::Answer::NotNow(pre_merge::Postponement { reason, until })

@@ -4,6 +4,8 @@ use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, IncomingResponse, OutgoingRequest, Scheme};
 use wasip2::io::streams::StreamError;
 
+use crate::bindings::cowhand::hooks::blobs::Blob;
+
 /// Opens handles and never closes them.
 pub fn open_handles() -> ! {
     let mut held = Vec::new();
@@ -12,8 +14,35 @@ pub fn open_handles() -> ! {
     }
 }
 
+/// How many addresses a name has.
+pub fn look_up(name: &str) -> Result<usize, String> {
+    use std::net::ToSocketAddrs as _;
+    (name, 80).to_socket_addrs().map(Iterator::count).map_err(|error| error.to_string())
+}
+
+/// Reads the sides of a conflict that nobody gave it.
+pub fn forge() -> Result<usize, String> {
+    // SAFETY: the handle is forged, which is the point: the host has to see it. It is never dropped.
+    let blob = std::mem::ManuallyDrop::new(unsafe { Blob::from_handle(1) });
+    blob.read().map(|content| content.len())
+}
+
+/// Requests a URL, and where its answer leads elsewhere, that: the last status.
+pub fn follow(url: &str) -> Result<u16, String> {
+    let response = request(url)?;
+    match response.headers().get("location").first() {
+        Some(place) => request(&String::from_utf8_lossy(place)).map(|response| response.status()),
+        None => Ok(response.status()),
+    }
+}
+
 /// Requests a URL: the status, and the beginning of the body.
 pub fn get(url: &str) -> Result<(u16, String), String> {
+    let response = request(url)?;
+    Ok((response.status(), beginning(&response)?))
+}
+
+fn request(url: &str) -> Result<IncomingResponse, String> {
     let (scheme, rest) = url.split_once("://").unwrap();
     let (authority, path) = rest.split_once('/').unwrap();
     let request = OutgoingRequest::new(Fields::new());
@@ -22,8 +51,7 @@ pub fn get(url: &str) -> Result<(u16, String), String> {
     request.set_path_with_query(Some(&format!("/{path}"))).unwrap();
     let answer = outgoing_handler::handle(request, None).map_err(|code| format!("{code:?}"))?;
     answer.subscribe().block();
-    let response = answer.get().unwrap().unwrap().map_err(|code| format!("{code:?}"))?;
-    Ok((response.status(), beginning(&response)?))
+    answer.get().unwrap().unwrap().map_err(|code| format!("{code:?}"))
 }
 
 fn beginning(response: &IncomingResponse) -> Result<String, String> {

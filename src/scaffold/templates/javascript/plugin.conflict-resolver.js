@@ -1,0 +1,6 @@
+
+export const conflictResolver = {
+  resolve(conflict) {
+    return { tag: isOurs(conflict.path, settings().ours ?? []) ? "ours" : "pass" };
+  },
+};

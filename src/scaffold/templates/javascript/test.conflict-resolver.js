@@ -1,0 +1,7 @@
+
+test("files and folders are told apart", () => {
+  const ours = ["data/conf/sogo/", "a.conf"];
+  assert.ok(isOurs("data/conf/sogo/sogo.conf", ours));
+  assert.ok(isOurs("a.conf", ours));
+  assert.ok(!isOurs("a.conf/b", ours));
+});

@@ -1,0 +1,6 @@
+
+test("a tag is found behind a port", () => {
+  assert.ok(isRefused("example.org:5000/ofelia", ["latest"]));
+  assert.ok(isRefused("mcuadros/ofelia:latest", ["latest"]));
+  assert.ok(!isRefused("mariadb:10.11", ["latest"]));
+});

@@ -1,0 +1,35 @@
+//! Stops an update whose images have one of the tags in `refuse`.
+
+use crate::Plugin;
+use crate::bindings::exports::cowhand::hooks::post_pull::{Answer, Guest, Pulled};
+use crate::settings::Settings;
+
+impl Guest for Plugin {
+    fn check(pulled: Pulled) -> Result<Answer, String> {
+        let refuse = Settings::read()?.refuse;
+        let refused = pulled.images.iter().find(|image| is_refused(&image.reference, &refuse));
+        Ok(match refused {
+            Some(image) => Answer::Stop(format!("{} is not wanted here", image.reference)),
+            None => Answer::Proceed(Vec::new()),
+        })
+    }
+}
+
+/// Whether an image's tag is in the list.
+fn is_refused(reference: &str, tags: &[String]) -> bool {
+    let tag = reference.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("latest", |(_, tag)| tag);
+    tags.iter().any(|refused| refused == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_found_behind_a_port() {
+        let refuse = ["latest".to_owned()];
+        assert!(is_refused("example.org:5000/ofelia", &refuse));
+        assert!(is_refused("mcuadros/ofelia:latest", &refuse));
+        assert!(!is_refused("mariadb:10.11", &refuse));
+    }
+}

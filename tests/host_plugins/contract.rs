@@ -1,0 +1,161 @@
+//! The contract stays what it was: what a released version defines is frozen, and the reference in `docs/hooks.md` says what it says.
+//!
+//! After an intended change: `COWHAND_SNAPSHOTS=write cargo test --test host_plugins contract`, then read the difference.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::wit::{self, Container, Item};
+
+const WHAT_TO_DO: &str = "Components built against it are out there. Within a version, new data comes as a new function in an interface that \
+    plugins import, and a new hook as a new interface; everything else begins a new folder under wit/ (docs/plugins.md, Versions).";
+
+/// Every definition of a version, a line each, in the order of the text.
+fn definitions(text: &str) -> Vec<String> {
+    let line = |container: &Container, item: &Item| {
+        let (sort, name) = (&container.sort, &container.name);
+        // A resource may gain methods, as an interface may gain functions.
+        if item.head.starts_with("resource ") {
+            let method = |(part, _): &(String, String)| format!("{sort} {name}: {}.{part}", item.head);
+            return item.parts.iter().map(method).collect();
+        }
+        vec![format!("{sort} {name}: {}", item.line())]
+    };
+    let all = wit::parse(text);
+    all.iter().flat_map(|container| container.items.iter().flat_map(|item| line(container, item))).collect()
+}
+
+/// What a text breaks of what is frozen.
+fn broken(frozen: &[String], text: &str) -> Vec<String> {
+    let now = definitions(text);
+    let gone = frozen.iter().filter(|line| !now.contains(line)).map(|line| format!("gone or changed: {line}"));
+    let containers: Vec<&str> = frozen.iter().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+    let hooks: Vec<&str> = frozen
+        .iter()
+        .filter_map(|line| line.strip_prefix("world ")?.split_once(": export "))
+        .map(|(_, hook)| hook)
+        .collect();
+    let wrong = |line: &&String| {
+        let (container, item) = line.split_once(": ").unwrap();
+        let hook = container.strip_prefix("interface ").is_some_and(|name| hooks.contains(&name));
+        let world = container.starts_with("world ") && !item.starts_with("import ");
+        !frozen.contains(line) && containers.contains(&container) && (hook || world)
+    };
+    let added = now.iter().filter(wrong).map(|line| format!("added to what plugins export: {line}"));
+    gone.chain(added).collect()
+}
+
+fn frozen_file(version: &Path) -> PathBuf {
+    let name = version.file_name().unwrap().to_str().unwrap();
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/wit-{name}.txt"))
+}
+
+fn writing() -> bool {
+    std::env::var("COWHAND_SNAPSHOTS").is_ok_and(|what| what == "write")
+}
+
+fn frozen(version: &Path) -> Vec<String> {
+    let lines = std::fs::read_to_string(frozen_file(version)).unwrap_or_default();
+    lines.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_version_defines_is_frozen() {
+    for version in wit::versions() {
+        let (text, frozen) = (wit::text(&version), frozen(&version));
+        let broken = broken(&frozen, &text);
+        assert!(broken.is_empty(), "{}:\n{}\n{WHAT_TO_DO}", version.display(), broken.join("\n"));
+        let new: Vec<String> = definitions(&text).into_iter().filter(|line| !frozen.contains(line)).collect();
+        if writing() {
+            std::fs::write(frozen_file(&version), [frozen, new].concat().join("\n") + "\n").unwrap();
+        } else {
+            assert!(new.is_empty(), "not yet in {}:\n{}", frozen_file(&version).display(), new.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn additions_are_told_from_breaches() {
+    let version = wit::versions().remove(0);
+    let (text, frozen) = (wit::text(&version), frozen(&version));
+    let after = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        broken(&frozen, &text.replacen(from, to, 1)).len()
+    };
+    assert_eq!(after("    kind: kind,\n", "    kind: kind,\n    more: string,\n"), 1, "a field more");
+    assert_eq!(after("    remove,\n", ""), 1, "a case less");
+    assert_eq!(after("size: func() -> u64", "size: func() -> u32"), 1, "another type");
+    assert_eq!(
+        after("  check: func(update", "  check-2: func();\n  check: func(update"),
+        1,
+        "a function that old plugins lack"
+    );
+    assert_eq!(
+        after("  export observer;\n", "  export observer;\n  export pre-merge;\n"),
+        1,
+        "a world that demands more"
+    );
+    assert_eq!(after("  write: func(level", "  flush: func();\n  write: func(level"), 0, "a function to import");
+    assert_eq!(after("    size: func", "    digest: func() -> string;\n    size: func"), 0, "a method to import");
+    assert_eq!(
+        after("interface observer {", "interface more {\n  ask: func();\n}\ninterface observer {"),
+        0,
+        "a new hook"
+    );
+    assert_eq!(after("/// Called once", "/// Called one time"), 0, "words");
+}
+
+#[test]
+fn the_reference_says_what_the_contract_says() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/hooks.md");
+    let newest = wit::versions().pop().unwrap();
+    let made = reference(&newest);
+    if writing() {
+        std::fs::write(&file, &made).unwrap();
+    }
+    let is = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        is == made,
+        "docs/hooks.md is not what wit/ says; COWHAND_SNAPSHOTS=write cargo test --test host_plugins contract"
+    );
+}
+
+/// The contract as a page to read: the hooks first, then what they have in common and may import.
+fn reference(version: &Path) -> String {
+    let (text, name) = (wit::text(version), version.file_name().unwrap().to_str().unwrap());
+    let all = wit::parse(&text);
+    let exported = |container: &Container| {
+        let line = format!("export {}", container.name);
+        all.iter().any(|world| world.sort == "world" && world.items.iter().any(|item| item.head == line))
+    };
+    let mut page = format!(
+        "# The hooks, {name}\n\nMade from [`wit/{name}`](../wit/{name}) by `COWHAND_SNAPSHOTS=write cargo test --test host_plugins contract`. \
+         [plugins.md](plugins.md) says how to write one.\n"
+    );
+    let package = wit::package_docs(&text);
+    let _ = write!(page, "\n{package}\n");
+    let order = ["pre-merge", "conflict-resolver", "post-pull", "pre-prune", "observer"];
+    let mut containers: Vec<&Container> = all.iter().filter(|container| container.sort == "interface").collect();
+    containers.sort_by_key(|container| order.iter().position(|hook| *hook == container.name).unwrap_or(order.len()));
+    for container in containers {
+        let sort = if exported(container) { "hook" } else { "to import" };
+        let _ = write!(page, "\n## `{}` ({sort})\n\n{}\n", container.name, container.docs);
+        // What is called comes first.
+        let (functions, types): (Vec<&Item>, Vec<&Item>) =
+            container.items.iter().partition(|item| item.head.contains(": func"));
+        for item in functions.into_iter().chain(types).filter(|item| !item.head.starts_with("use ")) {
+            describe(&mut page, item);
+        }
+    }
+    page
+}
+
+fn describe(page: &mut String, item: &Item) {
+    let _ = write!(page, "\n**`{}`**\n\n{}\n", item.head, item.docs);
+    if !item.parts.is_empty() {
+        page.push('\n');
+    }
+    for (part, docs) in &item.parts {
+        let _ = writeln!(page, "- `{part}`: {}", docs.replace('\n', " "));
+    }
+}
