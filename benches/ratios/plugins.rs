@@ -38,6 +38,9 @@ impl Host {
         let site = tempfile::tempdir().unwrap();
         let options = Options {
             site: site.path().to_owned(),
+            fetched: site.path().join("fetched"),
+            protected: Vec::new(),
+            trust: None,
             cache: Cache::of_the_platform(),
             offline: true,
             events: Events::default(),
@@ -184,7 +187,7 @@ mod bare {
     use wasmtime::{Engine, Store};
     use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-    use super::{Path, read_source};
+    use super::read_source;
 
     wasmtime::component::bindgen!({ path: "wit/v0.1", world: "pre-prune-plugin" });
 
@@ -220,7 +223,7 @@ mod bare {
     impl Program {
         pub fn new() -> Self {
             let engine = Engine::default();
-            let (bytes, _) = read_source("stock:keep-images", Path::new(".")).unwrap();
+            let (bytes, _) = read_source("stock:keep-images").unwrap();
             let component = Component::new(&engine, &bytes).unwrap();
             let mut linker = Linker::new(&engine);
             wasmtime_wasi::p2::add_to_linker_sync(&mut linker).unwrap();

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use cowhand::config::Config;
 use cowhand::error::{Error, Result};
-use cowhand::plugin::Plugins;
 use cowhand::plugin::case::Case;
 use cowhand::plugin::spec::Hook;
 use cowhand::plugin::types::{
     Answer, Blobs, Candidate, CandidateKind, Conflict, ConflictKind, Decided, Favor, PreMergeVerdict, PrePrune, Side,
 };
+use cowhand::plugin::{Allowed, Plugins};
 
 use crate::kit::{Site, probe, update};
 
@@ -23,8 +23,8 @@ fn blocks(heading: &str) -> Vec<String> {
     below.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// The recipe for this plugin, loaded.
-async fn recipe(site: &Site, plugin: &str) -> Plugins {
+/// The recipe for this plugin, loaded, and what the plugin may do.
+async fn recipe(site: &Site, plugin: &str) -> (Plugins, Allowed) {
     let all = blocks("Recipes");
     let text = all.iter().find(|block| block.contains(&format!("name   = \"{plugin}\""))).unwrap();
     let letsencrypt = site.path().with_extension("letsencrypt");
@@ -35,9 +35,10 @@ async fn recipe(site: &Site, plugin: &str) -> Plugins {
     let text = text.replace("plugins/our_policy.wasm", probe().with_file_name("by_path.wasm").to_str().unwrap());
     Config::parse(&text, "cowhand.toml").unwrap();
     let plugins = site.load(&text).await.unwrap();
+    let allowed = site.options().examine(&Site::specs(&text)[0]).unwrap().allowed;
     std::fs::remove_dir_all(letsencrypt).unwrap();
     assert!(site.notes().is_empty(), "{:?}", site.notes());
-    plugins
+    (plugins, allowed)
 }
 
 #[test]
@@ -62,7 +63,7 @@ impl Blobs for Unread {
 
 #[tokio::test]
 async fn a_conflict_policy_of_the_site_s_own() {
-    let mut plugins = recipe(&Site::new(), "our-policy").await;
+    let (mut plugins, _) = recipe(&Site::new(), "our-policy").await;
     let (path, kind, prefers) = ("data/conf/unbound/unbound.conf".into(), ConflictKind::Content, Favor::Theirs);
     let conflict = Conflict { path, kind, collision: None, prefers, base: None, ours: None, theirs: None };
     let decided = plugins.resolve(&conflict, Arc::new(Unread)).await.unwrap();
@@ -71,15 +72,15 @@ async fn a_conflict_policy_of_the_site_s_own() {
 
 #[tokio::test]
 async fn certificates_and_a_chat_get_what_they_need_and_no_more() {
-    let may = recipe(&Site::new(), "certificates").await.list().remove(0).effective;
+    let (_, may) = recipe(&Site::new(), "certificates").await;
     assert_eq!((may.read.len(), may.install, may.http.len()), (3, vec!["data/assets/ssl".to_owned()], 0));
-    let may = recipe(&Site::new(), "tell-us").await.list().remove(0).effective;
+    let (_, may) = recipe(&Site::new(), "tell-us").await;
     assert_eq!((may.read.len(), may.install.len(), may.http), (0, 0, vec!["chat.example.org".to_owned()]));
 }
 
 #[tokio::test]
 async fn a_change_window_is_closed_on_a_monday() {
-    let verdict = recipe(&Site::new(), "our-window").await.pre_merge(&update()).await.unwrap();
+    let verdict = recipe(&Site::new(), "our-window").await.0.pre_merge(&update()).await.unwrap();
     assert!(matches!(&verdict, PreMergeVerdict::NotNow { plugin, .. } if plugin == "our-window"), "{verdict:?}");
 }
 
@@ -87,6 +88,6 @@ async fn a_change_window_is_closed_on_a_monday() {
 async fn a_volume_is_kept_by_its_name() {
     let volume = |id: &str| Candidate { kind: CandidateKind::Volume, id: id.to_owned(), ..Candidate::default() };
     let input = PrePrune { candidates: vec![volume("backup_1"), volume("scratch")], ..PrePrune::default() };
-    let kept = recipe(&Site::new(), "keep-images").await.pre_prune(&input).await.unwrap();
+    let kept = recipe(&Site::new(), "keep-images").await.0.pre_prune(&input).await.unwrap();
     assert_eq!(kept.into_iter().map(|kept| kept.id).collect::<Vec<_>>(), ["backup_1"]);
 }

@@ -1,4 +1,4 @@
-//! The stock plugins as they are in the binary, and the guide's plugin, in the real host with real grants.
+//! The stock plugins as they are in the binary, and one by path, in the real host with real grants.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -81,7 +81,7 @@ async fn a_resolver_that_nobody_named_is_not_there() {
 }
 
 #[tokio::test]
-async fn the_guide_s_plugin_decides_what_it_knows_and_leaves_the_rest() {
+async fn a_plugin_by_path_decides_what_it_knows_and_leaves_the_rest() {
     let source = probe().with_file_name("by_path.wasm");
     let toml =
         format!("[[plugin]]\nname = \"by-path\"\nsource = {source:?}\nconfig = {{ ours = [\"data/conf/sogo/\"] }}\n");
@@ -89,14 +89,6 @@ async fn the_guide_s_plugin_decides_what_it_knows_and_leaves_the_rest() {
     let ask = async |path| decided(&toml, &conflict(path, ConflictKind::Content, Favor::Theirs)).await;
     assert_eq!(ask(known).await, by("by-path", Answer::Ours));
     assert_eq!(ask(other).await, by("stock-conflicts", Answer::Favor(Favor::Theirs)));
-}
-
-#[test]
-fn the_guide_shows_the_plugin_that_is_tested() {
-    let guide = include_str!("../../docs/plugins.md");
-    let code = include_str!("../plugins/by-path/src/lib.rs").replace("../../../wit/v0.1", "wit/v0.1");
-    let shown = code.split("\n#[cfg(test)]").next().unwrap();
-    assert!(guide.contains(shown.trim()), "docs/plugins.md does not show tests/plugins/by-path/src/lib.rs as it is");
 }
 
 #[tokio::test]
