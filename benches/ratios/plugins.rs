@@ -73,7 +73,7 @@ fn fresh() -> Row {
         begun.elapsed()
     };
     let what = "200 calls of keep-images, each in a fresh instance, with limits, grants and receipts";
-    compare_times(what, ("the plugin host", ours), ("a bare wasmtime program, with none of that", peer))
+    compare_times(what, 21, ("the plugin host", ours), ("a bare wasmtime program, with none of that", peer))
 }
 
 fn warm() -> Row {
@@ -101,7 +101,7 @@ fn warm() -> Row {
     std::fs::write(&script, "case $1 in data/conf/*) echo theirs ;; *) echo pass ;; esac\n").unwrap();
     let shell = || time(Command::new("bash").arg(&script).arg("data/conf/postfix/main.cf"));
     let what = "200 conflicts decided by their path, warm, against one by the shortest script";
-    compare_times(what, ("the plugin host, 200 calls", ours), ("bash hook.sh, once", shell))
+    compare_times(what, 21, ("the plugin host, 200 calls", ours), ("bash hook.sh, once", shell))
 }
 
 fn compiled() -> Row {
@@ -111,7 +111,7 @@ fn compiled() -> Row {
     let first = || host(tempfile::tempdir().unwrap().path());
     let later = || host(kept.path());
     let what = "the first process that asks the stock plugins, which compiles them, against every later one";
-    compare_times(what, ("nothing compiled yet", first), ("compiled before", later))
+    compare_times(what, 5, ("nothing compiled yet", first), ("compiled before", later))
 }
 
 /// What more plugins cost: whole processes, from one plugin to a hundred.

@@ -40,7 +40,7 @@ pub async fn test(call: &Call, component: Option<&str>, cases: &Path) -> Result<
         return Err(Error::new("there is no case to run").exit(Exit::Usage).hint(hint));
     }
     let events = &call.company.events;
-    let subject = Subject::new(&source, bytes, Cache::of_the_platform(), events, pipeline::text_merge())?;
+    let subject = Subject::new(&source, bytes, Cache::of_the_platform(), events, pipeline::plugins::text_merge())?;
     let (mut lines, mut told, mut failed) = (Vec::new(), Vec::new(), 0);
     for case in &cases {
         let outcome = subject.run(case).await?;
