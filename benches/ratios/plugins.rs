@@ -16,7 +16,7 @@ use cowhand::plugin::types::{
 use cowhand::plugin::{Cache, Options, Plugins, read_source};
 use tokio::runtime::Runtime;
 
-use crate::measure::{Row, compare_times, time};
+use crate::measure::{RUNS, Row, compare_times, time};
 
 /// Calls of one measurement.
 const CALLS: u32 = 200;
@@ -73,7 +73,7 @@ fn fresh() -> Row {
         begun.elapsed()
     };
     let what = "200 calls of keep-images, each in a fresh instance, with limits, grants and receipts";
-    compare_times(what, 21, ("the plugin host", ours), ("a bare wasmtime program, with none of that", peer))
+    compare_times(what, RUNS, ("the plugin host", ours), ("a bare wasmtime program, with none of that", peer))
 }
 
 fn warm() -> Row {
@@ -101,7 +101,7 @@ fn warm() -> Row {
     std::fs::write(&script, "case $1 in data/conf/*) echo theirs ;; *) echo pass ;; esac\n").unwrap();
     let shell = || time(Command::new("bash").arg(&script).arg("data/conf/postfix/main.cf"));
     let what = "200 conflicts decided by their path, warm, against one by the shortest script";
-    compare_times(what, 21, ("the plugin host, 200 calls", ours), ("bash hook.sh, once", shell))
+    compare_times(what, RUNS, ("the plugin host, 200 calls", ours), ("bash hook.sh, once", shell))
 }
 
 fn compiled() -> Row {

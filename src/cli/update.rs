@@ -1,6 +1,6 @@
 //! `update`, `plan` and `prefetch`: the pipeline, walked to different ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::{PlanOptions, UpdateOptions};
 use super::{Call, recover, typed};
@@ -18,7 +18,7 @@ pub async fn update(call: &mut Call, typed: UpdateOptions) -> Result<Finished> {
         return over_unfinished(call, &site, &record).await;
     }
     let UpdateOptions { favor, branch, until, expect_tree, skip_start, wait, record, yes: _ } = typed;
-    let record = record.map(absolute).transpose()?;
+    let record = record.as_deref().map(absolute).transpose()?;
     if let Some(tree) = &expect_tree {
         object_id(tree)?;
     }
@@ -34,7 +34,7 @@ pub async fn plan(call: &mut Call, typed: PlanOptions) -> Result<Finished> {
     let options = Options {
         favor: typed.favor.favor(),
         branch: typed.branch.branch(),
-        record: typed.record.map(absolute).transpose()?,
+        record: typed.record.as_deref().map(absolute).transpose()?,
         ..Options::new(Goal::Plan { until: typed.until })
     };
     let finished = walk(call, site, options).await?;
@@ -84,8 +84,8 @@ async fn over_unfinished(call: &mut Call, site: &Site, record: &Record) -> Resul
 }
 
 /// A run may be finished from another folder.
-fn absolute(folder: PathBuf) -> Result<PathBuf> {
-    std::path::absolute(&folder).what_with(|| format!("there is no way to {}", folder.display()))
+fn absolute(folder: &Path) -> Result<PathBuf> {
+    std::path::absolute(folder).what_with(|| format!("there is no way to {}", folder.display()))
 }
 
 fn object_id(text: &str) -> Result<()> {

@@ -93,14 +93,12 @@ impl Case {
         ];
         let hooks: Vec<Hook> =
             Hook::ALL.into_iter().zip(there).filter(|(_, there)| *there).map(|(hook, _)| hook).collect();
-        match hooks[..] {
-            [hook] => Ok(hook),
-            _ => {
-                let names = Hook::ALL.map(|hook| format!("[{}]", hook.name())).join(", ");
-                let what = format!("{} needs the input for one hook", self.folder.join(FILE).display());
-                Err(Error::new(what).exit(Exit::Usage).hint(format!("One of the tables {names}.")))
-            }
+        if let [hook] = hooks[..] {
+            return Ok(hook);
         }
+        let names = Hook::ALL.map(|hook| format!("[{}]", hook.name())).join(", ");
+        let what = format!("{} needs the input for one hook", self.folder.join(FILE).display());
+        Err(Error::new(what).exit(Exit::Usage).hint(format!("One of the tables {names}.")))
     }
 
     fn file(&self, name: &str) -> Result<Option<Vec<u8>>> {

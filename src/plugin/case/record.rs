@@ -83,14 +83,14 @@ impl Recorder {
         let text = Text { observer: Some(Nothing {}), expect: Expect::named("told"), ..Text::default() };
         let kept = (|| {
             if !folder.join(FILE).exists() {
-                self.save(&folder, about, text, Vec::new())?;
+                Self::save(&folder, about, text, Vec::new())?;
             }
             let line = about.events.redactor().text(json) + "\n";
             let events = std::fs::OpenOptions::new().append(true).create(true).open(folder.join(EVENTS));
             let appended = events.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
             appended.what_with(|| format!("could not write {EVENTS}"))
         })();
-        self.complain(about, kept);
+        Self::complain(about, kept);
     }
 
     fn write(&self, about: &About, hook: &str, text: Text, files: Vec<(&str, Vec<u8>)>) {
@@ -100,11 +100,11 @@ impl Recorder {
             *written
         };
         let folder = self.folder.join(name_of(about)).join(format!("{number:03}-{hook}"));
-        let kept = self.save(&folder, about, text, files);
-        self.complain(about, kept);
+        let kept = Self::save(&folder, about, text, files);
+        Self::complain(about, kept);
     }
 
-    fn save(&self, folder: &Path, about: &About, mut text: Text, files: Vec<(&str, Vec<u8>)>) -> Result<()> {
+    fn save(folder: &Path, about: &About, mut text: Text, files: Vec<(&str, Vec<u8>)>) -> Result<()> {
         let redactor = about.events.redactor();
         text.config = serde_json::from_str(&about.config).unwrap_or_default();
         hide(&mut text.config, &redactor);
@@ -121,7 +121,7 @@ impl Recorder {
     }
 
     /// That a case cannot be kept is no reason to stop an update.
-    fn complain(&self, about: &About, kept: Result<()>) {
+    fn complain(about: &About, kept: Result<()>) {
         if let Err(error) = kept {
             about.events.warn(format!("what `{}` was asked is not recorded: {}", about.name, error.summary()), None);
         }
