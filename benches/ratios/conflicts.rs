@@ -73,6 +73,7 @@ pub fn once(root: &str, ours: &str, theirs: &str) {
             offline: true,
             events: Events::default(),
             text_merge: Arc::new(Texts),
+            record: None,
         };
         let mut plugins = Plugins::load(&config.plugin, &options).await.unwrap();
         decide_all(&mut plugins, &repo, &merge, Favor::Theirs).await.unwrap();

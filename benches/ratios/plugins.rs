@@ -92,7 +92,7 @@ fn warm() -> Row {
         let mut plugins = host.plugins.borrow_mut();
         let begun = Instant::now();
         for _ in 0..CALLS {
-            host.runtime.block_on(plugins.resolve(&conflict, Arc::new(Unread))).unwrap();
+            host.runtime.block_on(plugins.resolve(&conflict, Arc::new(Unread), |_, _| Ok(()))).unwrap();
         }
         begun.elapsed()
     };

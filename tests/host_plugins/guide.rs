@@ -66,7 +66,7 @@ async fn a_conflict_policy_of_the_site_s_own() {
     let (mut plugins, _) = recipe(&Site::new(), "our-policy").await;
     let (path, kind, prefers) = ("data/conf/unbound/unbound.conf".into(), ConflictKind::Content, Favor::Theirs);
     let conflict = Conflict { path, kind, collision: None, prefers, base: None, ours: None, theirs: None };
-    let decided = plugins.resolve(&conflict, Arc::new(Unread)).await.unwrap();
+    let decided = plugins.resolve(&conflict, Arc::new(Unread), |_, _| Ok(())).await.unwrap();
     assert_eq!(decided, Decided::By { plugin: "our-policy".to_owned(), answer: Answer::Ours });
 }
 

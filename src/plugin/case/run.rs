@@ -165,7 +165,7 @@ async fn ask(mut plugin: Plugin, case: &Case) -> Result<(Expect, Option<Vec<u8>>
     }
     if let Some(input) = &text.conflict_resolver {
         let (conflict, blobs) = case.conflict(input)?;
-        return Ok(match plugin.ask_resolver(&conflict, blobs).await {
+        return Ok(match plugin.ask_resolver(&conflict, blobs, |_| Ok(())).await {
             Ok(answer) => {
                 let (told, content) = Expect::resolver(&answer);
                 (told, content.map(<[u8]>::to_vec))
