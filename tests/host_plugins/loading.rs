@@ -100,7 +100,7 @@ async fn a_component_written_by_hand_works() {
         branch: String::new(),
         commits: Vec::new(),
     };
-    plugins.finish_observers(&outcome, std::time::Duration::from_secs(60)).await;
+    plugins.finish_observers(&outcome, std::time::Duration::from_mins(1)).await;
     assert_eq!(site.receipt("hand").failure, None);
     let told: Vec<String> = site.notes().into_iter().filter(|note| note.starts_with("hand: ")).collect();
     assert!(told[0].contains("grüße") && told.last().unwrap().contains("\"event\":\"check\""), "{told:?}");
