@@ -14,6 +14,7 @@ use super::upstream::Upstream;
 use super::{certificate, wait};
 use crate::error::{Context, Result};
 use crate::process::{Command, Output};
+use crate::stack::LOST_LEASE;
 
 /// Seven services with mailcow's dependencies: enough for most purposes.
 pub const SERVICES: &[&str] = &[
@@ -184,7 +185,9 @@ impl Site {
 
     /// Starts the stack as it stands and returns when its containers run.
     pub fn up(&self) -> Result<()> {
-        self.compose(&["--progress", "plain", "up", "--detach", "--remove-orphans"]).map(drop)
+        let up = || self.compose(&["--progress", "plain", "up", "--detach", "--remove-orphans"]).map(drop);
+        // Compose pulls images of shared layers side by side, in which Engine 20.10 now and then loses a lease.
+        up().or_else(|error| if error.summary().contains(LOST_LEASE) { up() } else { Err(error) })
     }
 
     /// The running containers: `SERVICE IMAGE ID`, sorted.

@@ -59,6 +59,9 @@ pub fn may_pass(error: &EngineError) -> bool {
     }
 }
 
+/// What Engine 20.10 says now and then where images of shared layers are pulled side by side; the next attempt goes through.
+pub const LOST_LEASE: &str = "error adding content digest to lease";
+
 /// The engine hands on what a registry answered as text alone, so only its words tell a refusal from a failure.
 fn words_may_pass(text: &str) -> bool {
     const FINAL: &[&str] = &[
@@ -80,8 +83,8 @@ fn words_may_pass(text: &str) -> bool {
         "x509:",
     ];
     let text = text.to_lowercase();
-    // A host that cannot be resolved is said to be "not found" too, and comes back.
-    text.contains("no such host") || !FINAL.iter().any(|word| text.contains(word))
+    // A host that cannot be resolved is said to be "not found" too, and comes back; so is a lease.
+    text.contains("no such host") || text.contains(LOST_LEASE) || !FINAL.iter().any(|word| text.contains(word))
 }
 
 /// The pauses between attempts at what may pass.
@@ -122,6 +125,7 @@ mod tests {
             (500, "Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused", true),
             (500, "dial tcp: lookup ghcr.io: no such host", true),
             (500, "net/http: TLS handshake timeout", true),
+            (500, "error adding content digest to lease: sha256:9: lease \"moby-image-sha256:a\": not found", true),
             (500, "write /var/lib/docker/tmp/x: no space left on device", false),
         ];
         for (status_code, message, expected) in cases {

@@ -24,4 +24,5 @@ pub mod verify;
 pub use compose::{Compose, ComposeFiles};
 pub use endpoint::Endpoint;
 pub use engine::Engine;
+pub use failure::LOST_LEASE;
 pub use resolved::Resolved;

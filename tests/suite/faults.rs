@@ -42,10 +42,12 @@ fn faults_of_prepare() {
     site.site.cowhand(["update", "--yes"]).exits(0);
     assert_eq!(site.is_done(), Stands::New);
     site.site.cowhand(["history"]).exits(0).keeps_quiet_about("unfinished");
-    // Failed runs that changed nothing hold nothing either: what is held is the newest's, and the first one's, which was taken back.
+    // Failed runs that changed nothing hold nothing either: what is held is the newest's, and the first one's, which was taken back, if it
+    // is among the runs that stay.
     let held = site.site.git(["for-each-ref", "--format=%(refname)", "refs/cowhand"]);
     let holders: BTreeSet<&str> = held.lines().filter_map(|line| line.split('/').nth(2)).collect();
-    assert_eq!(holders.len(), 2, "{held}");
+    let newest = site.site.cowhand(["status", "--json"]).exits(0).event("report")["data"]["run"].clone();
+    assert!(holders.contains(newest.as_str().unwrap()) && holders.len() <= 2, "{newest}: {held}");
 }
 
 fn failures_of_apply() {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cowhand::site::mailcow::host::TOOLS;
 use tempfile::TempDir;
 
 /// An engine of a version before what Cowhand needs, as far as a client gets with it.
@@ -204,7 +205,7 @@ fn say(stream: &mut impl Write, status: &str, body: &str) -> Option<()> {
 /// A folder for `PATH` with these scripts and otherwise the tools that every machine has, but no docker.
 pub fn path_with(scripts: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    for tool in ["bash", "sh", "git", "env", "cat"] {
+    for tool in ["sh", "git", "env", "cat"].into_iter().chain(TOOLS) {
         let places = ["/usr/local/bin", "/usr/bin", "/bin"].map(|place| Path::new(place).join(tool));
         let found = places.iter().find(|place| place.exists()).expect("a tool of every machine");
         std::os::unix::fs::symlink(found, folder.path().join(tool)).expect("a link");
