@@ -92,7 +92,8 @@ impl Jail<'_> {
     }
 }
 
-/// Makes everything read-only but `$1`, which appears as /mnt, hides what sockets may lie in /run and /tmp, and gives up every right.
+/// Makes everything read-only but `$1`, which appears as /mnt, hides what sockets may lie in /run and /tmp, and gives up every right. The kernel forgets
+/// who dies with its parent where the user changes: `--pdeathsig` says it again, or what loops would go on beyond its time.
 const JAIL: &str = r#"
 mount --make-rprivate /
 mount --bind "$1" /mnt
@@ -103,7 +104,7 @@ mount -t tmpfs -o ro tmpfs /run
 mount -t tmpfs -o ro tmpfs /tmp
 mount -t proc proc /proc
 cd /mnt
-exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all bash driver.sh
+exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all --pdeathsig KILL bash driver.sh
 "#;
 
 /// Calls the functions as update.sh would, with nobody to answer.

@@ -70,7 +70,8 @@ async fn upstream_s_functions_change_the_copy_and_can_reach_nothing_else() {
 
 #[tokio::test]
 async fn what_does_not_end_is_ended() {
-    let endless = functions("adapt_new_options() {\n  command sleep 600 &\n  while :; do :; done\n}\n");
+    let endless =
+        functions("adapt_new_options() {\n  exec 9>held; flock 9\n  command sleep 600 &\n  while :; do :; done\n}\n");
     let folder = tempfile::tempdir().unwrap();
     let conf = b"MAILCOW_HOSTNAME=a.b.c\n";
     let wish = Wish { limit: Duration::from_secs(1), ..wish(conf, &endless) };
@@ -78,6 +79,12 @@ async fn what_does_not_end_is_ended() {
     let error = migrate(&wish, &folder.path().join("s"), |_| Ok(None)).await.unwrap_err();
     assert!(error.summary().contains("did not end within 1 s"), "{error}");
     assert!(since.elapsed() < Duration::from_secs(10));
+    // Nobody in there holds it any more.
+    let held = fs::File::open(folder.path().join("s/held")).unwrap();
+    while held.try_lock().is_err() {
+        assert!(since.elapsed() < Duration::from_secs(30), "it goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
