@@ -135,14 +135,18 @@ impl Journal {
         &self.record
     }
 
-    /// Records that a stage changed its state, durably.
+    /// Records that a stage changed its state, durably. What could not be recorded has not happened.
     pub fn step(&mut self, stage: &str, state: State) -> Result<()> {
         let before = self.record.state(stage);
         if !state.may_follow(before) {
             return Err(Error::new(format!("stage {stage} cannot become {state:?} after {before:?}")));
         }
         self.record.steps.push(Step { stage: stage.to_owned(), state, at: Timestamp::now() });
-        self.save()
+        let saved = self.save();
+        if saved.is_err() {
+            self.record.steps.pop();
+        }
+        saved
     }
 
     /// Records a fact, durably.
@@ -250,6 +254,14 @@ mod tests {
         assert!(journal.step("switch", State::Undone).is_err());
         journal.step("switch", State::Undoing).unwrap();
         journal.step("switch", State::Undone).unwrap();
+    }
+
+    #[test]
+    fn a_step_that_could_not_be_recorded_has_not_happened() {
+        let (folder, mut journal) = journal();
+        fs::remove_dir_all(folder.path()).unwrap();
+        assert!(journal.step("switch", State::Started).is_err());
+        assert_eq!(journal.record().state("switch"), None);
     }
 
     /// A whole run, record by record: at each, what is read of a journal that was damaged in any place is the account before it.

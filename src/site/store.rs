@@ -42,12 +42,15 @@ impl Store {
         files::private_folder(&self.runs_folder())
     }
 
-    /// Makes a folder for a new run. Its id is the time, so that ids sort by age.
+    /// Makes a folder for a new run. Its id is the time, so that ids sort by age, also after a clock went back.
     pub fn new_run(&self) -> Result<RunFolder> {
         self.create()?;
-        let time = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-        for attempt in 0.. {
-            let id = if attempt == 0 { time.clone() } else { format!("{time}-{attempt}") };
+        let now = (Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string(), 0);
+        let after = |(time, number): (String, u32)| (time, number + 1);
+        let newest = self.ids()?.iter().filter_map(|id| time_and_number(id)).max().map(after);
+        let (time, first) = newest.map_or(now.clone(), |newest| newest.max(now));
+        for number in first.. {
+            let id = if number == 0 { time.clone() } else { format!("{time}-{number:03}") };
             let run = self.run_folder(&id);
             match fs::create_dir(&run.path) {
                 Ok(()) => return files::private_folder(&run.kept()).map(|()| run),
@@ -114,6 +117,14 @@ impl Store {
     }
 }
 
+/// The two parts of a run's id, such as `20260102-030405` or `20260102-030405-001`.
+fn time_and_number(id: &str) -> Option<(String, u32)> {
+    let (time, number) = id.split_at_checked("20260102-030405".len())?;
+    let is_time = time.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() });
+    let number = if number.is_empty() { 0 } else { number.strip_prefix('-')?.parse().ok()? };
+    is_time.then(|| (time.to_owned(), number))
+}
+
 /// Keeps Cowhand's own files out of what git shows, without a change to a tracked file.
 pub fn exclude(common_git_folder: &Path) -> Result<()> {
     const OURS: [&str; 3] = ["/cowhand.toml", "/cowhand.lock", "/plugins/"];
@@ -164,5 +175,23 @@ impl RunFolder {
     /// Begins the run's journal.
     pub fn begin(&self, command: &str) -> Result<Journal> {
         Journal::begin(&self.journal(), &self.id, command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_run_is_the_newest_whatever_the_clock_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::of(folder.path());
+        let first = store.new_run().unwrap();
+        assert_eq!(time_and_number(first.id()).unwrap().1, 0);
+        for ahead in ["29990102-030405", "29990102-030405-009", "no-run-of-ours"] {
+            fs::create_dir(store.run_folder(ahead).path()).unwrap();
+        }
+        let made = [store.new_run().unwrap(), store.new_run().unwrap()];
+        assert_eq!(made.map(|run| run.id), ["29990102-030405-010", "29990102-030405-011"]);
     }
 }

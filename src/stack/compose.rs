@@ -82,14 +82,15 @@ impl Compose {
         if let Some(known) = key.as_ref().and_then(|key| self.remembered.find(key)) {
             return Ok(known);
         }
-        let resolved = self.resolve_anew(files).await?;
-        if let Some(key) = key {
+        let (resolved, whole) = self.resolve_anew(files).await?;
+        if let Some(key) = key.filter(|_| whole) {
             self.remembered.add(key, &resolved);
         }
         Ok(resolved)
     }
 
-    async fn resolve_anew(&self, files: &ComposeFiles) -> Result<Resolved> {
+    /// Says too whether compose gave the services' hashes.
+    async fn resolve_anew(&self, files: &ComposeFiles) -> Result<(Resolved, bool)> {
         let config = self.command(files, QUESTION).args(["config", "--format", "json"]);
         let hash = self.command(files, QUESTION).args(["config", "--hash", "*"]);
         let (config, hash) = tokio::join!(config.run(), hash.run());
@@ -98,7 +99,7 @@ impl Compose {
             return Err(invalid(files, &config));
         }
         let warnings = warnings(&config);
-        Ok(Resolved { warnings, ..Resolved::parse(&config.text(), &hash.text())? })
+        Ok((Resolved { warnings, ..Resolved::parse(&config.text(), &hash.text())? }, hash.success()))
     }
 
     /// The services that the files name, whether or not the configuration would work.

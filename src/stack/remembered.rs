@@ -8,7 +8,7 @@ use super::compose::ComposeFiles;
 use super::resolved::Resolved;
 
 /// Words with which a compose file refers to files that [`Key`] does not see.
-const MORE_FILES: [&str; 3] = ["include:", "extends:", "env_file:"];
+const MORE_FILES: [&str; 4] = ["include", "extends", "env_file", "label_file"];
 
 /// All that decides what a configuration resolves to, but for the environment, which stays the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ mod tests {
         assert_eq!(find(&files("b.yml", "services: {x: {}}")), None);
         write(".env", "A=2\n");
         assert_eq!(find(&files("b.yml", "services: {}")), None);
-        assert_eq!(Key::of(&files("c.yml", "include: [d.yml]")), None);
+        for text in ["include: [d.yml]", "include : [d.yml]", r#"{"services": {"x": {"env_file" : "d.env"}}}"#] {
+            assert_eq!(Key::of(&files("c.yml", text)), None, "{text}");
+        }
     }
 }

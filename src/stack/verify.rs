@@ -22,6 +22,8 @@ use crate::event::{Events, Unit};
 const ROUND: Duration = Duration::from_millis(500);
 /// How much of a service's log is shown.
 const LOG_LINES: usize = 20;
+/// How long the engine may take to give it.
+const LOG_TIME: Duration = Duration::from_secs(10);
 
 /// How long what may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +119,16 @@ impl Engine {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&tail).build();
         let mut lines = Vec::new();
         let mut log = self.docker().logs(id, Some(options));
-        while let Some(entry) = log.next().await {
+        let deadline = tokio::time::Instant::now() + LOG_TIME;
+        loop {
+            let entry = match tokio::time::timeout_at(deadline, log.next()).await {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(_) => {
+                    lines.push("(no more of its log came in time)".to_owned());
+                    break;
+                }
+            };
             match entry {
                 Ok(entry) => lines.extend(entry.to_string().lines().map(|line| line.trim_end().to_owned())),
                 Err(error) => {
