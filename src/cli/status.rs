@@ -50,13 +50,14 @@ pub async fn status(call: &Call) -> Result<Finished> {
 /// What ends it, unless somebody is at it.
 fn between(record: &Record, at_work: bool) -> Vec<String> {
     let (id, stage) = (&record.id, pipeline::last_stage(record).unwrap_or("its beginning"));
+    let [forward, back] = pipeline::ways_out(record);
     if at_work {
         return vec![format!("The site is between old and new, in run {id}.")];
     }
     vec![
         format!("The site is between old and new: run {id} ended in {stage}."),
-        "  → `cowhand resume` finishes the update.".to_owned(),
-        format!("  → `cowhand rollback {id}` makes the site the old one."),
+        format!("  → {forward}"),
+        format!("  → {back}"),
     ]
 }
 

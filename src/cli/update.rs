@@ -14,13 +14,14 @@ use crate::site::journal::Record;
 /// `cowhand update`
 pub async fn update(call: &mut Call, typed: UpdateOptions) -> Result<Finished> {
     let site = call.site()?;
-    if let Standing::Between(record) = pipeline::standing(&site)? {
-        return over_unfinished(call, &site, &record).await;
-    }
     let UpdateOptions { favor, branch, until, expect_tree, skip_start, wait, record, yes: _ } = typed;
     let record = record.as_deref().map(absolute).transpose()?;
     if let Some(tree) = &expect_tree {
         object_id(tree)?;
+    }
+    if let Standing::Between(record) = pipeline::standing(&site)? {
+        let plain = until.is_none() && expect_tree.is_none() && !skip_start;
+        return over_unfinished(call, &site, &record, plain).await;
     }
     let goal = Goal::Update { until };
     let options =
@@ -58,23 +59,33 @@ async fn walk(call: &mut Call, site: Site, options: Options) -> Result<Finished>
 }
 
 /// An earlier run was killed after the first commit point, or its rollback failed: both ways out are offered. `--yes` finishes it, unless
-/// somebody has written files since that the switch would replace.
-async fn over_unfinished(call: &mut Call, site: &Site, record: &Record) -> Result<Finished> {
+/// somebody has written files since that the switch would replace. One that asks for less than a whole update, or for a certain one, does not get
+/// another.
+async fn over_unfinished(call: &mut Call, site: &Site, record: &Record, plain: bool) -> Result<Finished> {
     let id = &record.id;
     let unfinished = Error::new(format!("run {id} is unfinished: the site is between old and new"))
         .exit(Exit::Unfinished)
-        .left("Nothing was started.")
-        .hint("`cowhand resume` finishes that update.")
-        .hint(format!("`cowhand rollback {id}` makes the site the old one."));
+        .left("Nothing was started.");
+    let unfinished = pipeline::ways_out(record).into_iter().fold(unfinished, Error::hint);
+    if !plain {
+        return Err(unfinished.because("finishing it is not what --until, --expect-tree or --skip-start ask for"));
+    }
     let changed = pipeline::changed_since(site, record)?;
     if call.company.person.says_yes() && !changed.is_empty() {
         let files = changed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         return Err(unfinished.because(format!("files have changed since it was interrupted: {files}")));
     }
     let person = call.company.person.clone();
-    let question = format!("Run {id} is unfinished: the site is between old and new. Finish it now?");
+    let backward = pipeline::goes_back(record);
+    let what = if backward { "its rollback" } else { "it" };
+    let question = format!("Run {id} is unfinished: the site is between old and new. Finish {what} now?");
     if person.agrees(&question).await? {
-        recover::resume(call).await
+        let finished = recover::resume(call).await?;
+        if !backward {
+            return Ok(finished);
+        }
+        let finished = Finished { exit: Exit::RolledBack, ..finished };
+        Ok(finished.hint("Nothing was updated: start `cowhand update` again."))
     } else {
         match recover::roll_back(call, Some(id)).await {
             Err(error) if error.exit_code() == Some(Exit::Declined) => Err(unfinished),

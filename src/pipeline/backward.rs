@@ -47,13 +47,19 @@ pub async fn go_back(run: &mut Run) -> Result<Finished> {
         return Err(Error::new("not rolled back, as asked").exit(Exit::Declined).left("Nothing was changed."));
     }
     run.journal.reopen()?;
-    match roll_back(run).await {
-        Ok(()) => end(run, Finished::with(Exit::Done, format!("The site is what it was before run {id}."))).await,
-        Err(error) => Err(error
+    finish(run).await?;
+    end(run, Finished::done(format!("The site is what it was before run {id}."))).await
+}
+
+/// Rolls back where that is all there is to do; a failure says where the site is then, and how to go on.
+pub async fn finish(run: &mut Run) -> Result<()> {
+    let id = run.folder.id().to_owned();
+    roll_back(run).await.map_err(|error| {
+        error
             .exit(Exit::Broken)
             .or_left("The site is between old and new.")
-            .hint(format!("Mend what is named above, then run `cowhand rollback {id}` again."))),
-    }
+            .hint(format!("Mend what is named above, then run `cowhand rollback {id}` again."))
+    })
 }
 
 /// Makes the site the old one. Every part may be repeated, so that a rollback survives a kill and can be run again.

@@ -2,7 +2,7 @@
 
 use super::backward::{abandon, roll_back};
 use super::run::Finished;
-use super::{Phase, Progress, Run, STAGES, Stage, StageName, backup, consent, facts};
+use super::{Phase, Progress, Run, STAGES, Stage, StageName, backup, backward, consent, verify};
 use crate::error::{Error, Result};
 use crate::event::{Event, StageState};
 use crate::exit::Exit;
@@ -34,8 +34,8 @@ pub async fn walk(run: &mut Run) -> Result<Finished> {
 pub async fn resume(run: &mut Run) -> Result<Finished> {
     run.journal.reopen()?;
     let record = run.journal.record();
-    if record.fact(facts::ROLLING_BACK)?.unwrap_or(false) {
-        roll_back(run).await?;
+    if super::goes_back(record) {
+        backward::finish(run).await?;
         return end(run, Finished::done("The rollback that was interrupted is finished: the site is the old one."))
             .await;
     }
@@ -113,9 +113,10 @@ fn announce(run: &Run, stage: &Stage, state: StageState, detail: Option<&str>) {
 
 /// What a failure comes to, by the phase in which it happened. Comes back only where the run goes on all the same.
 async fn fail(run: &mut Run, stage: &Stage, error: Error) -> Result<()> {
-    let error = error.or_exit(stage.fails);
-    let exit = error.exit_code();
     let untouched = run.journal.record().state(StageName::Switch.text()).is_none();
+    let fails = if untouched && stage.phase == Phase::Apply { Exit::Prepare } else { stage.fails };
+    let error = error.or_exit(fails);
+    let interrupted = error.exit_code() == Some(Exit::Interrupted);
     match stage.phase {
         _ if untouched => {
             let error = match abandon(run).await {
@@ -128,17 +129,34 @@ async fn fail(run: &mut Run, stage: &Stage, error: Error) -> Result<()> {
             Err(error)
         }
         Phase::Prepare => Err(error),
-        Phase::Apply if exit == Some(Exit::Interrupted) => Err(error),
-        Phase::Apply if exit == Some(Exit::Unwell) => {
+        Phase::Apply if interrupted => Err(error),
+        Phase::Apply => Err(judge(run, stage.name, error).await?),
+        // The site is the new one; that not all is cleared up is no failure of the update.
+        Phase::Clean if interrupted => {
             conclude(run, &error)?;
             Err(error)
         }
-        Phase::Apply => Err(undo(run, error).await?),
         Phase::Clean => {
             run.events.warn(format!("{}: {error}", stage.name.text()), error.hints().first().cloned());
             Ok(())
         }
     }
+}
+
+/// The apply phase failed: whether that is undone depends on what has started. A stack that is wholly up ends the run; one that is not leaves it
+/// unfinished, so that both ways out stay open.
+async fn judge(run: &mut Run, stage: StageName, error: Error) -> Result<Error> {
+    if stage < StageName::Start {
+        return undo(run, error).await;
+    }
+    let error = verify::judge(run, stage, error).await;
+    if error.exit_code() != Some(Exit::Unwell) {
+        return undo(run, error).await;
+    }
+    if stage == StageName::Verify {
+        conclude(run, &error)?;
+    }
+    Ok(error)
 }
 
 /// The apply phase failed: back to the old site, and the error that says so.
@@ -194,15 +212,15 @@ fn ended_early(run: &Run) -> Finished {
 }
 
 fn interrupted(run: &Run) -> Error {
-    let switched = run.journal.record().state(StageName::Switch.text()).is_some();
+    let record = run.journal.record();
     let error = Error::new("interrupted").exit(Exit::Interrupted);
-    if switched {
-        let id = run.folder.id();
-        error
-            .left("The site is between old and new.")
-            .hint("`cowhand resume` finishes the update.")
-            .hint(format!("`cowhand rollback {id}` makes the site the old one."))
-    } else {
-        error.left("Nothing was changed.")
+    if record.state(StageName::Verify.text()) == Some(State::Done) {
+        return error
+            .left("The site is the new one; only clearing up was left out.")
+            .hint("`cowhand prune` removes superseded images.");
     }
+    if record.state(StageName::Switch.text()).is_some() {
+        return super::ways_out(record).into_iter().fold(error.left("The site is between old and new."), Error::hint);
+    }
+    error.left("Nothing was changed.")
 }

@@ -41,7 +41,8 @@ pub use merge::decide_all;
 pub use prune::{candidates as prune_candidates, remove as prune_remove};
 pub use run::{Company, Finished, Goal, Options, Run};
 pub use standing::{
-    Account, Containers, Observed, Standing, account, changed_since, last_stage, observe, standing, unfinished,
+    Account, Containers, Observed, Standing, account, changed_since, goes_back, last_stage, observe, standing,
+    unfinished, ways_out,
 };
 
 use crate::error::Result;

@@ -77,7 +77,10 @@ pub fn change(run: &Run) -> Result<Vec<(usize, &'static str)>> {
 pub fn bring_back(run: &Run) -> Result<()> {
     let touched: Vec<Touched> = run.journal.record().fact(facts::TOUCHED)?.unwrap_or_default();
     for Touched { path, existed } in touched {
-        keep::copy(run.site.root(), path.as_path(), &run.folder.path().join("replaced"))?;
+        // A rollback that is repeated finds what it brought back itself: that must not take the place of the newer one.
+        if !existed || !keep::same(&run.site.path(path.as_path()), &run.folder.kept().join(path.as_path())) {
+            keep::copy(run.site.root(), path.as_path(), &run.folder.path().join("replaced"))?;
+        }
         if existed {
             keep::restore_changed(&run.folder.kept(), path.as_path(), run.site.root())?;
         } else {

@@ -1,17 +1,14 @@
 //! Preflight: everything that can be known to be wrong is found here, while it costs nothing.
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::backward::let_go;
 use super::course::Course;
 use super::facts::{self, Before};
-use super::standing::changed_the_site;
-use super::{Goal, Need, Options, Progress, Run, STAGES, Standing, host, plugins};
+use super::standing::{changed_the_site, may_be_planning};
+use super::{Goal, Need, Progress, Run, STAGES, Standing, host, plugins};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::git::Upstream;
 use crate::plugin::{self, Plugins};
-use crate::site::journal::Record;
 use crate::site::mailcow::{self, Hostname};
 use crate::site::store;
 use crate::stack::disk::{self, Space};
@@ -69,10 +66,8 @@ fn rights(run: &Run) -> Result<()> {
 fn no_unfinished_run(run: &Run) -> Result<()> {
     match super::standing(&run.site)? {
         Standing::Between(record) if record.id != run.folder.id() => {
-            Err(Error::new(format!("run {} is unfinished", record.id))
-                .exit(Exit::Unfinished)
-                .hint("`cowhand resume` finishes that update.")
-                .hint(format!("`cowhand rollback {}` makes the site the old one.", record.id)))
+            let error = Error::new(format!("run {} is unfinished", record.id)).exit(Exit::Unfinished);
+            Err(super::ways_out(&record).into_iter().fold(error, Error::hint))
         }
         _ => Ok(()),
     }
@@ -82,7 +77,7 @@ fn no_unfinished_run(run: &Run) -> Result<()> {
 async fn clear_leftovers(run: &mut Run) -> Result<()> {
     let with_engine = needs(run.options.goal, Need::Engine);
     for record in run.store().runs()? {
-        let at_work = record.id == run.folder.id() || is_plan(&record)?;
+        let at_work = record.id == run.folder.id() || may_be_planning(&record);
         let needs_engine = record.facts.contains_key(facts::PROJECT) && !with_engine;
         if record.ended.is_some() || at_work || needs_engine || changed_the_site(&record) {
             continue;
@@ -92,13 +87,6 @@ async fn clear_leftovers(run: &mut Run) -> Result<()> {
         run.store().forget(&folder)?;
     }
     Ok(())
-}
-
-/// Whether the run of this record is a plan that may still be at work.
-fn is_plan(record: &Record) -> Result<bool> {
-    let options: Option<Options> = record.fact(facts::OPTIONS)?;
-    let young = Timestamp::now().duration_since(record.started) < SignedDuration::from_hours(1);
-    Ok(young && options.is_some_and(|options| matches!(options.goal, Goal::Plan { .. })))
 }
 
 /// As update.sh has it: what cannot work is refused; of what may not work a person is asked later (see [`super::consent`]).

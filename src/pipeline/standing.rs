@@ -1,9 +1,10 @@
 //! Where a site stands, judged by the journals of its runs.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::facts::{self, Before, Chosen, OldImage};
-use super::{Options, StageName};
+use super::{Goal, Options, StageName};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::git::Repo;
@@ -65,12 +66,33 @@ fn unreadable(run: &RunFolder, error: &Error) -> Error {
         ))
 }
 
-/// The newest run that has not ended, whether or not it changed anything.
+/// The newest run that has not ended, whether or not it changed anything; no plan that may be at work beside us.
 pub fn unfinished(site: &Site) -> Result<Option<Record>> {
     match standing(site)? {
         Standing::Between(record) => Ok(Some(record)),
-        _ => store(site)?.newest(|record| record.ended.is_none()),
+        _ => store(site)?.newest(|record| record.ended.is_none() && !may_be_planning(record)),
     }
+}
+
+/// Whether the run of this record is a plan that may still be at work: a plan holds no lock.
+pub fn may_be_planning(record: &Record) -> bool {
+    let options: Option<Options> = record.fact(facts::OPTIONS).ok().flatten();
+    let young = Timestamp::now().duration_since(record.started) < SignedDuration::from_hours(1);
+    young && options.is_some_and(|options| matches!(options.goal, Goal::Plan { .. }))
+}
+
+/// Whether a rollback of this run has begun.
+pub fn goes_back(record: &Record) -> bool {
+    record.fact(facts::ROLLING_BACK).ok().flatten().unwrap_or(false)
+}
+
+/// The two commands that end a run which left the site between old and new, as sentences.
+pub fn ways_out(record: &Record) -> [String; 2] {
+    let what = if goes_back(record) { "rollback that had begun" } else { "update" };
+    [
+        format!("`cowhand resume` finishes the {what}."),
+        format!("`cowhand rollback {}` makes the site the old one.", record.id),
+    ]
 }
 
 /// Files that somebody has written since the run was interrupted, among those that its switch changes. Reads only.

@@ -10,6 +10,7 @@ use crate::site::journal::State;
 use crate::site::mailcow;
 use crate::stack::change::{Action, Reason, ReasonKind};
 use crate::stack::changes::Changes;
+use crate::stack::container;
 use crate::stack::images::{self, Pulled};
 use crate::stack::start::{self, Outdated, Start};
 
@@ -58,13 +59,20 @@ pub async fn old_stack(run: &mut Run) -> Result<()> {
     }
     let images = old_images(run)?;
     let until = switched(run, State::Undone).unwrap_or_else(Timestamp::now);
-    bring_up(run, Way::Old, images, Outdated { from: switched(run, State::Started), until }).await
+    // The first time: a switch that was resumed began twice, and what started in between may have seen new files.
+    let from = of_switch(run, State::Started).next();
+    bring_up(run, Way::Old, images, Outdated { from, until }).await
 }
 
 /// When the switch of the files last came to this state.
 fn switched(run: &Run, state: State) -> Option<Timestamp> {
-    let of_switch = |step: &&crate::site::journal::Step| step.stage == StageName::Switch.text() && step.state == state;
-    run.journal.record().steps.iter().rev().find(of_switch).map(|step| step.at)
+    of_switch(run, state).next_back()
+}
+
+/// Each time that the switch of the files came to this state.
+fn of_switch(run: &Run, state: State) -> impl DoubleEndedIterator<Item = Timestamp> {
+    let steps = run.journal.record().steps.iter();
+    steps.filter(move |step| step.stage == StageName::Switch.text() && step.state == state).map(|step| step.at)
 }
 
 /// Stops, just before the files change, who would run them with the wrong program: on the way there the old ones, on the way back the new.
@@ -113,6 +121,24 @@ async fn bring_up(run: &mut Run, way: Way, images: Vec<(String, String)>, outdat
 fn old_images(run: &Run) -> Result<Vec<(String, String)>> {
     let old: Vec<OldImage> = run.journal.record().need(facts::OLD_IMAGES)?;
     Ok(old.into_iter().map(|image| (image.reference, image.image_id)).collect())
+}
+
+/// Whether a service that changes its data's format has really started from its new image. Where nobody can tell, it may have.
+pub async fn has_migrated(run: &mut Run) -> bool {
+    // Without the fact no new container was started, or none that migrates.
+    let possible = run.journal.record().fact(facts::DATA_MIGRATED).map_or(true, |fact| fact.unwrap_or(false));
+    possible && migrated(run).await.unwrap_or(true)
+}
+
+async fn migrated(run: &mut Run) -> Result<bool> {
+    let project: String = run.journal.record().need(facts::PROJECT)?;
+    let pulled: Vec<Pulled> = run.journal.record().need(facts::PULLED)?;
+    let containers = run.stack().await?.engine.containers(&project).await?;
+    let services = migrating(run);
+    Ok(containers.iter().any(|container| {
+        let new = pulled.iter().any(|image| image.image_id == container.image_id);
+        new && container.state != container::State::Created && services.contains(&container.service.as_str())
+    }))
 }
 
 /// The services that start from a new image and then change their data's format.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Progress, Run, backup, consent, counted, facts, scratch};
+use super::{Progress, Run, StageName, backup, consent, counted, facts, scratch, start};
 use crate::config::OnUnwell;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
@@ -14,7 +14,7 @@ use crate::stack::verify::{self, Limits};
 /// Waits until the stack is well, within limits; then says to the web interface what it is.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     if run.options.skip_start {
-        stamp(run)?;
+        show_version(run);
         return Ok(Progress::Skipped("nothing was started".to_owned()));
     }
     let (files, events, limits) = (scratch::on_disk(run), run.events.clone(), limits(run));
@@ -22,9 +22,9 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let resolved = stack.compose.resolve(&files).await?;
     let unwell = verify::check(&stack.engine, &resolved, &limits, &events).await?;
     if let Some(error) = verify::failure(&unwell) {
-        return Err(judge(run, error)?);
+        return Err(error);
     }
-    stamp(run)?;
+    show_version(run);
     if let Err(error) = consent::script(run, mailcow::POST_HOOK).await {
         run.events.warn(error.summary(), Some("The update itself is done.".to_owned()));
     }
@@ -42,29 +42,43 @@ pub fn limits(run: &Run) -> Limits {
     }
 }
 
-/// Once the new containers may have migrated data, going back to the old images would break more than it mends.
-fn judge(run: &Run, unwell: Error) -> Result<Error> {
-    let migrated = run.journal.record().fact(facts::DATA_MIGRATED)?.unwrap_or(false);
-    let stays = match (run.site.config().verify.on_failure, migrated) {
-        (OnUnwell::RollBack, _) | (OnUnwell::Judge, false) => return Ok(unwell),
-        (OnUnwell::Keep, _) => "The new stack stays, as cowhand.toml says.",
-        (OnUnwell::Judge, true) => {
-            "The new stack stays: its database may have been migrated, and rolling back would not undo that."
+/// Whether a failure from the start of the new stack on is a reason to go back; where it is not, the error says so with [`Exit::Unwell`].
+/// Once new containers may have migrated data, going back to the old images would break more than it mends.
+pub async fn judge(run: &mut Run, stage: StageName, error: Error) -> Error {
+    let whole = stage == StageName::Verify;
+    let on_failure = run.site.config().verify.on_failure;
+    let stays = match on_failure {
+        OnUnwell::RollBack => return error,
+        OnUnwell::Keep if whole => "The new stack stays, as cowhand.toml says.",
+        OnUnwell::Keep | OnUnwell::Judge if !start::has_migrated(run).await => return error,
+        _ if whole => "The new stack stays: its database may have been migrated, and rolling back would not undo that.",
+        _ => {
+            "What has started of the new stack stays: its database may have been migrated, and rolling back would not undo that."
         }
     };
+    let error = error.exit(Exit::Unwell).left(stays);
+    let error = if whole {
+        error.hint(
+            "Look at the service's log with `docker compose logs SERVICE`, mend it, then see `docker compose ps`.",
+        )
+    } else {
+        error.hint("Mend what is named above, then `cowhand resume` finishes the update.")
+    };
     let id = run.folder.id();
-    let restore = backup::restore(run.journal.record(), &run.folder);
-    let unwell = unwell
-        .exit(Exit::Unwell)
-        .left(stays)
-        .hint("Look at the service's log with `docker compose logs SERVICE`, mend it, then see `docker compose ps`.")
+    let error = error
         .hint(format!("If the data is known to be unchanged, `cowhand rollback {id}` makes the site the old one."));
-    Ok(match restore {
-        Some(restore) => {
-            unwell.hint(format!("If it is not: roll back, then bring the dumped database back: {restore}"))
-        }
-        None => unwell,
-    })
+    match backup::restore(run.journal.record(), &run.folder) {
+        Some(restore) => error.hint(format!("If it is not: roll back, then bring the dumped database back: {restore}")),
+        None => error,
+    }
+}
+
+/// What the web interface shows is no reason to take a stack back that is well.
+fn show_version(run: &Run) {
+    if let Err(error) = stamp(run) {
+        run.events
+            .warn(error.summary(), Some("The web interface shows another version until the next update.".to_owned()));
+    }
 }
 
 /// The version that the web interface shows; written only after success.

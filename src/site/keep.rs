@@ -98,13 +98,14 @@ fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
     }
 }
 
-fn same(a: &Path, b: &Path) -> bool {
+/// Whether two files, or two links, are the same: content, mode and owner.
+pub fn same(a: &Path, b: &Path) -> bool {
     let (Ok(Some(left)), Ok(Some(right))) = (metadata(a), metadata(b)) else { return false };
     let alike = left.mode() == right.mode() && left.uid() == right.uid() && left.gid() == right.gid();
     if left.is_symlink() || right.is_symlink() {
         return alike && fs::read_link(a).ok() == fs::read_link(b).ok();
     }
-    alike && left.len() == right.len() && fs::read(a).ok() == fs::read(b).ok()
+    alike && left.len() == right.len() && matches!((fs::read(a), fs::read(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 #[cfg(test)]

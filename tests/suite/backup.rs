@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use cowhand::demo::site::image_of;
+use cowhand::fault::VARIABLE;
 
 use crate::support::site::Site;
 use crate::support::stack::small;
@@ -11,7 +12,8 @@ use crate::support::tests;
 
 tests! {
     Stack: a_dump_brings_the_database_back_after_a_rollback,
-    a_dump_that_fails_leaves_the_site_untouched;
+    a_dump_that_fails_leaves_the_site_untouched,
+    a_new_database_that_has_started_stays_whatever_fails;
 }
 
 const SERVICES: &[&str] = &["unbound-mailcow", "mysql-mailcow"];
@@ -65,4 +67,22 @@ fn a_dump_that_fails_leaves_the_site_untouched() {
         .says("Lost connection")
         .says("[backup]");
     site.is_untouched_since(&before);
+}
+
+fn a_new_database_that_has_started_stays_whatever_fails() {
+    let site = small(SERVICES).has("cowhand.toml", "[verify]\nsettle = \"300ms\"\n").running();
+    site.images.push("mariadb", "11.4", &image_of("mariadb").label("edition", "new")).unwrap();
+    site.upstream.release("2026-03").image("mariadb", "11.4").publish().unwrap();
+    let new = format!("mysql-mailcow {} ", site.images.reference("mariadb", "11.4"));
+    let runs_new = || site.containers().unwrap().iter().any(|line| line.starts_with(&new));
+    let state = || site.cowhand(["status", "--json"]).exits(0).event("report")["data"]["state"].clone();
+    // Nothing of it has started yet.
+    site.prepared(["update", "--yes"]).env(VARIABLE, "start:begun:error").run().exits(20);
+    assert!(!runs_new() && state() == "old");
+    let ran = site.prepared(["update", "--yes"]).env(VARIABLE, "start:acted:error").run();
+    ran.exits(22).says("may have been migrated").says("cowhand resume").says("cowhand rollback 2");
+    assert!(runs_new() && state() == "between");
+    // Neither does an error that is no verdict of verify undo it.
+    site.prepared(["resume"]).env(VARIABLE, "verify:begun:error").run().exits(22).says("cowhand rollback 2");
+    assert!(runs_new() && state() == "new");
 }

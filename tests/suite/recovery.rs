@@ -22,7 +22,8 @@ tests! {
     the_unit_for_the_boot_resumes,
     a_second_run_waits_if_asked,
     only_the_newest_update_can_be_taken_back_and_the_last_good_one_stays,
-    update_refuses_over_an_unfinished_run;
+    update_refuses_over_an_unfinished_run,
+    update_over_an_unfinished_rollback_finishes_that_and_says_so;
 }
 
 /// A site whose update changes files, an image and a collision, and conflicts with what the site wrote.
@@ -88,7 +89,9 @@ fn a_signal_ends_at_the_next_safe_point() {
     is_old(&site, &old);
     struck(&site, "switch:begun:term").exits(130).says("cowhand resume");
     assert_eq!(state(&site), "between");
-    site.cowhand(["resume"]).exits(0);
+    // Once the new stack is well, only clearing up is left out.
+    let resume = site.prepared(["resume"]).env(VARIABLE, "verify:recorded:term").run();
+    resume.exits(130).says("The site is the new one").says("cowhand prune");
     is_new(&site);
 }
 
@@ -160,7 +163,9 @@ fn a_stack_that_does_not_come_up_is_rolled_back() {
 }
 
 fn a_finished_update_can_be_taken_back() {
+    const TOUCHED: &str = "data/web/inc/app_info.inc.php";
     let site = behind();
+    site.write(TOUCHED, "<?php // old\n").unwrap();
     let old = site.whole();
     site.cowhand(["update", "--yes"]).exits(0);
     is_new(&site);
@@ -170,7 +175,10 @@ fn a_finished_update_can_be_taken_back() {
     // Nobody answers: no.
     site.cowhand(["rollback", &run]).exits(11);
     is_new(&site);
-    site.cowhand(["rollback", &run, "--yes"]).exits(0);
+    // What was written since is kept, also where going back is repeated.
+    site.write(TOUCHED, "<?php // by hand\n").unwrap();
+    site.prepared(["rollback", &run, "--yes"]).env(VARIABLE, "switch:undone:twice").run().exits(0);
+    assert_eq!(site.file(&format!(".git/cowhand/runs/{run}/replaced/{TOUCHED}")), "<?php // by hand\n");
     is_old(&site, &old);
 }
 
@@ -200,6 +208,11 @@ fn only_the_newest_update_can_be_taken_back_and_the_last_good_one_stays() {
 
 fn a_second_run_waits_if_asked() {
     let site = behind();
+    let plan = site.prepared(["plan", "--until", "merge"]).env(VARIABLE, "merge:begun:stop").start();
+    plan.stops();
+    site.cowhand(["resume"]).exits(0).says("nothing to resume");
+    plan.goes_on();
+    plan.ends().exits(0);
     let first = site.prepared(["update", "--yes"]).env(VARIABLE, "snapshot:begun:stop").start();
     first.stops();
     site.cowhand(["update", "--yes"]).exits(30).says("update --yes").says("--wait");
@@ -225,6 +238,23 @@ fn update_refuses_over_an_unfinished_run() {
     site.cowhand(["update", "--yes"]).exits(23).says("data/conf/postfix/main.cf").says("cowhand rollback 2");
     assert_eq!(site.file("data/conf/postfix/main.cf"), "by hand\n");
     site.write("data/conf/postfix/main.cf", written).unwrap();
+    // Nor is it what was asked for here.
+    site.cowhand(["update", "--yes", "--expect-tree", "some"]).exits(2);
+    for [option, value] in [["--until", "pull"], ["--expect-tree", &"0".repeat(40)]] {
+        site.cowhand(["update", "--yes", option, value]).exits(23).says("cowhand resume");
+    }
     site.cowhand(["update", "--yes"]).exits(0);
     is_new(&site);
+}
+
+fn update_over_an_unfinished_rollback_finishes_that_and_says_so() {
+    let site = behind();
+    let old = site.whole();
+    struck(&site, "start:begun:kill").was_killed();
+    site.prepared(["rollback", "--yes"]).env(VARIABLE, "switch:undoing:kill").run().was_killed();
+    site.cowhand(["status"]).exits(0).says("finishes the rollback").says("cowhand rollback");
+    let failed = site.prepared(["resume"]).env(VARIABLE, "switch:undone:error").run();
+    failed.exits(21).says("The site is between old and new.").says("cowhand rollback 2");
+    site.cowhand(["update", "--yes"]).exits(20).says("Nothing was updated");
+    is_old(&site, &old);
 }
