@@ -85,15 +85,15 @@ fn without(bytes: &[u8], secret: &[u8]) -> Vec<u8> {
 
 /// Replaces what stands between the BEGIN and END lines of private keys.
 fn private_keys(text: String) -> String {
-    const END: &str = "PRIVATE KEY-----";
-    if !text.contains(END) {
+    let names_one = |text: &str| ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"].iter().any(|end| text.contains(end));
+    if !names_one(&text) {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
     let mut inside = false;
     for line in text.split_inclusive('\n') {
-        let begins = line.contains("-----BEGIN") && line.contains(END);
-        let ends = line.contains("-----END") && line.contains(END);
+        let begins = line.contains("-----BEGIN") && names_one(line);
+        let ends = line.contains("-----END") && names_one(line);
         match (inside, begins, ends) {
             (_, true, false) => {
                 inside = true;
@@ -124,5 +124,7 @@ mod tests {
         assert_eq!(redactor.bytes(b"\xff hunter22\0hunter22"), b"\xff [redacted]\0[redacted]");
         let key = "+-----BEGIN PRIVATE KEY-----\n+MIIE\n+-----END PRIVATE KEY-----\n";
         assert_eq!(redactor.text(key), "+-----BEGIN PRIVATE KEY-----\n[redacted]\n+-----END PRIVATE KEY-----\n");
+        let block = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOY\n-----END PGP PRIVATE KEY BLOCK-----\n";
+        assert_eq!(redactor.text(block), block.replace("lQOY", "[redacted]"));
     }
 }

@@ -139,6 +139,27 @@ fn what_a_resolver_leaves_out_is_named_like_anything_else() {
     assert_eq!(lost(&three.answered(&Answer::Remove)), ["c: +mine", "c: +more"]);
 }
 
+#[test]
+fn a_change_without_lines_is_named_where_the_file_goes_or_comes_back() {
+    let (base, shorter) = ([("a", "one\ntwo\n"), ("k", "k\n")], [("a", "one\n"), ("k", "k\n")]);
+    let three = Three::new(&base, &shorter, &[("k", "k\n")]);
+    assert_eq!(lost(&three.favoring(Favor::Theirs)), ["a"], "the site deleted a line, upstream the file");
+    assert_eq!(lost(&three.favoring(Favor::Ours)), [""; 0]);
+    let Three { lab, theirs, .. } = &three;
+    let first = lab.repo.merge_bases(three.ours, *theirs).unwrap()[0];
+    let mut executable: Files = tree_of(&base);
+    executable.insert(b"a".to_vec(), (cowhand::git::merge::Mode::Executable, b"one\ntwo\n".to_vec()));
+    let merged = lab.merge(lab.commit(&executable, &[first]), *theirs, Favor::Theirs, "origin/master");
+    assert_eq!(lost(&merged), ["a"], "the site made it executable, upstream deleted it");
+    // The site deleted an empty file, which upstream changed; and has one of its own, which becomes upstream's.
+    let lab = Lab::new();
+    let first = lab.commit(&tree_of(&[("a", ""), ("k", "k\n")]), &[]);
+    let mut theirs = tree_of(&[("b", "b\n"), ("k", "k\n")]);
+    theirs.insert(b"a".to_vec(), (cowhand::git::merge::Mode::Executable, Vec::new()));
+    let (ours, theirs) = (lab.commit(&tree_of(&[("b", ""), ("k", "k\n")]), &[first]), lab.commit(&theirs, &[first]));
+    assert_eq!(lost(&lab.merge(ours, theirs, Favor::Theirs, "origin/master")), ["a", "b"]);
+}
+
 /// Whatever comes out: each line that the site added, and that upstream never had, is in the result or among the losses.
 #[test]
 fn no_line_goes_without_being_named() {

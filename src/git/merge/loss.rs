@@ -1,8 +1,9 @@
 //! What the site had written and a merge's result does not contain: line by line, whatever git called clean.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use git2::Oid;
+use git2::{ObjectType, Oid};
 
 use super::lines::{self, Numbers};
 use super::similar::is_binary;
@@ -15,7 +16,7 @@ use crate::git::conflict::{Loss, LostLine, Was};
 use crate::path::SitePath;
 
 /// A private key's lines are not for showing.
-const SECRET: &[u8] = b"PRIVATE KEY-----";
+const SECRET: [&[u8]; 2] = [b"PRIVATE KEY-----", b"PRIVATE KEY BLOCK-----"];
 
 /// What `tree` lacks of what the site had changed.
 pub fn find(repo: &Repo, trees: &Trees<'_>, walk: &Walk, behind: &[Behind], tree: Oid) -> Result<Vec<Loss>> {
@@ -125,8 +126,8 @@ impl Search<'_> {
             None if content_lost(change, result) => return Ok(Some(Loss { path, lines: Vec::new() })),
             None => Vec::new(),
         };
-        let name_lost = change.renamed && result.is_none();
-        Ok((name_lost || mode_lost(change, result)).then_some(Loss { path, lines }))
+        let lost = presence_lost(change, result) || overwritten_empty(change, result) || mode_lost(change, result);
+        Ok(lost.then_some(Loss { path, lines }))
     }
 
     /// Base, ours, theirs and the result as texts; none where the site's side of it is not text. What is not there is empty, and so is
@@ -154,13 +155,25 @@ fn content_lost(change: &Changed, result: Option<Version>) -> bool {
     content(change.ours) != content(change.base) && content(change.ours) != content(result)
 }
 
+/// A file that the site changed is not there, or one that it took out is: also where none of its lines tells so.
+fn presence_lost(change: &Changed, result: Option<Version>) -> bool {
+    change.ours.is_some() != result.is_some()
+}
+
+/// An empty file of the site's own has something in it, or is something else.
+fn overwritten_empty(change: &Changed, result: Option<Version>) -> bool {
+    let is_empty = |oid| Oid::hash_object(ObjectType::Blob, &[]).is_ok_and(|empty| empty == oid);
+    matches!((change.base, change.ours, result), (None, Some(ours), Some(result))
+        if ours.oid != result.oid && is_empty(ours.oid))
+}
+
 fn mode_lost(change: &Changed, result: Option<Version>) -> bool {
     matches!((change.ours, result), (Some(ours), Some(result))
         if ours.mode != result.mode && change.base.is_none_or(|base| base.mode != ours.mode))
 }
 
 fn is_secret(text: &[u8]) -> bool {
-    text.windows(SECRET.len()).any(|part| part == SECRET)
+    SECRET.iter().any(|secret| text.windows(secret.len()).any(|part| part == *secret))
 }
 
 /// Upstream's text; the base's where upstream has none, for then nothing in the result is upstream's.
@@ -168,28 +181,57 @@ fn theirs_of<'t>(change: &Changed, base: &'t [u8], theirs: &'t [u8]) -> &'t [u8]
     if change.theirs.is_some() { theirs } else { base }
 }
 
-/// The site's added lines that are gone and its deleted lines that are back.
+/// The site's added lines that are gone and its deleted lines that are back. A last line that lacks its end is the same line.
 pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Result<Vec<LostLine>> {
+    let texts = [base, ours, theirs, result].map(ended);
     let mut numbers = Numbers::default();
-    let [base, ours, theirs, result] = [base, ours, theirs, result].map(|text| numbers.text(text));
+    let [base, ours, theirs, result] = texts.each_ref().map(|text| numbers.text(text));
     let site = lines::diff(&base.ids, &ours.ids)?;
     let merge = lines::diff(&ours.ids, &result.ids)?;
-    let mut lost = Vec::new();
-    let gone: HashSet<usize> = merge.iter().flat_map(|change| change.old.clone()).collect();
-    for line in site.iter().flat_map(|change| change.new.clone()).filter(|line| gone.contains(line)) {
-        lost.push(lost_line(line, ours.lines[line], Was::Added));
-    }
+    let put = counts(merge.iter().flat_map(|change| &result.ids[change.new.clone()]));
     let taken_out: Vec<usize> = site.iter().flat_map(|change| change.old.clone()).collect();
-    if !taken_out.is_empty() {
-        let mut put: HashMap<u32, usize> = HashMap::new();
-        for line in merge.iter().flat_map(|change| change.new.clone()) {
-            *put.entry(result.ids[line]).or_default() += 1;
-        }
-        let back = back(&[&base, &ours, &theirs, &result].map(|text| text.ids.as_slice()), taken_out, put)?;
-        lost.extend(back.into_iter().map(|line| lost_line(line, base.lines[line], Was::Deleted)));
-    }
-    lost.sort_by_key(|line| line.line);
+    let back = if taken_out.is_empty() {
+        Vec::new()
+    } else {
+        back(&[&base, &ours, &theirs, &result].map(|text| text.ids.as_slice()), taken_out, put.clone())?
+    };
+    let gone: HashSet<usize> = merge.iter().flat_map(|change| change.old.clone()).collect();
+    let gone = site.iter().flat_map(|change| change.new.clone()).filter(|line| gone.contains(line)).collect();
+    let upstream = lines::diff(&base.ids, &theirs.ids)?;
+    let of_others = counts(
+        upstream
+            .iter()
+            .flat_map(|change| &theirs.ids[change.new.clone()])
+            .chain(back.iter().map(|line| &base.ids[*line])),
+    );
+    let nowhere = nowhere(&ours.ids, gone, put, &of_others);
+    let mut lost: Vec<LostLine> = back.iter().map(|line| lost_line(*line, base.lines[*line], Was::Deleted)).collect();
+    lost.extend(nowhere.iter().map(|line| lost_line(*line, ours.lines[*line], Was::Added)));
+    lost.sort_by_key(|line| (line.line, line.was == Was::Deleted));
     Ok(lost)
+}
+
+/// A text whose last line has its end.
+fn ended(text: &[u8]) -> Cow<'_, [u8]> {
+    if text.is_empty() || text.ends_with(b"\n") { text.into() } else { [text, b"\n"].concat().into() }
+}
+
+/// Which of the site's added lines, gone from their place, stand in no other either: what the merge `put` elsewhere is the site's, as far
+/// as it is not upstream's, nor one that the site had taken out.
+fn nowhere(
+    ours: &[u32],
+    gone: Vec<usize>,
+    mut put: HashMap<u32, usize>,
+    of_others: &HashMap<u32, usize>,
+) -> Vec<usize> {
+    for (line, count) in &mut put {
+        *count = count.saturating_sub(of_others.get(line).copied().unwrap_or_default());
+    }
+    let mut is_elsewhere = |line: &usize| {
+        let count = put.get_mut(&ours[*line]).filter(|count| **count > 0);
+        count.map(|count| *count -= 1).is_some()
+    };
+    gone.into_iter().filter(|line| !is_elsewhere(line)).collect()
 }
 
 /// Which of the base's lines that the site had taken out are back. A line is back at its place if the base's line is in the result
@@ -213,7 +255,7 @@ fn back(texts: &[&[u32]; 4], taken_out: Vec<usize>, mut put: HashMap<u32, usize>
     if elsewhere.is_empty() {
         return Ok(back);
     }
-    let [in_base, in_ours, in_theirs, in_result] = [base, ours, theirs, result].map(|text| counts(text));
+    let [in_base, in_ours, in_theirs, in_result] = [base, ours, theirs, result].map(|text| counts(*text));
     let mut named: HashMap<u32, usize> = HashMap::new();
     for line in &back {
         *named.entry(base[*line]).or_default() += 1;
@@ -230,8 +272,8 @@ fn back(texts: &[&[u32]; 4], taken_out: Vec<usize>, mut put: HashMap<u32, usize>
 }
 
 /// How often each line occurs.
-fn counts(text: &[u32]) -> HashMap<u32, usize> {
-    text.iter().fold(HashMap::new(), |mut counts, line| {
+fn counts<'l>(text: impl IntoIterator<Item = &'l u32>) -> HashMap<u32, usize> {
+    text.into_iter().fold(HashMap::new(), |mut counts, line| {
         *counts.entry(*line).or_default() += 1;
         counts
     })
@@ -292,6 +334,33 @@ mod tests {
         assert_eq!(lost_of(base, ours, theirs, "a\nb\nc\nd\nport 110\n"), []);
         // One that both took out is nowhere.
         assert_eq!(lost_of(base, ours, ours, ours), []);
+    }
+
+    #[test]
+    fn an_added_line_that_stands_elsewhere_is_no_loss() {
+        let (base, ours) = ("a\nb\nc\nd\n", "a\nmine\nb\nc\nd\n");
+        assert_eq!(lost_of(base, ours, base, "a\nb\nc\nd\nmine\n"), []);
+        // Upstream's own is not the site's, wherever it stands.
+        let told = [(2, Was::Added, "mine".to_owned())];
+        assert_eq!(lost(base, ours, "a\nb\nc\nd\nmine\n"), told);
+        // One of two is still one too few.
+        let twice = "mine\na\nmine\nb\nc\nd\n";
+        assert_eq!(lost_of(base, twice, base, "a\nb\nc\nd\nmine\n").len(), 1);
+    }
+
+    #[test]
+    fn the_end_of_the_last_line_is_no_line() {
+        assert_eq!(lost("a\n", "a\nmine", "a\nmine\nb\n"), []);
+        assert_eq!(lost("a\nb", "a\n", "a\nc\n"), []);
+        assert_eq!(lost("a", "a\nmine", "a\nb"), [(2, Was::Added, "mine".to_owned())]);
+    }
+
+    #[test]
+    fn private_keys_are_known() {
+        for end in ["RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
+            assert!(is_secret(format!("x\n-----END {end}-----\n").as_bytes()), "{end}");
+        }
+        assert!(!is_secret(b"-----END PUBLIC KEY-----\n"));
     }
 
     #[test]
