@@ -190,17 +190,24 @@ impl Switch {
 
     fn move_branch(&self, repo: &Repo, to: Oid, message: &str) -> Result<()> {
         let at = self.branch_at(repo)?;
+        if at != self.from && at != self.to {
+            return Err(self.moved(at));
+        }
+        let is_unmoved = || match self.branch_at(repo)? {
+            now if now == at => Ok(()),
+            now => Err(self.moved(now)),
+        };
         if let Some(onto) = &self.onto {
             return if to == self.to {
-                onto.take(repo, to, message)
+                onto.take(repo, to, message, is_unmoved)
             } else {
-                onto.leave(repo, &self.reference, message)
+                onto.leave(repo, &self.reference, message, is_unmoved)
             };
         }
         if at == to {
             return Ok(());
         }
-        place::line(repo, &repo.common_folder().join(&self.reference), &to.to_string())?;
+        place::line(repo, &repo.common_folder().join(&self.reference), &to.to_string(), is_unmoved)?;
         place::log(repo, &[&self.reference, "HEAD"], to, message);
         Ok(())
     }

@@ -47,7 +47,13 @@ impl Onto {
     }
 
     /// Lets the branch be at `to` and HEAD be on it.
-    pub(super) fn take(&self, repo: &Repo, to: Oid, message: &str) -> Result<()> {
+    pub(super) fn take(
+        &self,
+        repo: &Repo,
+        to: Oid,
+        message: &str,
+        is_unmoved: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         let doing = || format!("could not switch to the branch {}", self.name());
         repo.git.reference(&self.reference, to, true, message).what_with(doing)?;
         if self.was.is_none() {
@@ -56,15 +62,21 @@ impl Onto {
         }
         // The branch is on the disk before HEAD says that the site is on it.
         sync(repo).what_with(doing)?;
-        place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {}", self.reference))?;
+        place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {}", self.reference), is_unmoved)?;
         place::log(repo, &["HEAD"], to, message);
         Ok(())
     }
 
     /// Lets HEAD be on `reference` again and the branch be where it was.
-    pub(super) fn leave(&self, repo: &Repo, reference: &str, message: &str) -> Result<()> {
+    pub(super) fn leave(
+        &self,
+        repo: &Repo,
+        reference: &str,
+        message: &str,
+        is_unmoved: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         let doing = || format!("could not switch back from the branch {}", self.name());
-        place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {reference}"))?;
+        place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {reference}"), is_unmoved)?;
         match &self.was {
             Some(was) => {
                 let was = Oid::from_str(was).what_with(doing)?;

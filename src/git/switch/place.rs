@@ -71,11 +71,12 @@ pub(super) fn put(repo: &Repo, new: &Path, file: &Path) -> Result<()> {
     files::sync_folder(file.parent().unwrap_or(repo.git_folder()))
 }
 
-/// Lets a reference, or HEAD, hold this line.
-pub(super) fn line(repo: &Repo, file: &Path, line: &str) -> Result<()> {
+/// Lets a reference, or HEAD, hold this line, if `is_unmoved` still says so once nobody else can write there.
+pub(super) fn line(repo: &Repo, file: &Path, line: &str, is_unmoved: impl FnOnce() -> Result<()>) -> Result<()> {
     let doing = || format!("could not write {}", file.display());
     fs::create_dir_all(file.parent().unwrap_or(repo.git_folder())).what_with(doing)?;
     let _held = Held::take(repo, file)?;
+    is_unmoved()?;
     let new = beside(repo);
     fs::write(&new, format!("{line}\n")).what_with(doing)?;
     put(repo, &new, file)
