@@ -109,14 +109,21 @@ impl Repo {
         Ok(tags)
     }
 
-    /// The name of the newest tagged commit that `head` contains.
-    pub fn newest_tag(&self, head: Oid) -> Result<Option<String>> {
-        let tagged = self.tags()?.into_keys().map(|commit| self.commit(commit)).collect::<Result<_>>()?;
+    /// The newest of the tags with such a name that `head` contains.
+    pub fn newest_tag(&self, head: Oid, is_meant: impl Fn(&str) -> bool) -> Result<Option<String>> {
+        let has_one = |names: &Vec<String>| names.iter().any(|name| is_meant(name));
+        let tagged = self
+            .tags()?
+            .into_iter()
+            .filter(|(_, names)| has_one(names))
+            .map(|(commit, _)| commit)
+            .map(|commit| self.commit(commit))
+            .collect::<Result<_>>()?;
         let mut tagged = self.with_tags(tagged)?;
         tagged.sort_by_key(|commit| std::cmp::Reverse(commit.time));
         for commit in tagged {
             if self.contains(head, commit.oid)? {
-                return Ok(commit.tags.into_iter().next_back());
+                return Ok(commit.tags.into_iter().rfind(|name| is_meant(name)));
             }
         }
         Ok(None)

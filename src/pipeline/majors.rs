@@ -22,16 +22,16 @@ pub fn passed(run: &Run, merged: &Merged) -> Result<Vec<MajorRelease>> {
     Ok(passed.map(|release| MajorRelease { notes: mailcow::release_notes(&release), release }).collect())
 }
 
-/// The release that the site has: the newest tag in its history; else what its version file says; else, where what is merged has tags, one that is
+/// The release that the site has: the newest release's tag in its history; else what its version file says; else, where what is merged has tags, one that is
 /// older than all of them, and whose name comes first.
 fn current(run: &Run, merged: &Merged) -> Result<Option<String>> {
     let before: Before = run.journal.record().need(facts::BEFORE)?;
-    if let Some(tag) = run.repo.newest_tag(facts::oid(&before.head)?)? {
+    if let Some(tag) = run.repo.newest_tag(facts::oid(&before.head)?, mailcow::is_release)? {
         return Ok(Some(tag));
     }
     let stamp = fs::read_to_string(run.site.path(mailcow::APP_INFO)).unwrap_or_default();
-    if let Some(version) = mailcow::stamped_version(&stamp) {
+    if let Some(version) = mailcow::stamped_version(&stamp).filter(|version| mailcow::is_release(version)) {
         return Ok(Some(version.to_owned()));
     }
-    Ok(run.repo.newest_tag(merged.theirs)?.map(|_| String::new()))
+    Ok(run.repo.newest_tag(merged.theirs, mailcow::is_release)?.map(|_| String::new()))
 }

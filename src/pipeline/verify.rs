@@ -87,7 +87,7 @@ fn stamp(run: &Run) -> Result<()> {
     let chosen = run.chosen()?;
     let branch = run.branch_after()?;
     let theirs = run.repo.commit(merged.theirs)?;
-    let newest_tag = run.repo.newest_tag(merged.theirs)?;
+    let newest_tag = run.repo.newest_tag(merged.theirs, mailcow::is_release)?;
     let stable = branch == mailcow::DEFAULT_BRANCH;
     let short = chosen.theirs.get(..9).unwrap_or(&chosen.theirs);
     let info = AppInfo {

@@ -257,6 +257,15 @@ pub fn bash_list(script: &str, name: &str) -> Vec<String> {
     words.map(|word| word.trim_matches(['"', '\'']).to_owned()).filter(|word| !word.is_empty()).collect()
 }
 
+/// Whether this is a release's name: its year and month, and a letter for those that follow in it, as in `2025-09b`. A tag of the site's own,
+/// or a commit's id, is none.
+pub fn is_release(name: &str) -> bool {
+    let (month, letter) = name.split_at_checked(7).unwrap_or((name, "?"));
+    let is_month =
+        month.bytes().enumerate().all(|(at, byte)| if at == 4 { byte == b'-' } else { byte.is_ascii_digit() });
+    is_month && (letter.is_empty() || letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_lowercase()))
+}
+
 /// Where a release's notes are.
 pub fn release_notes(release: &str) -> String {
     format!("{REPOSITORY}/releases/tag/{release}")
@@ -307,6 +316,27 @@ mod tests {
             assert_eq!(major_releases(read(place)), Ok(vec!["2025-02".to_owned(), "2025-09".to_owned()]));
         }
         assert_eq!(major_releases(read("README.md")), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn releases_are_told_from_other_names() {
+        for name in ["2025-09", "2025-09a", "2026-12z"] {
+            assert!(is_release(name), "{name}");
+        }
+        for name in [
+            "",
+            "before-update",
+            "2025-09-01",
+            "2025-09A",
+            "2025-09ab",
+            "2025_09",
+            "2025-9",
+            "1f2e3d4c5",
+            "v2025-09",
+            "20é5-09",
+        ] {
+            assert!(!is_release(name), "{name}");
+        }
     }
 
     #[test]

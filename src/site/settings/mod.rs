@@ -133,6 +133,9 @@ fn keep_own_options(before: &[u8], after: Vec<u8>, functions: &Functions, left_o
     for name in own {
         let text = String::from_utf8_lossy(before);
         let line = text.lines().rfind(|line| Conf::parse(line).get(&name).is_some()).unwrap_or_default();
+        if !after.is_empty() && !after.ends_with(b"\n") {
+            after.push(b'\n');
+        }
         after.extend_from_slice(format!("{line}\n").as_bytes());
         left_out.push(format!("take {name} out of mailcow.conf: the release does not list it as obsolete"));
     }
