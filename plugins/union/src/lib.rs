@@ -3,7 +3,7 @@
 mod list;
 
 use list::Kind;
-use resolver::{Conflict, Guest, Patterns, Replacement, Resolution, Sides, config};
+use resolver::{Conflict, Guest, Patterns, Replacement, Resolution, Sides, config, log};
 use serde::Deserialize;
 
 resolver::bindings::export!(Union with_types_in resolver::bindings);
@@ -33,7 +33,13 @@ impl Guest for Union {
     fn resolve(conflict: Conflict<'_>) -> Result<Resolution, String> {
         let Some(kind) = kind(&guest::settings(&config::get())?, &conflict) else { return Ok(Resolution::Pass) };
         let Some(sides) = Sides::of(&conflict)? else { return Ok(Resolution::Pass) };
-        Ok(Resolution::Content(Replacement { content: list::merge(kind, &sides).into_bytes(), mode: None }))
+        match list::merge(kind, &sides) {
+            Ok(text) => Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None })),
+            Err(why) => {
+                log::write(log::Level::Info, &format!("{} is left to the next resolver: {why}", conflict.path));
+                Ok(Resolution::Pass)
+            }
+        }
     }
 }
 
