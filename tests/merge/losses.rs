@@ -144,7 +144,7 @@ fn a_change_without_lines_is_named_where_the_file_goes_or_comes_back() {
     let (base, shorter) = ([("a", "one\ntwo\n"), ("k", "k\n")], [("a", "one\n"), ("k", "k\n")]);
     let three = Three::new(&base, &shorter, &[("k", "k\n")]);
     assert_eq!(lost(&three.favoring(Favor::Theirs)), ["a"], "the site deleted a line, upstream the file");
-    assert_eq!(lost(&three.favoring(Favor::Ours)), [""; 0]);
+    assert_eq!(lost(&three.answered(&Answer::Ours)), [""; 0]);
     let Three { lab, theirs, .. } = &three;
     let first = lab.repo.merge_bases(three.ours, *theirs).unwrap()[0];
     let mut executable: Files = tree_of(&base);
@@ -157,7 +157,9 @@ fn a_change_without_lines_is_named_where_the_file_goes_or_comes_back() {
     let mut theirs = tree_of(&[("b", "b\n"), ("k", "k\n")]);
     theirs.insert(b"a".to_vec(), (cowhand::git::merge::Mode::Executable, Vec::new()));
     let (ours, theirs) = (lab.commit(&tree_of(&[("b", ""), ("k", "k\n")]), &[first]), lab.commit(&theirs, &[first]));
-    assert_eq!(lost(&lab.merge(ours, theirs, Favor::Theirs, "origin/master")), ["a", "b"]);
+    let three = Three { lab, ours, theirs };
+    assert_eq!(lost(&three.favoring(Favor::Theirs)), ["b"], "the deletion holds");
+    assert_eq!(lost(&three.answered(&Answer::Theirs)), ["a", "b"]);
 }
 
 /// Whatever comes out: each line that the site added, and that upstream never had, is in the result or among the losses.
