@@ -150,6 +150,9 @@ impl Config {
     }
 
     fn checked(self, file: &str) -> Result<Self> {
+        if let Some(wrong) = self.plugin.iter().find(|plugin| !crate::plugin::spec::is_name(&plugin.name)) {
+            return Err(usage(format!("{file}: {:?} cannot be a plugin's name", wrong.name)).hint(NAMES));
+        }
         let mut names = std::collections::BTreeSet::new();
         match self.plugin.iter().find(|plugin| !names.insert(&plugin.name)) {
             Some(twice) => Err(usage(format!("{file}: two plugins are named `{}`", twice.name))),
@@ -176,6 +179,9 @@ fn nearest(message: &str) -> Option<&str> {
     crate::nearest::nearest(typed, quoted)
 }
 
+/// What the name of a plugin may be.
+pub const NAMES: &str = "A name has letters, digits and -_.: and begins with none of . and -; at most 64 of them.";
+
 fn usage(what: String) -> Error {
     Error::new(what).exit(Exit::Usage)
 }
@@ -183,6 +189,15 @@ fn usage(what: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plugin_has_a_plain_name() {
+        let parse = |name: &str| Config::parse(&format!("[[plugin]]\nname = {name:?}\nsource = \"x.wasm\"\n"), "x");
+        assert!(parse("stock:a_b-c.1").is_ok());
+        for name in ["", "../x", ".x", "-x", "a b", "a\nb", &"x".repeat(65)] {
+            assert_eq!(parse(name).unwrap_err().exit_code(), Some(Exit::Usage), "{name:?}");
+        }
+    }
 
     #[test]
     fn an_unknown_key_names_file_line_and_the_nearest_key() {

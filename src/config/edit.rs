@@ -39,10 +39,14 @@ impl std::str::FromStr for GrantLine {
 /// Names a plugin: its table gets this source, or a new table comes after the others. Grants are added to those it has.
 pub fn put_plugin(text: &str, name: &str, source: &str, grants: &[GrantLine]) -> Result<String> {
     let mut document = parse(text)?;
-    let tables = tables(&mut document)?;
-    if tables.iter().all(|table| !is_named(table, name)) {
-        tables.push(named(name));
+    // Comments at the end stay above a table that comes after them.
+    let end = document.trailing().as_str().unwrap_or_default().to_owned();
+    let is_new = tables(&mut document)?.iter().all(|table| !is_named(table, name));
+    if is_new {
+        document.set_trailing("");
+        tables(&mut document)?.push(named(name, &end));
     }
+    let tables = tables(&mut document)?;
     let table = tables.iter_mut().find(|table| is_named(table, name)).ok_or_else(not_tables)?;
     set(table, "source", source.into());
     for grant in grants {
@@ -81,10 +85,10 @@ fn is_named(table: &Table, name: &str) -> bool {
     table.get("name").and_then(Item::as_str) == Some(name)
 }
 
-fn named(name: &str) -> Table {
+fn named(name: &str, above: &str) -> Table {
     let mut table = Table::new();
     table.insert("name", value(name));
-    table.decor_mut().set_prefix("\n");
+    table.decor_mut().set_prefix(format!("{above}\n"));
     table
 }
 
@@ -129,6 +133,9 @@ mod tests {
         for line in TEXT.lines() {
             assert!(put.contains(line), "{line} is not in\n{put}");
         }
+        let comments = "# ours\n\n# merge = none\n";
+        let below = put_plugin(comments, "two", "b.wasm", &[]).unwrap();
+        assert_eq!(below, format!("{comments}\n[[plugin]]\nname = \"two\"\nsource = \"b.wasm\"\n"));
         assert_eq!(
             put_plugin("", "two", "b.wasm", &[]).unwrap(),
             "\n[[plugin]]\nname = \"two\"\nsource = \"b.wasm\"\n"

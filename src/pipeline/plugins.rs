@@ -7,14 +7,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::adapt;
-use crate::config::Config;
 use crate::config::edit::{self, GrantLine};
+use crate::config::{Config, NAMES};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::exit::Exit;
 use crate::files;
 use crate::git::Repo;
-use crate::plugin::spec::Spec;
+use crate::plugin::spec::{Spec, is_name};
 use crate::plugin::types::TextMerge;
 use crate::plugin::{self, Approved, Cache, Digest, Examined, LockFile, Login, Source, Trust, fetched_path};
 use crate::site::lock::Lock;
@@ -64,8 +64,8 @@ pub struct Proposal {
     signature: Option<String>,
     /// Where its bytes are to be written, if they do not lie there yet.
     place: Option<PathBuf>,
-    /// The text of `cowhand.toml`, if it is to change.
-    config: Option<String>,
+    /// The text of `cowhand.toml` as it was and as it is to be, if it is to change.
+    config: Option<(String, String)>,
 }
 
 /// What is to be added.
@@ -113,6 +113,9 @@ impl Shelf {
     /// Fetches or reads what is to be added, and looks at it.
     pub async fn propose(&self, wanted: &Wanted<'_>) -> Result<Proposal> {
         let name = wanted.name.map_or_else(|| name_of(wanted.source), |name| Ok(name.to_owned()))?;
+        if !is_name(&name) {
+            return Err(Error::new(format!("{name:?} cannot be a plugin's name")).exit(Exit::Usage).hint(NAMES));
+        }
         let (brought, source, place) = self.bring(&name, wanted).await?;
         let text = self.config_text()?;
         let config = edit::put_plugin(&text, &name, &source, wanted.grants)?;
@@ -120,16 +123,18 @@ impl Shelf {
         let spec = spec.ok_or_else(|| Error::new(format!("cowhand.toml has no plugin `{name}` after the change")))?;
         let Brought { bytes, digest, manifest } = brought;
         let found = self.options.examine_bytes(&spec, true, bytes, digest)?;
-        let signature = signature(wanted, &found)?;
-        let config = Some(config).filter(|config| *config != text);
-        self.judged(Proposal { before: self.before(&name), found, manifest, signature, place, config })
+        let before = self.before(&name);
+        let kept = || before.as_ref().filter(|before| before.digest == found.inspection.digest.to_string());
+        let signature = signature(wanted, &found)?.or_else(|| kept()?.signature.clone());
+        let config = Some((text, config)).filter(|(text, config)| config != text);
+        self.judged(Proposal { before, found, manifest, signature, place, config })
     }
 
     /// Looks at a plugin that `cowhand.toml` names already; one that has to be fetched and does not lie here is fetched now.
     pub async fn propose_named(&self, spec: &Spec) -> Result<Proposal> {
         let before = self.before(&spec.name);
         let same = before.as_ref().filter(|before| before.source == spec.source);
-        let lies_here = same.is_some_and(|same| fetched_path(&self.options.fetched, &same.digest).exists());
+        let lies_here = same.is_some_and(|same| self.lies_here(&same.digest));
         if Source::of(&spec.source).is_remote() && !lies_here {
             let digest = same.map(|same| same.digest.as_str());
             return self.propose(&Wanted { digest, ..Wanted::of(&spec.source, Some(&spec.name)) }).await;
@@ -137,9 +142,15 @@ impl Shelf {
         let found = self.options.examine(spec)?;
         let kept = same.filter(|before| before.digest == found.inspection.digest.to_string());
         let manifest = kept.and_then(|kept| kept.manifest.clone());
-        let signature = kept.and_then(|kept| kept.signature.clone());
-        let signature = signature.or_else(|| signature_beside(&self.site.path(&spec.source)));
+        let beside = signature_beside(&self.site.path(&spec.source));
+        let signature = beside.or_else(|| kept?.signature.clone());
         self.judged(Proposal { found, before, manifest, signature, place: None, config: None })
+    }
+
+    /// Whether what was fetched is here, undamaged.
+    fn lies_here(&self, digest: &str) -> bool {
+        let bytes = std::fs::read(fetched_path(&self.options.fetched, digest));
+        bytes.is_ok_and(|bytes| Digest::of(&bytes).to_string() == digest)
     }
 
     fn before(&self, name: &str) -> Option<Approved> {
@@ -161,7 +172,9 @@ impl Shelf {
         if source.is_remote() {
             let digest = self.demanded(name, wanted)?;
             let login = login(source).await?;
-            let fetched = plugin::fetch(wanted.source, digest.as_deref(), login, &self.options.events).await?;
+            let pinned = self.pinned(name, wanted, digest.as_deref());
+            let from = pinned.as_deref().unwrap_or(wanted.source);
+            let fetched = plugin::fetch(from, digest.as_deref(), login, &self.options.events).await?;
             let place = fetched_path(&self.options.fetched, &fetched.digest.to_string());
             let brought = Brought { bytes: fetched.bytes.into(), digest: fetched.digest, manifest: fetched.manifest };
             return Ok((brought, wanted.source.to_owned(), Some(place)));
@@ -175,7 +188,9 @@ impl Shelf {
         if let Ok(inside) = file.strip_prefix(self.site.root())
             && let Some(inside) = inside.to_str()
         {
-            return Ok((brought, inside.to_owned(), None));
+            let reads_as_file = matches!(Source::of(inside), Source::File(_));
+            let inside = if reads_as_file { inside.to_owned() } else { format!("./{inside}") };
+            return Ok((brought, inside, None));
         }
         let source = format!("plugins/{name}.wasm");
         let place = self.site.path(&source);
@@ -187,6 +202,14 @@ impl Shelf {
                 .hint("Choose another name with --name, or remove that file."));
         }
         Ok((brought, source, Some(place)))
+    }
+
+    /// The reference by the manifest's digest, where what was approved is wanted: its tag may have moved since.
+    fn pinned(&self, name: &str, wanted: &Wanted<'_>, digest: Option<&str>) -> Option<String> {
+        let Source::Registry(reference) = Source::of(wanted.source) else { return None };
+        let before = self.before(name).filter(|before| before.source == wanted.source)?;
+        let manifest = before.manifest.filter(|_| digest == Some(before.digest.as_str()))?;
+        Some(format!("oci://{}@{manifest}", without_tag(reference)))
     }
 
     /// The digest that what is fetched must have. An https address says nothing about what is behind it, so that it needs one.
@@ -218,6 +241,10 @@ impl Shelf {
         let (name, bytes) = (found.spec.name.clone(), found.bytes.clone());
         let stock = matches!(Source::of(&found.spec.source), Source::Stock(_));
         self.options.try_out(found).await?;
+        if config.as_ref().is_some_and(|(before, _)| self.config_text().ok().as_ref() != Some(before)) {
+            let error = Error::new("cowhand.toml was changed meanwhile: nothing was written").exit(Exit::Refused);
+            return Err(error.hint("Run the command again."));
+        }
         if let Some(place) = place {
             let folder = place.parent().unwrap_or(self.site.root());
             std::fs::create_dir_all(folder).what_with(|| format!("could not create {}", folder.display()))?;
@@ -230,7 +257,7 @@ impl Shelf {
             lock.put(approved);
         }
         self.write_lock(lock)?;
-        config.map_or(Ok(()), |config| self.write_config(&config))
+        config.map_or(Ok(()), |(_, config)| self.write_config(&config))
     }
 
     /// Takes a plugin out of `cowhand.toml` and its approval out of `cowhand.lock`, and what was fetched for it away. A file of the
@@ -317,14 +344,11 @@ fn demand(wanted: &Wanted<'_>, digest: &Digest) -> Result<()> {
     }
 }
 
-/// A name by the end of a source: `acme-certs` by `ghcr.io/acme/acme_certs:1.2`.
+/// A name by the end of a source: `acme-certs` by `registry.example.org/acme/acme_certs:1.2`.
 fn name_of(source: &str) -> Result<String> {
     let path = match Source::of(source) {
         Source::Stock(name) => name,
-        Source::Registry(reference) => {
-            let reference = reference.split_once('@').map_or(reference, |(name, _)| name);
-            reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(reference, |(name, _)| name)
-        }
+        Source::Registry(reference) => without_tag(reference),
         Source::Https(address) => address.split(['?', '#']).next().unwrap_or(address),
         Source::File(file) => file,
     };
@@ -333,6 +357,12 @@ fn name_of(source: &str) -> Result<String> {
         return Err(Error::new(format!("`{source}` gives no name")).exit(Exit::Usage).hint("Give one with --name."));
     }
     Ok(stem)
+}
+
+/// A reference without its tag and digest.
+fn without_tag(reference: &str) -> &str {
+    let reference = reference.split_once('@').map_or(reference, |(name, _)| name);
+    reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(reference, |(name, _)| name)
 }
 
 /// What Docker's configuration has for a registry.
@@ -369,7 +399,7 @@ mod tests {
             ("stock:notify", "notify"),
             ("target/wasm32-wasip2/release/by_path.wasm", "by-path"),
             ("https://example.org/v1/acme.wasm?raw=1", "acme"),
-            ("ghcr.io/acme/certs:1.2", "certs"),
+            ("registry.example.org/acme/certs:1.2", "certs"),
             ("127.0.0.1:5000/acme/certs@sha256:00", "certs"),
         ] {
             assert_eq!(name_of(source).unwrap(), name, "{source}");

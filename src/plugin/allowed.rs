@@ -13,7 +13,7 @@ use super::spec::Grant;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Allowed {
-    /// Folders that it may read.
+    /// Folders that it may read: where they are, links resolved; relative to the site where they lie below it.
     pub read: Vec<String>,
     /// Folders for which it may hand over files.
     pub install: Vec<String>,
@@ -32,7 +32,7 @@ pub struct Allowed {
 impl Allowed {
     pub(super) fn of(permissions: &Permissions, grant: &Grant) -> Self {
         Self {
-            read: permissions.read.iter().map(|folder| folder.seen_as.clone()).collect(),
+            read: permissions.read.iter().map(|folder| folder.place.clone()).collect(),
             install: permissions.install.iter().map(ToString::to_string).collect(),
             http: permissions.http.iter().map(ToString::to_string).collect(),
             env: permissions.env.clone(),

@@ -1,13 +1,14 @@
 //! A plugin of the site's before it is loaded: what it is, what it wants, what it may do, and how it stands. Nothing of it is run.
 
 use std::borrow::Cow;
+use std::path::{Component, Path};
 
 use super::allowed::Allowed;
-use super::grant::{Permissions, Protected};
+use super::grant::{Permissions, Protected, resolved};
 use super::inspect::{Inspection, inspect_known};
 use super::load::Options;
 use super::spec::Spec;
-use super::{Digest, source};
+use super::{Digest, Source, source};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 
@@ -25,6 +26,8 @@ pub struct Examined {
     pub lacking: Vec<(String, String)>,
     /// Its bytes.
     pub bytes: Cow<'static, [u8]>,
+    /// Whether it is a file that lies in the site, links resolved.
+    pub(super) in_site: bool,
     pub(super) permissions: Permissions,
 }
 
@@ -58,14 +61,29 @@ impl Options {
             allowed,
             idle,
             bytes,
+            in_site: self.is_in_site(&spec.source),
             permissions,
         })
+    }
+
+    /// Whether a source is a file of the site's: written as one below it, and there with links resolved.
+    pub(super) fn is_in_site(&self, source: &str) -> bool {
+        let Source::File(file) = Source::of(source) else { return false };
+        let below = Path::new(file).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        below && resolved(&self.site.join(file)).starts_with(resolved(&self.site))
     }
 
     fn bytes(&self, spec: &Spec) -> Result<(Cow<'static, [u8]>, Digest)> {
         let lock = self.trust.as_ref().map(|trust| &trust.lock);
         let pinned = lock.and_then(|lock| lock.find(&spec.name)).filter(|approved| approved.source == spec.source);
-        source::read(&spec.source, &self.site, &self.fetched, pinned.map(|approved| approved.digest.as_str()))
+        let read =
+            source::read(&spec.source, &self.site, &self.fetched, pinned.map(|approved| approved.digest.as_str()));
+        read.map_err(|error| {
+            if !Source::of(&spec.source).is_remote() {
+                return error;
+            }
+            error.hint(format!("`cowhand plugin approve {}` fetches what was approved; a run never does.", spec.name))
+        })
     }
 }
 

@@ -12,6 +12,10 @@ use crate::error::{Context, Error, Result};
 const PACKAGE: &str = "cowhand:hooks/";
 /// The version of the hooks that this Cowhand offers; plugins for any `0.1.x` work.
 pub const HOOKS_VERSION: &str = "0.1";
+/// More requests than a person would read before agreeing are refused.
+const MOST_REQUESTS: usize = 64;
+/// So are longer values and reasons.
+const LONGEST_TEXT: usize = 500;
 
 /// What a component says about itself.
 #[derive(Clone, Debug, Serialize)]
@@ -39,7 +43,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
 pub(super) fn inspect_known(bytes: &[u8], digest: Digest) -> Result<Inspection> {
     let parts = parts(bytes)?;
     let (hooks, version) = hooks(&parts.exports)?;
-    let requests = parts.requests.iter().map(|section| requests(section)).collect::<Result<Vec<_>>>()?.concat();
+    let requests = requests(&parts.requests)?;
     Ok(Inspection { digest, size: bytes.len(), hooks, version, requests, imports: parts.imports })
 }
 
@@ -105,9 +109,59 @@ fn hooks(exports: &[String]) -> Result<(Vec<Hook>, String)> {
 
 /// Versions that share their first number that is not zero fit, as for every WIT package.
 fn is_ours(version: &str) -> bool {
-    version.strip_prefix(HOOKS_VERSION).is_some_and(|rest| rest.starts_with('.'))
+    let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte));
+    version.strip_prefix(HOOKS_VERSION).is_some_and(|rest| rest.starts_with('.') && plain(rest))
 }
 
-fn requests(section: &[u8]) -> Result<Vec<Request>> {
-    serde_json::from_slice(section).what_with(|| format!("its section `{SECTION}` is not understood"))
+/// What all sections together request. A person reads it on a terminal, so that only plain lines are taken.
+fn requests(sections: &[Vec<u8>]) -> Result<Vec<Request>> {
+    let mut all = Vec::new();
+    for section in sections {
+        let some: Vec<Request> =
+            serde_json::from_slice(section).what_with(|| format!("its section `{SECTION}` is not understood"))?;
+        all.extend(some);
+    }
+    if all.len() > MOST_REQUESTS {
+        return Err(Error::new(format!("it requests more than {MOST_REQUESTS} things")));
+    }
+    let wrong = |text: &&String| !is_plain(text);
+    if let Some(text) = all.iter().flat_map(|request| [&request.value, &request.reason]).find(wrong) {
+        let shown = format!("{text:?}");
+        return Err(Error::new(format!("it has a request that is no plain line: {shown:.60}")));
+    }
+    Ok(all)
+}
+
+/// Whether a text shows as what it is: no control characters, nothing that turns the direction of writing, not too long.
+fn is_plain(text: &str) -> bool {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.len() <= LONGEST_TEXT && !text.chars().any(|c| c.is_control() || turns(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requested(reason: &str, count: usize) -> Result<Vec<Request>> {
+        let one = serde_json::json!({ "capability": "env", "value": "HOME", "reason": reason });
+        requests(&vec![serde_json::to_vec(&[one]).unwrap(); count])
+    }
+
+    #[test]
+    fn only_plain_lines_are_requested() {
+        assert_eq!(requested("to greet", MOST_REQUESTS).unwrap().len(), MOST_REQUESTS);
+        assert!(requested("to greet", MOST_REQUESTS + 1).is_err());
+        assert!(requested(&"x".repeat(LONGEST_TEXT), 1).is_ok());
+        assert!(requested(&"x".repeat(LONGEST_TEXT + 1), 1).is_err());
+        for bad in ["a\nb", "a\u{1b}[2K", "a\u{9b}", "a\u{202e}b", "a\u{2066}b", "a\u{200f}b"] {
+            let error = requested(bad, 1).unwrap_err().summary();
+            assert!(error.contains("no plain line") && !error.chars().any(char::is_control), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_a_version() {
+        assert!(is_ours("0.1.0") && is_ours("0.1.7-rc.1+b"));
+        assert!(!is_ours("0.1") && !is_ours("0.10.0") && !is_ours("0.1.0\n") && !is_ours("0.1.\u{1b}"));
+    }
 }

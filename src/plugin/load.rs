@@ -83,8 +83,8 @@ impl Options {
     }
 
     /// Refuses what nobody approved, or no key of the site has signed.
-    fn judge(&self, found: &Examined) -> Result<()> {
-        self.trust.as_ref().map_or(Ok(()), |trust| trust.check(found, &found.bytes))
+    pub fn judge(&self, found: &Examined) -> Result<()> {
+        self.trust.as_ref().map_or(Ok(()), |trust| trust.check(found))
     }
 
     /// Compiles a plugin that was looked at, into the cache, and starts it once: whether it can work.
@@ -131,11 +131,18 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Whether `on-failure` is about this error at all: neither about what somebody has to approve nor about a wrong grant.
+    fn may_do_without(&self, spec: &Spec, error: &Error) -> bool {
+        let free = |trust: &Trust| trust.is_free(spec) && self.options.is_in_site(&spec.source);
+        error.exit_code() != Some(Exit::Usage) && self.options.trust.as_ref().is_none_or(free)
+    }
+
     /// A plugin that a run takes; none where it cannot work and the site does without it.
     async fn load_one(&self, spec: &Spec) -> Result<Option<Plugin>> {
         let found = match self.options.examine(spec) {
             Ok(found) => found,
-            Err(error) => return self.unavailable(spec, error).map(|()| None),
+            Err(error) if self.may_do_without(spec, &error) => return self.unavailable(spec, error).map(|()| None),
+            Err(error) => return Err(error),
         };
         self.options.judge(&found)?;
         match self.start(found).await {

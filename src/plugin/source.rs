@@ -30,7 +30,7 @@ pub enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// What `source` means. A reference names its registry, as `ghcr.io/…` does, and does not end with `.wasm`.
+    /// What `source` means. A reference names its registry, as `registry.example.org/…` does, and does not end with `.wasm`.
     pub fn of(source: &'a str) -> Self {
         if let Some(name) = source.strip_prefix(STOCK_PREFIX) {
             return Self::Stock(name);
@@ -66,10 +66,7 @@ pub(super) fn read(
             .hint("Name a file, an https:// address, or a reference in a registry.")),
         Source::File(file) => read_file(&site.join(file)),
         Source::Https(_) | Source::Registry(_) => {
-            let missing = |what: &str| {
-                let error = Error::new(what).exit(Exit::Refused);
-                error.hint(format!("`cowhand plugin add {source}` fetches it; a run never does."))
-            };
+            let missing = |what: &str| Error::new(what).exit(Exit::Refused);
             let pinned = pinned.ok_or_else(|| missing("it was not fetched yet"))?;
             let path = fetched_path(fetched, pinned);
             if !path.exists() {
@@ -133,7 +130,7 @@ mod tests {
             ("stock:notify", Source::Stock("notify")),
             ("https://example.org/x.wasm", Source::Https("https://example.org/x.wasm")),
             ("oci://plugins/x:1", Source::Registry("plugins/x:1")),
-            ("ghcr.io/acme/x:1.2", Source::Registry("ghcr.io/acme/x:1.2")),
+            ("registry.example.org/acme/x:1.2", Source::Registry("registry.example.org/acme/x:1.2")),
             ("127.0.0.1:5000/x", Source::Registry("127.0.0.1:5000/x")),
             ("localhost/x@sha256:00", Source::Registry("localhost/x@sha256:00")),
             ("plugins/x.wasm", Source::File("plugins/x.wasm")),

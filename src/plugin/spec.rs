@@ -42,6 +42,12 @@ impl Spec {
     }
 }
 
+/// Whether this can be a plugin's name: it stands in messages, commands and file names.
+pub fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with(['.', '-'])
+}
+
 fn no_config() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
 }

@@ -3,11 +3,11 @@
 
 use serde::Deserialize;
 
-use super::allowed::Allowed;
 use super::examine::Examined;
 use super::lockfile::{Approved, LockFile};
 use super::signature::Key;
 use super::source::Source;
+use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 
@@ -25,7 +25,7 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Approval {
-    /// Those that are granted more than memory and time, and those that are fetched.
+    /// Those that are granted more than memory and time, and those that are no file of the site's.
     #[default]
     Grants,
     /// Every plugin that is not stock.
@@ -67,14 +67,25 @@ impl Standing {
 }
 
 impl Trust {
-    /// How this plugin stands.
+    /// How this plugin stands: approved, and signed where the site demands it.
     pub fn standing(&self, found: &Examined) -> Standing {
+        match self.approval(found) {
+            standing @ (Standing::Stock | Standing::Unapproved(_)) => standing,
+            standing => match self.check_kept_signature(found) {
+                Ok(()) => standing,
+                Err(error) => Standing::Unapproved(vec![error.summary()]),
+            },
+        }
+    }
+
+    /// The same, its signature left out of account.
+    fn approval(&self, found: &Examined) -> Standing {
         let source = Source::of(&found.spec.source);
         if matches!(source, Source::Stock(_)) {
             return Standing::Stock;
         }
         let Some(approved) = self.lock.find(&found.spec.name) else {
-            return match self.why_approve(&found.allowed, &source) {
+            return match self.why_approve(found) {
                 Some(why) => Standing::Unapproved(vec![why]),
                 None => Standing::Free,
             };
@@ -83,26 +94,41 @@ impl Trust {
         if changes.is_empty() { Standing::Approved } else { Standing::Unapproved(changes) }
     }
 
-    fn why_approve(&self, allowed: &Allowed, source: &Source<'_>) -> Option<String> {
-        let reaches: Vec<String> = allowed.reaches().map(|(key, value)| format!("{key} `{value}`")).collect();
+    fn why_approve(&self, found: &Examined) -> Option<String> {
+        let reaches: Vec<String> = found.allowed.reaches().map(|(key, value)| format!("{key} `{value}`")).collect();
         if !reaches.is_empty() {
             return Some(format!("nobody has approved it yet, and it is granted {}", reaches.join(", ")));
         }
-        let demanded = self.policy.approval == Approval::Always || !matches!(source, Source::File(_));
+        let demanded = self.policy.approval == Approval::Always || !found.in_site;
         demanded.then(|| "nobody has approved it yet".to_owned())
     }
 
     /// Refuses what must not be used as it is.
-    pub(super) fn check(&self, found: &Examined, bytes: &[u8]) -> Result<()> {
+    pub(super) fn check(&self, found: &Examined) -> Result<()> {
         let name = &found.spec.name;
-        let standing = self.standing(found);
+        let standing = self.approval(found);
         if let Standing::Unapproved(reasons) = standing {
             let error = Error::new(format!("the plugin `{name}` ({}) must be approved", found.spec.source));
             let error = reasons.into_iter().fold(error, Error::because).exit(Exit::Refused);
             return Err(error.hint(format!("`cowhand plugin approve {name}` shows what it is and asks.")));
         }
+        if standing == Standing::Stock { Ok(()) } else { self.check_kept_signature(found) }
+    }
+
+    /// Holds a plugin against the signature that was kept when it was approved.
+    fn check_kept_signature(&self, found: &Examined) -> Result<()> {
+        let name = &found.spec.name;
         let signature = self.lock.find(name).and_then(|approved| approved.signature.as_deref());
-        if standing == Standing::Stock { Ok(()) } else { self.check_signature(name, bytes, signature) }
+        self.check_signature(name, &found.bytes, signature)
+    }
+
+    /// Whether nobody needs to approve this: known without looking at the file, which may not be there.
+    pub(super) fn is_free(&self, spec: &Spec) -> bool {
+        let grant = &spec.grant;
+        let granted =
+            !(grant.read.is_empty() && grant.install.is_empty() && grant.http.is_empty() && grant.env.is_empty());
+        let strict = self.policy.approval == Approval::Always || !self.policy.keys.is_empty();
+        !granted && !strict && self.lock.find(&spec.name).is_none()
     }
 
     /// Refuses what no key of the site has signed, where the site has keys.

@@ -25,7 +25,11 @@ tests! {
     a_list_has_also_what_cannot_be_used,
     a_lock_file_of_a_later_version_is_refused,
     another_run_is_not_disturbed,
-    places_that_are_never_granted;
+    places_that_are_never_granted,
+    an_approval_is_bound_to_the_folder_and_not_to_a_link,
+    a_file_from_outside_the_site_must_be_approved,
+    what_must_be_approved_is_not_skipped,
+    several_are_approved_one_by_one;
 }
 
 const GRANT: &str = "[plugin.grant]\nenv = [\"PROBE\"]\n";
@@ -271,8 +275,69 @@ fn places_that_are_never_granted() {
     for (key, folder) in read.into_iter().chain(install) {
         site = with(site, &format!("[plugin.grant]\n{key} = [{folder:?}]\n"));
         let before = site.state();
-        site.cowhand(["plugin", "approve", "--yes"]).exits(2).says("cannot be given");
+        site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(2).says("cannot be given");
         site.cowhand(["plan", "--until", "merge"]).exits(2).says("cannot be given");
         site.is_untouched_since(&before);
     }
+}
+
+fn an_approval_is_bound_to_the_folder_and_not_to_a_link() {
+    let folders = tempfile::tempdir().unwrap();
+    let (one, other, link) = (folders.path().join("one"), folders.path().join("other"), folders.path().join("link"));
+    fs::create_dir(&one).unwrap();
+    fs::create_dir(&other).unwrap();
+    std::os::unix::fs::symlink(&one, &link).unwrap();
+    let site = site(&format!("[plugin.grant]\nread = [{link:?}]\n"));
+    site.cowhand(["plugin", "approve", "--yes"]).exits(0);
+    taken(&site);
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&other, &link).unwrap();
+    refused(&site, &["granted more than was approved: read"]);
+}
+
+fn a_file_from_outside_the_site_must_be_approved() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = folder.path().join("x.wasm");
+    fs::copy(probe(), &outside).unwrap();
+    let site = Site::without_engine().behind_one_release();
+    fs::create_dir_all(site.root().join("plugins")).unwrap();
+    std::os::unix::fs::symlink(&outside, site.root().join("plugins/link.wasm")).unwrap();
+    let mut site = site;
+    for source in [outside.to_str().unwrap(), "plugins/link.wasm"] {
+        site = site.has("cowhand.toml", &format!("[[plugin]]\nname = \"mine\"\nsource = {source:?}\n"));
+        refused(&site, &["nobody has approved it"]);
+    }
+}
+
+fn what_must_be_approved_is_not_skipped() {
+    let skip = "on-failure = \"skip\"\nmonitor = true\n";
+    let site = site(skip);
+    site.write("plugins/mine.wasm", "damaged").unwrap();
+    taken(&site);
+    let plan = ["plan", "--until", "merge"];
+    let site = with(site, &format!("{skip}{GRANT}"));
+    site.cowhand(plan).exits(10).says("not WebAssembly");
+    let site = with(site, &format!("{skip}[plugin.grant]\nread = [\"/\"]\n"));
+    fs::copy(probe(), site.root().join("plugins/mine.wasm")).unwrap();
+    site.cowhand(plan).exits(2).says("cannot be given");
+    let site = with(site, skip);
+    site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(0);
+    site.write("plugins/mine.wasm", "damaged").unwrap();
+    site.cowhand(plan).exits(10).says("not WebAssembly");
+    let remote = format!("[[plugin]]\nname = \"mine\"\nsource = \"registry.example.org/acme/x:1\"\n{skip}");
+    let site = site.has("cowhand.toml", &remote);
+    site.cowhand(plan).exits(10).says("was not fetched yet").says("cowhand plugin approve mine");
+}
+
+fn several_are_approved_one_by_one() {
+    let other = "[[plugin]]\nname = \"other\"\nsource = \"plugins/mine.wasm\"\n[plugin.grant]\nenv = [\"PROBE\"]\n";
+    let gone = "[[plugin]]\nname = \"gone\"\nsource = \"plugins/gone.wasm\"\n";
+    let stock = "[[plugin]]\nname = \"notify\"\nsource = \"stock:notify\"\n";
+    let site = site(&format!("{GRANT}{other}{gone}{stock}"));
+    let ran = site.prepared(["plugin", "approve", "notify", "mine", "other"]).input("y\nn\n").run().exits(11);
+    ran.says("Approved: `mine`.").says("Nobody agreed to `other`");
+    site.cowhand(["plugin", "approve", "--yes"]).exits(10).says("`gone` cannot be approved").says("Approved: `other`.");
+    site.cowhand(["plugin", "add", "plugins/mine.wasm", "--name", "../x", "--yes"])
+        .exits(2)
+        .says("cannot be a plugin's name");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::look::unknown;
 use super::{Call, tell, view};
 use crate::cli::args::AddOptions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::pipeline::Finished;
 use crate::pipeline::plugins::{Proposal, Shelf, Wanted};
@@ -45,19 +45,41 @@ pub async fn approve(call: &Call, names: &[String]) -> Result<Finished> {
     if specs.is_empty() {
         return Ok(Finished::done("There is nothing to approve."));
     }
+    let (mut told, mut failed) = (Vec::new(), false);
     for spec in &specs {
-        let proposal = shelf.propose_named(spec).await?;
-        if matches!(trust(&shelf).standing(&proposal.found), Standing::Stock) {
-            return Ok(Finished::done(format!("`{}` is part of Cowhand and needs no approval.", spec.name)));
+        match approve_one(call, &mut shelf, spec).await {
+            Ok(Some(done)) => told.push(done),
+            Ok(None) if told.is_empty() => return Ok(declined()),
+            Ok(None) => {
+                told.push(format!("Nobody agreed to `{}`: it was left as it is.", spec.name));
+                return Ok(Finished::with(Exit::Declined, told.join(" ")));
+            }
+            // Who names none means all that can be approved.
+            Err(error) if names.is_empty() => {
+                call.company.events.warn(error.summary(), error.hints().first().cloned());
+                told.push(format!("`{}` cannot be approved.", spec.name));
+                failed = true;
+            }
+            Err(error) => return Err(told.into_iter().fold(error, Error::hint)),
         }
-        show(call, &shelf, &proposal);
-        if !call.company.person.agrees(&format!("Approve `{}`?", spec.name)).await? {
-            return Ok(declined());
-        }
-        shelf.accept(proposal).await?;
     }
-    let names: Vec<String> = specs.iter().map(|spec| format!("`{}`", spec.name)).collect();
-    Ok(Finished::done(format!("Approved: {}.", names.join(", "))))
+    let text = told.join(" ");
+    Ok(if failed { Finished::with(Exit::Refused, text) } else { Finished::done(text) })
+}
+
+/// Shows a plugin and approves it, and says what was done; none where nobody agreed.
+async fn approve_one(call: &Call, shelf: &mut Shelf, spec: &Spec) -> Result<Option<String>> {
+    let name = &spec.name;
+    let proposal = shelf.propose_named(spec).await?;
+    if matches!(trust(shelf).standing(&proposal.found), Standing::Stock) {
+        return Ok(Some(format!("`{name}` is part of Cowhand and needs no approval.")));
+    }
+    show(call, shelf, &proposal);
+    if !call.company.person.agrees(&format!("Approve `{name}`?")).await? {
+        return Ok(None);
+    }
+    shelf.accept(proposal).await?;
+    Ok(Some(format!("Approved: `{name}`.")))
 }
 
 pub fn remove(call: &Call, name: &str) -> Result<Finished> {
@@ -74,9 +96,8 @@ fn trust(shelf: &Shelf) -> Trust {
 
 /// The plugins that a run would refuse until somebody approves them.
 fn needy(shelf: &Shelf) -> Vec<Spec> {
-    let trust = trust(shelf);
     let needs = |spec: &&Spec| match shelf.options.examine(spec) {
-        Ok(found) => matches!(trust.standing(&found), Standing::Unapproved(_)),
+        Ok(found) => shelf.options.judge(&found).is_err(),
         // What was not fetched yet is fetched when it is approved; what is wrong otherwise is told then.
         Err(_) => true,
     };

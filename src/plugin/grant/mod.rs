@@ -45,7 +45,7 @@ impl Protected {
 }
 
 /// Links resolved as far as the path exists.
-fn resolved(path: &Path) -> PathBuf {
+pub(in crate::plugin) fn resolved(path: &Path) -> PathBuf {
     let mut found =
         path.ancestors().filter_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)));
     match found.next() {
@@ -93,6 +93,8 @@ pub(in crate::plugin) struct Folder {
     pub(in crate::plugin) seen_as: String,
     /// Where it is, links resolved.
     pub(in crate::plugin) path: PathBuf,
+    /// The same for an approval, which is bound to it: relative to the site where it lies below it.
+    pub(in crate::plugin) place: String,
 }
 
 /// What one plugin may do.
@@ -231,7 +233,10 @@ impl Permissions {
             let hint = format!("If that is what it may read, grant `{}` itself.", path.display());
             return Err(self.wrong_grant(&format!("`{shown}` leads out of the site")).hint(hint));
         }
-        Ok(Folder { seen_as, path })
+        let place = path.strip_prefix(&self.protected.site).unwrap_or(&path).to_str();
+        let not_text = || self.wrong_grant(&format!("`{shown}` is at {}, which is not UTF-8", path.display()));
+        let place = place.ok_or_else(not_text)?.to_owned();
+        Ok(Folder { seen_as, path, place })
     }
 
     fn install_folder(&self, granted: &Path) -> Result<SitePath> {
