@@ -91,8 +91,9 @@ fn two_plugins_of_one_name() {
 
 /// A running site whose one plugin is the probe, which does what is said here.
 fn with_probe(site: Site, says: &str, more: &str) -> Site {
-    let source = probe().display();
-    let toml = format!("[[plugin]]\nname = \"mine\"\nsource = \"{source}\"\n{more}\n[plugin.config]\n{says}\n");
+    site.write("plugins/mine.wasm", std::fs::read(probe()).unwrap()).unwrap();
+    let toml =
+        format!("[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n{more}\n[plugin.config]\n{says}\n");
     site.has("cowhand.toml", &toml)
 }
 
