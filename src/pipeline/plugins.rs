@@ -127,7 +127,7 @@ impl Shelf {
         let kept = || before.as_ref().filter(|before| before.digest == found.inspection.digest.to_string());
         let signature = signature(wanted, &found)?.or_else(|| kept()?.signature.clone());
         let config = Some((text, config)).filter(|(text, config)| config != text);
-        self.judged(Proposal { before, found, manifest, signature, place, config })
+        self.judged(Proposal { found, before, manifest, signature, place, config })
     }
 
     /// Looks at a plugin that `cowhand.toml` names already; one that has to be fetched and does not lie here is fetched now.
