@@ -287,7 +287,7 @@ fn an_approval_is_bound_to_the_folder_and_not_to_a_link() {
     fs::create_dir(&one).unwrap();
     fs::create_dir(&other).unwrap();
     std::os::unix::fs::symlink(&one, &link).unwrap();
-    let site = site(&format!("[plugin.grant]\nread = [{link:?}]\n"));
+    let site = site(&format!("[plugin.grant]\nread = [\"{}\"]\n", link.display()));
     site.cowhand(["plugin", "approve", "--yes"]).exits(0);
     taken(&site);
     fs::remove_file(&link).unwrap();
