@@ -16,6 +16,9 @@ pub struct Plan {
     /// The releases on the way whose notes upstream wants read.
     #[serde(default)]
     pub major: Vec<MajorRelease>,
+    /// What the update cannot migrate.
+    #[serde(default)]
+    pub by_hand: Vec<ByHand>,
     /// The merge, once computed.
     pub merge: Option<MergePlan>,
     /// What happens to each service of the old and the new stack.
@@ -52,6 +55,15 @@ pub struct MajorRelease {
     pub release: String,
     /// Its notes.
     pub notes: String,
+}
+
+/// Something that no update migrates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByHand {
+    /// What, and why.
+    pub what: String,
+    /// What the admin does about it.
+    pub remedy: String,
 }
 
 /// The merge of a plan. Object ids are git's, in hexadecimal.

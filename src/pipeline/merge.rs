@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::course::Course;
-use super::{Goal, Progress, Run, adapt, counted, facts, majors, versions};
+use super::{Goal, Progress, Run, adapt, by_hand, counted, facts, majors, versions};
 use crate::config::{Favor, OnLoss};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -50,6 +50,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     run.journal.set(facts::SWITCH, &switch)?;
     let found = describe(&merged);
     run.plan.major = majors::passed(run, &merged)?;
+    run.plan.by_hand = by_hand::found(run, &merged)?;
     run.plan.merge = Some(in_plan(merged));
     run.save_plan()?;
     as_reviewed(run)?;

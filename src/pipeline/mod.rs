@@ -6,6 +6,7 @@
 mod adapt;
 pub mod backup;
 mod backward;
+mod by_hand;
 mod consent;
 mod course;
 mod facts;

@@ -19,6 +19,11 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     } else {
         Finished::done(format!("The site is up to date ({version:.10})."))
     };
+    let finished = run
+        .plan
+        .by_hand
+        .iter()
+        .fold(finished, |finished, one| finished.hint(format!("Not migrated: {}. {}", one.what, one.remedy)));
     let id = run.folder.id();
     run.finished =
         Some(finished.hint(format!("`cowhand show {id}` tells what happened; `cowhand rollback {id}` takes it back.")));

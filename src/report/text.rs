@@ -98,6 +98,11 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
         "Major releases on the way: read their notes first",
         plan.major.iter().map(|major| format!("{}  {}", major.release, major.notes)),
     );
+    section(
+        &mut lines,
+        "What no update migrates",
+        plan.by_hand.iter().flat_map(|one| [one.what.clone(), format!("  {}", one.remedy)]),
+    );
     if let Some(merge) = &plan.merge {
         lines.extend(merge_lines(merge));
     }

@@ -26,6 +26,8 @@ pub mod label {
     pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
     /// On a container that was made to replace another: which.
     pub const REPLACE: &str = "com.docker.compose.replace";
+    /// The folder that compose ran in; compose before 1.25 did not write it down.
+    pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
     /// The compose version that made it.
     pub const VERSION: &str = "com.docker.compose.version";
 }

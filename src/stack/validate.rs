@@ -8,7 +8,7 @@ use std::path::Path;
 use super::change::Action;
 use super::changes::Changes;
 use super::compose::{Compose, ComposeFiles};
-use super::container::{Container, Health};
+use super::container::{self, Container, Health};
 use super::engine::Engine;
 use super::resolved::{Mount, Port, Resolved};
 use super::start::not_healthy;
@@ -49,6 +49,37 @@ fn project(old: &Resolved, new: &Resolved) -> Option<Problem> {
         ),
         fix: format!("Set COMPOSE_PROJECT_NAME={} in mailcow.conf.", old.project),
     })
+}
+
+/// A site that names no project is called after its folder, and compose 1 left out of that what compose 2 keeps: containers of this site that belong to a
+/// project of another name mean that its volumes do too. `containers` are all that the engine has.
+pub fn elsewhere(old: &Resolved, containers: &[Container], folder: &Path) -> Option<Problem> {
+    let label = |one: &Container, name: &str| one.labels.get(name).cloned().unwrap_or_default();
+    let project = |one: &Container| label(one, container::label::PROJECT);
+    if containers.iter().any(|one| project(one) == old.project) {
+        return None;
+    }
+    let once = once_called(folder);
+    let of_this_site = |one: &&Container| match label(one, container::label::WORKING_DIR) {
+        place if place.is_empty() => project(one) == once,
+        // Compose writes the way that it came, which may be a link.
+        place => Path::new(&place).canonicalize().unwrap_or_else(|_| place.into()) == folder,
+    };
+    let mut found = containers.iter().filter(|one| old.services.contains_key(&one.service)).filter(of_this_site);
+    let theirs = found.next().map(project).filter(|name| !name.is_empty())?;
+    Some(Problem {
+        what: format!(
+            "the containers of this site belong to the compose project {theirs}, and mailcow.conf makes it {}: all volumes, and with them all mail, would be left behind",
+            old.project
+        ),
+        fix: format!("Set COMPOSE_PROJECT_NAME={theirs} in mailcow.conf."),
+    })
+}
+
+/// What compose 1 called the project of a folder.
+fn once_called(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// A volume that is called something else is another, empty volume; so is one that takes another's place in a service.
@@ -150,7 +181,7 @@ pub async fn ports(engine: &Engine, new: &Resolved) -> Result<Vec<Problem>> {
         .all_containers()
         .await?
         .into_iter()
-        .partition(|one| one.labels.get(super::container::label::PROJECT) == Some(&new.project));
+        .partition(|one| one.labels.get(container::label::PROJECT) == Some(&new.project));
     let mut problems = Vec::new();
     for (service, configuration) in new.wanted() {
         for port in &configuration.ports {
@@ -261,6 +292,30 @@ mod tests {
             &["/x"],
         );
         assert!(bind[0].starts_with("db would have /d at /var/lib/mysql/"), "{bind:?}");
+    }
+
+    #[test]
+    fn containers_of_this_folder_under_another_project_are_found() {
+        let old = Resolved::parse(&mail().to_string(), "").unwrap();
+        let container = |project: &str, service: &str, folder: &str| {
+            let labels = [(container::label::PROJECT, project), (container::label::WORKING_DIR, folder)];
+            let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+            let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Container { service: service.to_owned(), labels, ..Container::default() }
+        };
+        let found = |containers: &[Container]| elsewhere(&old, containers, Path::new("/opt/my-mail_1"));
+        let other = found(&[container("mymail1", "db", "/opt/my-mail_1")]).unwrap();
+        assert!(other.fix.contains("COMPOSE_PROJECT_NAME=mymail1 "), "{other:?}");
+        assert!(found(&[container("mymail1", "db", "")]).is_some(), "compose 1 wrote no folder down");
+        for harmless in [
+            container("mymail1", "db", "/srv/my-mail_1"),
+            container("other", "db", ""),
+            container("mymail1", "shop", "/opt/my-mail_1"),
+        ] {
+            assert_eq!(found(std::slice::from_ref(&harmless)), None, "{harmless:?}");
+        }
+        let own = container("mail", "db", "/opt/my-mail_1");
+        assert_eq!(found(&[own, container("mymail1", "db", "/opt/my-mail_1")]), None, "the project has its containers");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `cowhand plan`: everything a run would do, and nothing done.
 
+use cowhand::demo::site::ALL_SERVICES;
 use serde_json::{Value, json};
 
 use crate::support::site::Site;
@@ -12,6 +13,7 @@ tests! {
     the_tree_is_git_s_own_with_theirs,
     the_tree_is_git_s_own_with_ours,
     losses_and_conflicts_are_named,
+    what_no_update_migrates_is_told_with_what_to_do,
     an_unknown_stage_is_an_error,
 }
 
@@ -81,6 +83,38 @@ fn losses_and_conflicts_are_named() {
     let lost = losses.iter().find(|loss| loss["path"] == "data/conf/postfix/main.cf").unwrap();
     let added: Vec<&Value> = lost["lines"].as_array().unwrap().iter().filter(|line| line["was"] == "added").collect();
     assert_eq!(added[0]["text"], "postscreen_dnsbl_threshold = 4");
+}
+
+fn what_no_update_migrates_is_told_with_what_to_do() {
+    let nginx =
+        |name: &str, port: u16| (format!("data/conf/nginx/{name}.conf"), format!("fastcgi_pass phpfpm:{port};\n"));
+    let (old, new) = (nginx("shop", 9000), nginx("forum", 9002));
+    let nowhere = Site::without_engine_and(ALL_SERVICES);
+    let site = nowhere.has(&old.0, &old.1).has(&new.0, &new.1);
+    let nothing =
+        |site: &Site| site.cowhand(["plan", "--until", "merge"]).exits(0).keeps_quiet_about("no update migrates");
+    site.upstream.commit("A change").append("data/web/index.php", "\n").publish().unwrap();
+    nothing(&site);
+    let release = site.upstream.release("2026-03").image("mariadb", "11.4").without_service("solr-mailcow");
+    let release =
+        release.write("data/conf/rspamd/local.d/statistic.conf", "classifier \"bayes\" {\n  new_schema = true;\n}\n");
+    release.append("data/conf/phpfpm/php-fpm.d/pools.conf", "listen = [::]:9001\n").publish().unwrap();
+    let before = site.state();
+    let told =
+        |site: &Site| site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).event("plan")["by_hand"].clone();
+    let list = told(&site);
+    let what: Vec<&str> = list.as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect();
+    assert!(
+        matches!(what.as_slice(), [nginx, rspamd, database] if nginx.ends_with("(data/conf/nginx/shop.conf)")
+        && rspamd.contains("spam and ham") && database.ends_with("(10.11 → 11.4)")),
+        "{what:#?}"
+    );
+    assert_eq!(list[0]["remedy"], "Write phpfpm:9002 there.");
+    site.cowhand(["plan", "--until", "merge"]).exits(0).says("no update migrates").says("Write phpfpm:9002 there.");
+    site.is_untouched_since(&before);
+    // Upstream skips the search unless told otherwise; this site has an index to lose.
+    let site = site.edited("mailcow.conf", "TZ=", "SKIP_SOLR=n\nTZ=");
+    assert_eq!(told(&site).as_array().unwrap().len(), 4);
 }
 
 fn an_unknown_stage_is_an_error() {

@@ -310,6 +310,10 @@ fn what_cannot_be_started_is_found_before_anything_stops() {
         refused(&site, 13, words);
     }
     drop(listener);
+    // A site from before the option: its project would be called after the folder now.
+    let named = format!("COMPOSE_PROJECT_NAME={}", site.project());
+    let site = site.edited("mailcow.conf", &named, "# no name");
+    refused(&site, 13, &format!("Set {named} in mailcow.conf"));
 }
 
 fn no_space_left_for_the_run() {

@@ -165,9 +165,12 @@ fn certificates_that_the_merge_removed_come_back() {
 fn a_service_that_upstream_dropped_goes() {
     let services = ["unbound-mailcow", "redis-mailcow", "solr-mailcow"];
     let site = Site::with_services(&services).has("docker-compose.override.yml", "services: {}\n").running();
+    let site = site.edited("mailcow.conf", "TZ=", "SKIP_SOLR=n\nTZ=");
     let before = [site.container("unbound-mailcow"), site.container("redis-mailcow")];
     site.upstream.release("2026-03").without_service("solr-mailcow").publish().unwrap();
-    site.cowhand(["update", "--yes"]).exits(0).says("solr-mailcow");
+    let ran = site.cowhand(["update", "--yes", "--json"]).exits(0).says("solr-mailcow");
+    let hints = ran.event("outcome")["hints"].to_string();
+    assert!(hints.contains("Not migrated: Solr's index") && hints.contains("doveadm index"), "{hints}");
     assert_eq!(site.containers().unwrap().len(), 2);
     assert_eq!([site.container("unbound-mailcow"), site.container("redis-mailcow")], before);
 }

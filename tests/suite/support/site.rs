@@ -36,8 +36,13 @@ impl Site {
 
     /// The same for tests that need neither engine nor registry: none of them answers.
     pub fn without_engine() -> Self {
+        Self::without_engine_and(SERVICES)
+    }
+
+    /// The same with other services.
+    pub fn without_engine_and(services: &[&str]) -> Self {
         let nowhere = cowhand::demo::engine::Engine::at("unix:///nonexistent/docker.sock");
-        Self(site::Site::without_images(nowhere.into(), "127.0.0.1:9", SERVICES).expect("a site is made"))
+        Self(site::Site::without_images(nowhere.into(), "127.0.0.1:9", services).expect("a site is made"))
     }
 
     /// Upstream publishes 2026-03: a new postfix image and a changed file that php-fpm mounts. Nothing of it conflicts.

@@ -1,0 +1,56 @@
+//! What the update leaves to the admin: looked for in the release that the site has, in the merged one and in the site's own files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Run;
+use crate::error::Result;
+use crate::git::Oid;
+use crate::git::merge::Merged;
+use crate::path::SitePath;
+use crate::plan::ByHand;
+use crate::site::Site;
+use crate::site::mailcow::unmigrated::{self, Place, Sight};
+
+/// No file of settings is larger.
+const LARGEST: u64 = 1 << 20;
+
+/// What no merge and no migration does.
+pub fn found(run: &Run, merged: &Merged) -> Result<Vec<ByHand>> {
+    let base = run.repo.tree_of(merged.base)?;
+    let read = |tree: Oid| {
+        move |name: &str| {
+            let content = run.repo.file_in(tree, &SitePath::from(name))?.unwrap_or_default();
+            Ok(String::from_utf8_lossy(&content).into_owned())
+        }
+    };
+    // What upstream brought is no file of the site's own, whatever the site made of it: the merge tells of that.
+    let of_upstream = |file: &Path| run.repo.has_path(base, &SitePath::from(file)).unwrap_or(false);
+    let own = |place| own_files(&run.site, place, &of_upstream);
+    let sight = Sight { before: &read(base), after: &read(merged.tree), own: &own, conf: run.site.conf() };
+    let found = unmigrated::found(&sight)?.into_iter();
+    Ok(found.map(|found| ByHand { what: found.what, remedy: found.remedy.to_owned() }).collect())
+}
+
+/// The site's own files at a place, with what is in them.
+fn own_files(site: &Site, place: Place, of_upstream: &dyn Fn(&Path) -> bool) -> Vec<(String, String)> {
+    let files = match place {
+        Place::Compose => site.compose_files(),
+        Place::Folder(folder) => below(site, folder),
+    };
+    let read = |file: PathBuf| {
+        let path = site.path(&file);
+        let small = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LARGEST);
+        let content = small.then(|| fs::read(&path).ok()).flatten()?;
+        Some((file.display().to_string(), String::from_utf8_lossy(&content).into_owned()))
+    };
+    files.into_iter().filter(|file| !of_upstream(file)).filter_map(read).collect()
+}
+
+/// The names of the files right below a folder, in order.
+fn below(site: &Site, folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(site.path(folder)).into_iter().flatten().flatten();
+    let mut names: Vec<PathBuf> = entries.map(|entry| Path::new(folder).join(entry.file_name())).collect();
+    names.sort();
+    names
+}
