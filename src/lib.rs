@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 #[doc(hidden)]
 pub mod demo;
+pub mod digest;
 pub mod error;
 pub mod event;
 pub mod exit;

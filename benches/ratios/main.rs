@@ -1,10 +1,12 @@
 //! Ratios, each against its peer in the same run: what Cowhand does and the command that people would use instead, in turns.
 //!
-//! Started with arguments, this program is the side that is measured where no command of Cowhand's does just that and no more.
+//! Started with the name of a part, it measures that part alone; with other arguments, it is the side that is measured where no command
+//! of Cowhand's does just that and no more.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a failure ends the benchmark, and its table is its output"
 )]
 
@@ -38,22 +40,32 @@ fn main() {
         ["conflicts", root, ours, theirs] => conflicts::once(root, ours, theirs),
         ["hook", question, site] => hook::once(question, site),
         ["pull", site, host] => downtime::pull_once(site, host),
-        ["downtime"] => {
-            println!("{}", measure::machine());
-            downtime::show();
-        }
+        [] => show(PARTS.iter()),
+        [part] if PARTS.iter().any(|(name, _)| *name == part) => show(PARTS.iter().filter(|(name, _)| *name == part)),
         _ => {
-            println!("{}", measure::machine());
-            table(&hook::ratios());
-            table(&plugins::ratios());
-            println!("\n{}", plugins::growth());
-            table(&check::ratios());
-            table(&merge::ratios());
-            downtime::show();
-            table(&[journal::ratio()]);
-            conflicts::print();
+            eprintln!("the parts are {}", PARTS.map(|(name, _)| name).join(", "));
+            std::process::exit(2);
         }
     }
+}
+
+/// What is measured.
+const PARTS: [(&str, fn()); 7] = [
+    ("hook", || table(&hook::ratios())),
+    ("plugins", || {
+        table(&plugins::ratios());
+        println!("\n{}", plugins::growth());
+    }),
+    ("check", || table(&check::ratios())),
+    ("merge", || table(&merge::ratios())),
+    ("downtime", downtime::show),
+    ("journal", || table(&[journal::ratio()])),
+    ("conflicts", conflicts::print),
+];
+
+fn show<'p>(parts: impl Iterator<Item = &'p (&'static str, fn())>) {
+    println!("{}", measure::machine());
+    parts.for_each(|(_, measure)| measure());
 }
 
 fn table(rows: &[Row]) {

@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use super::update_sh::Manner;
 use crate::config::Favor;
+
 use crate::config::edit::GrantLine;
+use crate::digest::Digest;
 use crate::pipeline::StageName;
 use crate::plugin::spec::Hook;
 use crate::scaffold::Language;
@@ -265,7 +267,7 @@ pub struct AddOptions {
     pub name: Option<String>,
     /// The digest that it must have.
     #[arg(long, value_name = "sha256:HEX")]
-    pub digest: Option<String>,
+    pub digest: Option<Digest>,
     /// A file with minisign's signature; beside a component that is a file, FILE.minisig is found.
     #[arg(long, value_name = "FILE")]
     pub signature: Option<PathBuf>,

@@ -55,16 +55,42 @@ pub fn put_plugin(text: &str, name: &str, source: &str, grants: &[GrantLine]) ->
     Ok(document.to_string())
 }
 
-/// Takes a plugin's table out; none where there is no such plugin.
+/// Takes a plugin's table out, with the comment right above it; none where there is no such plugin.
 pub fn remove_plugin(text: &str, name: &str) -> Result<Option<String>> {
     let mut document = parse(text)?;
     let tables = tables(&mut document)?;
     let Some(at) = tables.iter().position(|table| is_named(table, name)) else { return Ok(None) };
+    let (place, above) = tables.get(at).map_or((None, String::new()), |table| {
+        let above = table.decor().prefix().and_then(|above| above.as_str()).unwrap_or_default();
+        // What an empty line parts from the table is not about it.
+        (table.position(), above.rfind("\n\n").map_or("", |end| &above[..=end]).to_owned())
+    });
     tables.remove(at);
     if tables.is_empty() {
         document.remove(PLUGIN);
     }
+    if let Some(next) = first_below(&mut document, place) {
+        let prefix = next.decor().prefix().and_then(|above| above.as_str()).unwrap_or_default();
+        let prefix = above + prefix;
+        next.decor_mut().set_prefix(prefix);
+    } else {
+        let end = above + document.trailing().as_str().unwrap_or_default();
+        document.set_trailing(end);
+    }
     Ok(Some(document.to_string()))
+}
+
+/// The first table of the text below a place.
+fn first_below(table: &mut Table, place: Option<isize>) -> Option<&mut Table> {
+    if !table.is_implicit() && table.position() > place {
+        return Some(table);
+    }
+    let children = table.iter_mut().flat_map(|(_, item)| match item {
+        Item::Table(table) => vec![table],
+        Item::ArrayOfTables(tables) => tables.iter_mut().collect(),
+        _ => Vec::new(),
+    });
+    children.filter_map(|child| first_below(child, place)).min_by_key(|child| child.position())
 }
 
 fn parse(text: &str) -> Result<DocumentMut> {
@@ -164,5 +190,19 @@ mod tests {
             "{none}"
         );
         assert_eq!(remove_plugin(TEXT, "three").unwrap(), None);
+    }
+
+    #[test]
+    fn only_the_comment_right_above_goes_with_a_plugin() {
+        let text = "# The site's.\n\n# favor = \"ours\"\n\n# One.\n[[plugin]]\nname = \"one\"\n[plugin.config]\nx = 1\n\n# Two.\n[[plugin]]\nname = \"two\"\n\n# The end.\n";
+        let without_one = remove_plugin(text, "one").unwrap().unwrap();
+        assert_eq!(
+            without_one,
+            "# The site's.\n\n# favor = \"ours\"\n\n# Two.\n[[plugin]]\nname = \"two\"\n\n# The end.\n"
+        );
+        assert_eq!(
+            remove_plugin(&without_one, "two").unwrap().unwrap(),
+            "# The site's.\n\n# favor = \"ours\"\n\n# The end.\n"
+        );
     }
 }

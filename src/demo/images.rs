@@ -231,11 +231,6 @@ fn noise(seed: &str, length: usize) -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    let digits = |text: String, byte: u8| format!("{text}{byte:02x}");
-    Sha256::digest(bytes).into_iter().fold("sha256:".to_owned(), digits)
-}
-
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",

@@ -12,6 +12,7 @@ use super::images::{Image, Images, LABEL};
 use super::slot::Slot;
 use super::upstream::Upstream;
 use super::{certificate, wait};
+use crate::digest::Digest;
 use crate::error::{Context, Result};
 use crate::process::{Command, Output};
 use crate::stack::LOST_LEASE;
@@ -217,7 +218,7 @@ impl Site {
     }
 
     fn mailcow_conf(&self) -> String {
-        let secret = |name: &str| super::images::digest(format!("{}{name}", self.project).as_bytes())[7..35].to_owned();
+        let secret = |name: &str| Digest::of(format!("{}{name}", self.project).as_bytes()).hex()[..28].to_owned();
         let port = |which| self.slot.port(which);
         format!(
             "# Written when the site was made.\nMAILCOW_HOSTNAME=mail.example.org\nMAILCOW_PASS_SCHEME=BLF-CRYPT\n\

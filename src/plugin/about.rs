@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::case::Recorder;
-use super::digest::Digest;
 use super::grant::{Permissions, Refusal};
 use super::observer;
 use super::policy::{OnFailure, Policy};
@@ -12,6 +11,7 @@ use super::receipt::{Class, Failure};
 use super::spec::Hook;
 use super::trial::Trial;
 use super::types::TextMerge;
+use crate::digest::Digest;
 use crate::event::{Event, Events, Level};
 
 /// What does not change while a plugin is loaded.

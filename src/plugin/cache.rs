@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// A folder of compiled components.
 #[derive(Clone, Debug)]

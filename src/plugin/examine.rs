@@ -76,8 +76,7 @@ impl Options {
     fn bytes(&self, spec: &Spec) -> Result<(Cow<'static, [u8]>, Digest)> {
         let lock = self.trust.as_ref().map(|trust| &trust.lock);
         let pinned = lock.and_then(|lock| lock.find(&spec.name)).filter(|approved| approved.source == spec.source);
-        let read =
-            source::read(&spec.source, &self.site, &self.fetched, pinned.map(|approved| approved.digest.as_str()));
+        let read = source::read(&spec.source, &self.site, &self.fetched, pinned.map(|approved| &approved.digest));
         read.map_err(|error| {
             if !Source::of(&spec.source).is_remote() {
                 return error;

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use wasmparser::{Encoding, Parser, Payload};
 
-use super::digest::Digest;
 use super::request::{Request, SECTION};
 use super::spec::Hook;
+use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 
 /// The WIT package of the hooks.

@@ -169,7 +169,7 @@ impl<'a> Loader<'a> {
         let Examined { spec, inspection, permissions, bytes, .. } = found;
         let about = About {
             name: spec.name,
-            digest: inspection.digest.clone(),
+            digest: inspection.digest,
             config: spec.config.to_string(),
             permissions: Arc::new(permissions),
             memory: spec.grant.memory.as_u64(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::allowed::Allowed;
 use super::request::Request;
+use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::files;
@@ -38,8 +39,8 @@ pub struct Approved {
     pub name: String,
     /// Its source there.
     pub source: String,
-    /// `sha256:…` of the component.
-    pub digest: String,
+    /// That of the component.
+    pub digest: Digest,
     /// How many bytes it has.
     pub size: u64,
     /// The version of the hooks that it is made for.
@@ -137,7 +138,7 @@ mod tests {
         lock.put(Approved {
             name: "tell-us".to_owned(),
             source: "plugins/notify.wasm".to_owned(),
-            digest: format!("sha256:{}", "0".repeat(64)),
+            digest: Digest::known([0; 32]),
             size: 82_000,
             hooks: "0.1.0".to_owned(),
             manifest: None,

@@ -13,7 +13,6 @@ mod chain;
 mod code;
 mod convert;
 mod destination;
-mod digest;
 mod egress;
 mod engine;
 mod examine;
@@ -43,9 +42,9 @@ mod trial;
 mod trust;
 pub mod types;
 
+pub use crate::digest::Digest;
 pub use allowed::{Allowed, bytes as shown_bytes};
 pub use cache::Cache;
-pub use digest::Digest;
 pub use examine::Examined;
 pub use fetch::{Fetched, Login, fetch};
 pub use handed::HandedFile;

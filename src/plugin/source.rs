@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::digest::Digest;
 use super::stock::{STOCK, Stock};
+use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 
@@ -58,7 +58,7 @@ pub(super) fn read(
     source: &str,
     site: &Path,
     fetched: &Path,
-    pinned: Option<&str>,
+    pinned: Option<&Digest>,
 ) -> Result<(Cow<'static, [u8]>, Digest)> {
     match Source::of(source) {
         Source::Stock(name) => stock(name).map(|stock| (stock.bytes.into(), Digest::known(stock.sha256))),
@@ -73,7 +73,7 @@ pub(super) fn read(
                 return Err(missing("what was fetched is gone"));
             }
             let (bytes, digest) = read_file(&path)?;
-            if digest.to_string() != pinned {
+            if digest != *pinned {
                 return Err(missing(&format!("{} is damaged: it is {digest}", path.display())));
             }
             Ok((bytes, digest))
@@ -87,8 +87,8 @@ pub fn read_source(source: &str) -> Result<(Cow<'static, [u8]>, Digest)> {
 }
 
 /// Where fetched bytes of this digest lie.
-pub fn fetched_path(fetched: &Path, digest: &str) -> PathBuf {
-    fetched.join(format!("{}.wasm", digest.replace([':', '/'], "-")))
+pub fn fetched_path(fetched: &Path, digest: &Digest) -> PathBuf {
+    fetched.join(format!("{}.wasm", digest.to_string().replace(':', "-")))
 }
 
 pub(super) fn read_file(path: &Path) -> Result<(Cow<'static, [u8]>, Digest)> {

@@ -158,7 +158,7 @@ fn changes(found: &Examined, approved: &Approved) -> Vec<String> {
     if found.spec.source != approved.source {
         changes.push(format!("it was approved from `{}`", approved.source));
     }
-    let digest = found.inspection.digest.to_string();
+    let digest = found.inspection.digest;
     if digest != approved.digest {
         changes.push(format!("it changed since it was approved: it was {}, it is {digest}", approved.digest));
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::files;
@@ -229,8 +229,7 @@ fn previous(path: &Path) -> PathBuf {
 }
 
 fn seal(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+    Digest::of(text.as_bytes()).to_string()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 
 /// The socket where nothing else is said.
@@ -126,12 +127,7 @@ struct DockerEndpoint {
 
 /// Contexts lie in folders named by the SHA-256 of their name.
 fn id_of(name: &str) -> String {
-    use sha2::Digest;
-    use std::fmt::Write;
-    sha2::Sha256::digest(name).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Digest::of(name.as_bytes()).hex()
 }
 
 fn context(name: &str, said_by: &str, folder: Option<&Path>) -> Result<Endpoint> {

@@ -117,11 +117,12 @@ fn an_image_that_is_no_component_is_told() {
     site.is_untouched_since(&before);
 }
 
-/// An https server on loopback that gives the probe at `/probe.wasm`, and sends on to plain http at `/plain`. Its port, and the
-/// certificate to trust.
+/// An https server on loopback that gives the probe at `/probe.wasm`, and sends on to there from `/moved` and to plain http from
+/// `/plain`. Its port, the certificate to trust, and who would answer to plain http.
 struct Server {
     port: u16,
     root: tempfile::NamedTempFile,
+    plain: std::net::TcpListener,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -142,20 +143,26 @@ impl Server {
         let runtime = runtime();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
+        let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        plain.set_nonblocking(true).unwrap();
+        let to_plain = format!("http://localhost:{}/probe.wasm", plain.local_addr().unwrap().port());
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(mut stream) = acceptor.accept(stream).await else { continue };
                 let mut asked = [0; 1024];
                 let length = stream.read(&mut asked).await.unwrap_or(0);
-                let plain = asked[..length].starts_with(b"GET /plain");
-                let body = if plain { Vec::new() } else { fs::read(probe()).unwrap() };
-                let head = if plain { "302 Found\r\nlocation: http://localhost/probe.wasm" } else { "200 OK" };
+                let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+                let (head, body) = match asked.split(' ').nth(1) {
+                    Some("/plain") => (format!("302 Found\r\nlocation: {to_plain}"), Vec::new()),
+                    Some("/moved") => ("302 Found\r\nlocation: /probe.wasm".to_owned(), Vec::new()),
+                    _ => ("200 OK".to_owned(), fs::read(probe()).unwrap()),
+                };
                 let head = format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
                 let _ = stream.write_all(&[head.into_bytes(), body].concat()).await;
                 let _ = stream.shutdown().await;
             }
         });
-        Self { port, root, _runtime: runtime }
+        Self { port, root, plain, _runtime: runtime }
     }
 
     fn address(&self, path: &str) -> String {
@@ -175,10 +182,12 @@ fn an_https_address_needs_a_digest_and_is_held_to_it() {
     site.cowhand(["plugin", "add", &address, "--yes"]).exits(2).says("--digest sha256:");
     add(&address, &sha256(b"other")).exits(10).says("is not what it should be");
     add(&server.address("plain"), &digest).exits(13).says("ould not fetch");
+    assert!(server.plain.accept().is_err(), "plain http was asked");
     // Without the root the server is nobody.
     let add_blindly = ["plugin", "add", &address, "--name", "mine", "--yes", "--digest", &digest];
     site.prepared(add_blindly).env("SSL_CERT_FILE", "/dev/null").run().exits(13);
     site.is_untouched_since(&before);
+    add(&server.address("moved"), &digest.to_uppercase().replace("SHA256:", "")).exits(0);
     add(&address, &digest).exits(0);
     assert_eq!(pinned(&site)["source"].as_str(), Some(address.as_str()));
     drop(server);
@@ -230,9 +239,13 @@ fn keys_of_the_site_decide_whose_plugins_it_takes() {
     let site = site.has("cowhand.toml", &toml);
     let before = site.state();
     site.cowhand(add).exits(10).says("is not signed");
-    for wrong in [theirs.sign(&component), ours.sign(b"something else"), "no signature\n".to_owned()] {
+    for (wrong, why) in [
+        (theirs.sign(&component), "is not signed by any"),
+        (ours.sign(b"something else"), "is not signed by any"),
+        ("no signature\n".to_owned(), "has a signature that cannot be read"),
+    ] {
         fs::write(&beside, wrong).unwrap();
-        site.cowhand(add).exits(10);
+        site.cowhand(add).exits(10).says(why);
     }
     site.is_untouched_since(&before);
     fs::write(&beside, ours.sign(&component)).unwrap();

@@ -23,7 +23,7 @@ pub async fn add(call: &Call, options: &AddOptions) -> Result<Finished> {
     let wanted = Wanted {
         source: &options.source,
         name: options.name.as_deref(),
-        digest: options.digest.as_deref(),
+        digest: options.digest,
         signature: options.signature.as_deref(),
         grants: &options.grant,
     };

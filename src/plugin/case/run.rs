@@ -93,7 +93,7 @@ impl Subject {
         let config = &case.text.config;
         Ok(About {
             name: spec.name,
-            digest: self.inspection.digest.clone(),
+            digest: self.inspection.digest,
             config: if config.is_null() { "{}".to_owned() } else { config.to_string() },
             permissions: Arc::new(permissions),
             memory: spec.grant.memory.as_u64(),

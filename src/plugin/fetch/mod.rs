@@ -3,8 +3,8 @@
 mod https;
 mod registry;
 
-use super::digest::Digest;
 use super::source::{self, Source};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::event::{Events, Unit};
 use crate::exit::Exit;
@@ -23,7 +23,7 @@ pub struct Fetched {
 }
 
 /// Fetches a remote source. `digest`, where it is known, is demanded.
-pub async fn fetch(source: &str, digest: Option<&str>, login: Option<Login>, events: &Events) -> Result<Fetched> {
+pub async fn fetch(source: &str, digest: Option<&Digest>, login: Option<Login>, events: &Events) -> Result<Fetched> {
     // Whoever builds a TLS client here takes the process's provider; a second one changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let task = format!("fetch {source}");
@@ -42,7 +42,7 @@ pub async fn fetch(source: &str, digest: Option<&str>, login: Option<Login>, eve
     events.finished(&task, bytes.len() as u64, Unit::Bytes);
     let found = Digest::of(&bytes);
     match digest {
-        Some(wanted) if wanted != found.to_string() => {
+        Some(wanted) if *wanted != found => {
             let error = Error::new(format!("{source} is not what it should be")).exit(Exit::Refused);
             Err(error.because(format!("it is {found}, not {wanted}")))
         }

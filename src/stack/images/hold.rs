@@ -6,6 +6,7 @@ use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuil
 use futures_util::future::try_join_all;
 
 use super::{Image, Pulled, tag};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::stack::container::Container;
 use crate::stack::engine::Engine;
@@ -113,9 +114,7 @@ pub fn is_prefetched(reference: &str, project: &str) -> bool {
 
 /// References are longer than tags may be, and have other characters.
 fn next_tag(reference: &str) -> String {
-    use sha2::Digest;
-    let start = sha2::Sha256::digest(reference)[..8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    tag_of(NEXT, &format!("{start:016x}"))
+    tag_of(NEXT, &Digest::of(reference.as_bytes()).hex()[..16])
 }
 
 fn repository(project: &str) -> String {

@@ -1,6 +1,7 @@
 //! The site's plugins between runs: what the commands do that add, approve and remove them.
 
-use std::borrow::Cow;
+mod bring;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,12 +17,14 @@ use crate::files;
 use crate::git::Repo;
 use crate::plugin::spec::{Spec, is_name};
 use crate::plugin::types::TextMerge;
-use crate::plugin::{self, Approved, Cache, Digest, Examined, LockFile, Login, Source, Trust, fetched_path};
+use crate::plugin::{self, Approved, Cache, Digest, Examined, LockFile, Source, Trust, fetched_path};
 use crate::site::lock::Lock;
 use crate::site::store::{self, Store};
 use crate::site::{CONFIG_FILE, Site};
-use crate::stack::credentials::Credentials;
-use crate::stack::reference::Reference;
+
+use bring::{Brought, name_of, signature, signature_beside};
+
+pub use bring::login;
 
 /// What a source can be, for who named none.
 pub const SOURCES: &str = "Name a file, stock:NAME, an https:// address, or a reference in a registry.";
@@ -75,7 +78,7 @@ pub struct Wanted<'a> {
     /// Its name; by its source without one.
     pub name: Option<&'a str>,
     /// The digest that is demanded.
-    pub digest: Option<&'a str>,
+    pub digest: Option<Digest>,
     /// A file with its signature.
     pub signature: Option<&'a Path>,
     /// What is to be granted.
@@ -124,7 +127,7 @@ impl Shelf {
         let Brought { bytes, digest, manifest } = brought;
         let found = self.options.examine_bytes(&spec, true, bytes, digest)?;
         let before = self.before(&name);
-        let kept = || before.as_ref().filter(|before| before.digest == found.inspection.digest.to_string());
+        let kept = || before.as_ref().filter(|before| before.digest == found.inspection.digest);
         let signature = signature(wanted, &found)?.or_else(|| kept()?.signature.clone());
         let config = Some((text, config)).filter(|(text, config)| config != text);
         self.judged(Proposal { found, before, manifest, signature, place, config })
@@ -136,11 +139,11 @@ impl Shelf {
         let same = before.as_ref().filter(|before| before.source == spec.source);
         let lies_here = same.is_some_and(|same| self.lies_here(&same.digest));
         if Source::of(&spec.source).is_remote() && !lies_here {
-            let digest = same.map(|same| same.digest.as_str());
+            let digest = same.map(|same| same.digest);
             return self.propose(&Wanted { digest, ..Wanted::of(&spec.source, Some(&spec.name)) }).await;
         }
         let found = self.options.examine(spec)?;
-        let kept = same.filter(|before| before.digest == found.inspection.digest.to_string());
+        let kept = same.filter(|before| before.digest == found.inspection.digest);
         let manifest = kept.and_then(|kept| kept.manifest.clone());
         let beside = signature_beside(&self.site.path(&spec.source));
         let signature = beside.or_else(|| kept?.signature.clone());
@@ -148,9 +151,9 @@ impl Shelf {
     }
 
     /// Whether what was fetched is here, undamaged.
-    fn lies_here(&self, digest: &str) -> bool {
+    fn lies_here(&self, digest: &Digest) -> bool {
         let bytes = std::fs::read(fetched_path(&self.options.fetched, digest));
-        bytes.is_ok_and(|bytes| Digest::of(&bytes).to_string() == digest)
+        bytes.is_ok_and(|bytes| Digest::of(&bytes) == *digest)
     }
 
     fn before(&self, name: &str) -> Option<Approved> {
@@ -164,67 +167,6 @@ impl Shelf {
             trust.check_signature(&found.spec.name, &found.bytes, proposal.signature.as_deref())?;
         }
         Ok(proposal)
-    }
-
-    /// The bytes of what is to be added, its source in `cowhand.toml`, and where the bytes are to be kept.
-    async fn bring(&self, name: &str, wanted: &Wanted<'_>) -> Result<(Brought, String, Option<PathBuf>)> {
-        let source = Source::of(wanted.source);
-        if source.is_remote() {
-            let digest = self.demanded(name, wanted)?;
-            let login = login(source).await?;
-            let pinned = self.pinned(name, wanted, digest.as_deref());
-            let from = pinned.as_deref().unwrap_or(wanted.source);
-            let fetched = plugin::fetch(from, digest.as_deref(), login, &self.options.events).await?;
-            let place = fetched_path(&self.options.fetched, &fetched.digest.to_string());
-            let brought = Brought { bytes: fetched.bytes.into(), digest: fetched.digest, manifest: fetched.manifest };
-            return Ok((brought, wanted.source.to_owned(), Some(place)));
-        }
-        let (bytes, digest) =
-            plugin::read_source(wanted.source).map_err(|error| error.exit(Exit::Usage).hint(SOURCES))?;
-        demand(wanted, &digest)?;
-        let brought = Brought { bytes, digest, manifest: None };
-        let Source::File(file) = source else { return Ok((brought, wanted.source.to_owned(), None)) };
-        let file = Path::new(file).canonicalize().what_with(|| format!("could not read {file}"))?;
-        if let Ok(inside) = file.strip_prefix(self.site.root())
-            && let Some(inside) = inside.to_str()
-        {
-            let reads_as_file = matches!(Source::of(inside), Source::File(_));
-            let inside = if reads_as_file { inside.to_owned() } else { format!("./{inside}") };
-            return Ok((brought, inside, None));
-        }
-        let source = format!("plugins/{name}.wasm");
-        let place = self.site.path(&source);
-        let own = self.specs().iter().any(|spec| spec.name == name && spec.source == source);
-        if place.exists() && !own {
-            let what = format!("{} is there already, and belongs to no plugin `{name}`", place.display());
-            return Err(Error::new(what)
-                .exit(Exit::Usage)
-                .hint("Choose another name with --name, or remove that file."));
-        }
-        Ok((brought, source, Some(place)))
-    }
-
-    /// The reference by the manifest's digest, where what was approved is wanted: its tag may have moved since.
-    fn pinned(&self, name: &str, wanted: &Wanted<'_>, digest: Option<&str>) -> Option<String> {
-        let Source::Registry(reference) = Source::of(wanted.source) else { return None };
-        let before = self.before(name).filter(|before| before.source == wanted.source)?;
-        let manifest = before.manifest.filter(|_| digest == Some(before.digest.as_str()))?;
-        Some(format!("oci://{}@{manifest}", without_tag(reference)))
-    }
-
-    /// The digest that what is fetched must have. An https address says nothing about what is behind it, so that it needs one.
-    fn demanded(&self, name: &str, wanted: &Wanted<'_>) -> Result<Option<String>> {
-        let digest = wanted.digest.map(str::to_owned);
-        let known = || self.before(name).filter(|before| before.source == wanted.source).map(|before| before.digest);
-        match (Source::of(wanted.source), digest.or_else(known)) {
-            (Source::Https(address), None) => {
-                Err(Error::new(format!("{address} needs a digest")).exit(Exit::Usage).hint(format!(
-                    "`cowhand plugin add {address} --name {name} --digest sha256:…`: its publisher says which."
-                )))
-            }
-            (Source::Registry(_), _) => Ok(wanted.digest.map(str::to_owned)),
-            (_, digest) => Ok(digest),
-        }
     }
 
     fn config_text(&self) -> Result<String> {
@@ -303,17 +245,11 @@ impl Shelf {
     }
 }
 
-struct Brought {
-    bytes: Cow<'static, [u8]>,
-    digest: Digest,
-    manifest: Option<String>,
-}
-
 fn approved(found: &Examined, manifest: Option<String>, signature: Option<String>) -> Approved {
     Approved {
         name: found.spec.name.clone(),
         source: found.spec.source.clone(),
-        digest: found.inspection.digest.to_string(),
+        digest: found.inspection.digest,
         size: found.inspection.size as u64,
         hooks: found.inspection.version.clone(),
         manifest,
@@ -332,78 +268,4 @@ fn person() -> String {
         .into_iter()
         .find(|name| !name.is_empty())
         .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
-}
-
-fn demand(wanted: &Wanted<'_>, digest: &Digest) -> Result<()> {
-    match wanted.digest {
-        Some(demanded) if demanded != digest.to_string() => {
-            let error = Error::new(format!("{} is not what it should be", wanted.source)).exit(Exit::Refused);
-            Err(error.because(format!("it is {digest}, not {demanded}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A name by the end of a source: `acme-certs` by `registry.example.org/acme/acme_certs:1.2`.
-fn name_of(source: &str) -> Result<String> {
-    let path = match Source::of(source) {
-        Source::Stock(name) => name,
-        Source::Registry(reference) => without_tag(reference),
-        Source::Https(address) => address.split(['?', '#']).next().unwrap_or(address),
-        Source::File(file) => file,
-    };
-    let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().replace('_', "-");
-    if stem.is_empty() || stem.starts_with('.') {
-        return Err(Error::new(format!("`{source}` gives no name")).exit(Exit::Usage).hint("Give one with --name."));
-    }
-    Ok(stem)
-}
-
-/// A reference without its tag and digest.
-fn without_tag(reference: &str) -> &str {
-    let reference = reference.split_once('@').map_or(reference, |(name, _)| name);
-    reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(reference, |(name, _)| name)
-}
-
-/// What Docker's configuration has for a registry.
-pub async fn login(source: Source<'_>) -> Result<Option<Login>> {
-    let Source::Registry(reference) = source else { return Ok(None) };
-    let found = Credentials::default().of(Reference::parse(reference)?.registry()).await?;
-    Ok(found.and_then(|found| Some((found.username?, found.password?))))
-}
-
-/// The signature that was named, or lies beside the file.
-fn signature(wanted: &Wanted<'_>, found: &Examined) -> Result<Option<String>> {
-    if let Some(file) = wanted.signature {
-        return Ok(Some(std::fs::read_to_string(file).what_with(|| format!("could not read {}", file.display()))?));
-    }
-    Ok(match Source::of(&found.spec.source) {
-        Source::File(_) => signature_beside(Path::new(wanted.source)),
-        _ => None,
-    })
-}
-
-fn signature_beside(file: &Path) -> Option<String> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".minisig");
-    std::fs::read_to_string(name).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::name_of;
-
-    #[test]
-    fn a_source_gives_a_name() {
-        for (source, name) in [
-            ("stock:notify", "notify"),
-            ("target/wasm32-wasip2/release/by_path.wasm", "by-path"),
-            ("https://example.org/v1/acme.wasm?raw=1", "acme"),
-            ("registry.example.org/acme/certs:1.2", "certs"),
-            ("127.0.0.1:5000/acme/certs@sha256:00", "certs"),
-        ] {
-            assert_eq!(name_of(source).unwrap(), name, "{source}");
-        }
-        assert!(name_of("/").is_err());
-    }
 }
