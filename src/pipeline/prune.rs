@@ -52,7 +52,7 @@ pub async fn candidates(run: &mut Run) -> Result<Vec<PruneItem>> {
 /// What the host's own guard lets go, before any plugin is asked. For a plan it looks ahead: what the update would replace.
 pub async fn preview(run: &mut Run) -> Result<Vec<PruneItem>> {
     let known = Known::gather(run)?;
-    let (new, volumes) = (newest_files(run), run.site.config().prune.volumes);
+    let (new, volumes) = (newest_files(run)?, run.site.config().prune.volumes);
     let ahead = matches!(run.options.goal, Goal::Plan { .. });
     let changing: Vec<String> = run
         .plan
@@ -82,8 +82,8 @@ pub async fn preview(run: &mut Run) -> Result<Vec<PruneItem>> {
 }
 
 /// The configuration that the stack has, or for a plan the one that it would have.
-fn newest_files(run: &Run) -> ComposeFiles {
-    if matches!(run.options.goal, Goal::Plan { .. }) { scratch::new_stack(run) } else { scratch::on_disk(run) }
+fn newest_files(run: &Run) -> Result<ComposeFiles> {
+    if matches!(run.options.goal, Goal::Plan { .. }) { Ok(scratch::new_stack(run)) } else { scratch::on_disk(run) }
 }
 
 fn replaces(action: Action) -> bool {

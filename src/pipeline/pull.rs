@@ -28,7 +28,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
 
 /// What was pulled has no tag that anybody uses yet: until it runs, in this run or a later one, one of ours keeps it from being pruned.
 async fn keep_until_started(run: &mut Run, pulled: &[Pulled]) -> Result<()> {
-    let files = scratch::on_disk(run);
+    let files = scratch::on_disk(run)?;
     let stack = run.stack().await?;
     let project = stack.compose.resolve(&files).await?.project;
     images::hold_prefetched(&stack.engine, &project, pulled).await

@@ -9,7 +9,7 @@ use crate::files;
 use crate::git::merge::Merged;
 use crate::path::SitePath;
 use crate::redact::Redactor;
-use crate::site::mailcow::{self, Conf};
+use crate::site::mailcow::{self, Conf, migrations};
 use crate::site::settings::{self, Functions, Wish};
 use crate::stack::{ComposeFiles, Resolved};
 
@@ -17,6 +17,8 @@ use crate::stack::{ComposeFiles, Resolved};
 const OLD: &str = "old";
 /// The folder of the merged stack, in the run.
 const NEW: &str = "new";
+/// The folder, in the run, of the site's compose file where compose needs it in other words than the site has it.
+const RESPELT: &str = "respelt";
 
 /// The old stack and the new one, as compose understands them.
 pub struct Resolutions {
@@ -33,7 +35,7 @@ pub async fn prepare(run: &mut Run) -> Result<Resolutions> {
     let on_disk =
         |name: &Path| fs::read(run.site.path(name)).what_with(|| format!("could not read {}", name.display()));
     for name in run.site.compose_files() {
-        let as_it_is = on_disk(&name)?;
+        let as_it_is = readable(&name, on_disk(&name)?);
         put(&old, &name, &as_it_is)?;
         let content = run.repo.file_in(merged.tree, &SitePath::from(name.as_path()))?;
         put(&new, &name, &content.unwrap_or(as_it_is))?;
@@ -53,7 +55,7 @@ pub async fn resolve(run: &mut Run) -> Result<Resolutions> {
 
 /// Relative paths in compose files are meant from the site's folder, wherever the files themselves are.
 async fn resolve_old(run: &mut Run) -> Result<Resolved> {
-    let files = on_disk(run);
+    let files = on_disk(run)?;
     let resolved = run.stack().await?.compose.resolve(&files).await;
     resolved.what("could not resolve the site's compose files as they are")
 }
@@ -66,9 +68,30 @@ async fn resolve_new(run: &mut Run) -> Result<Resolved> {
     })
 }
 
-/// The site's own compose files, as they are on disk.
-pub fn on_disk(run: &Run) -> ComposeFiles {
-    compose_files(run, run.site.root())
+/// The site's own compose files, as they are on disk; a file that compose cannot read as it is, as a copy that it can.
+pub fn on_disk(run: &Run) -> Result<ComposeFiles> {
+    let mut files = compose_files(run, run.site.root());
+    let path = run.site.path(mailcow::COMPOSE_FILE);
+    let content = fs::read(&path).what_with(|| format!("could not read {}", path.display()))?;
+    let read = readable(Path::new(mailcow::COMPOSE_FILE), content.clone());
+    if read != content {
+        let copies = folder(run, RESPELT);
+        put(&copies, Path::new(mailcow::COMPOSE_FILE), &read)?;
+        let copy = copies.join(mailcow::COMPOSE_FILE);
+        files.files.iter_mut().filter(|file| **file == path).for_each(|file| file.clone_from(&copy));
+    }
+    Ok(files)
+}
+
+/// A compose file in words that compose reads: upstream's own may be older than compose 2.
+fn readable(name: &Path, content: Vec<u8>) -> Vec<u8> {
+    if name != Path::new(mailcow::COMPOSE_FILE) {
+        return content;
+    }
+    match std::str::from_utf8(&content) {
+        Ok(text) => migrations::respelt(text).into_bytes(),
+        Err(_) => content,
+    }
 }
 
 /// The old stack, also once the switch has replaced its files.

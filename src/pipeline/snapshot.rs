@@ -18,7 +18,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     if !needs(run.options.goal, Need::Engine) {
         return Ok(Progress::Done(format!("{} kept", counted(files, "file"))));
     }
-    let (id, compose_files) = (run.folder.id().to_owned(), scratch::on_disk(run));
+    let (id, compose_files) = (run.folder.id().to_owned(), scratch::on_disk(run)?);
     let stack = run.stack().await?;
     let project = stack.compose.resolve(&compose_files).await?.project;
     let containers = stack.engine.containers(&project).await?;

@@ -94,7 +94,7 @@ async fn bring_up(run: &mut Run, way: Way, images: Vec<(String, String)>, outdat
         Way::New => scratch::old_stack(run),
         Way::Old => scratch::new_stack(run),
     };
-    let (to, events, healthy) = (scratch::on_disk(run), run.events.clone(), verify::limits(run).healthy);
+    let (to, events, healthy) = (scratch::on_disk(run)?, run.events.clone(), verify::limits(run).healthy);
     let turn = run.folder.path().join(TURN);
     let stack = run.stack().await?.clone();
     let resolved = stack.compose.resolve(&to).await?;

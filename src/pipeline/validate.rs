@@ -31,7 +31,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
 
 /// What cannot work is refused while the old stack serves mail.
 async fn refuse_problems(run: &mut Run, resolved: &Resolutions) -> Result<()> {
-    let (old, new) = (scratch::on_disk(run), scratch::new_stack(run));
+    let (old, new) = (scratch::on_disk(run)?, scratch::new_stack(run));
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
     let (root, repo) = (run.site.root().to_owned(), &run.repo);
     let in_merge = |path: &Path| {

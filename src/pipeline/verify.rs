@@ -17,7 +17,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         show_version(run);
         return Ok(Progress::Skipped("nothing was started".to_owned()));
     }
-    let (files, events, limits) = (scratch::on_disk(run), run.events.clone(), limits(run));
+    let (files, events, limits) = (scratch::on_disk(run)?, run.events.clone(), limits(run));
     let stack = run.stack().await?;
     let resolved = stack.compose.resolve(&files).await?;
     let unwell = verify::check(&stack.engine, &resolved, &limits, &events).await?;

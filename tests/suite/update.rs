@@ -22,6 +22,7 @@ tests! {
     certificates_that_the_merge_removed_come_back,
     a_service_that_upstream_dropped_goes,
     a_changed_network_takes_the_stack_down_once_and_keeps_its_volumes,
+    a_compose_file_of_old_that_only_compose_1_read_is_left_behind,
     a_missing_image_is_found_before_anything_stops,
     the_end_of_input_at_the_question_means_no,
     yes_at_the_question_updates,
@@ -187,6 +188,23 @@ fn a_changed_network_takes_the_stack_down_once_and_keeps_its_volumes() {
     site.cowhand(["resume"]).exits(0).keeps_quiet_about("taking the stack down");
     assert_eq!(site.containers().unwrap().len(), 7);
     assert_eq!(site.seen_by("mysql-mailcow", "/var/lib/mysql/starts").unwrap(), "started\nstarted");
+}
+
+fn a_compose_file_of_old_that_only_compose_1_read_is_left_behind() {
+    let site = Site::customised().running();
+    let (new, old) = ("${HTTP_BIND:-}", "${HTTP_BIND:-:}");
+    site.upstream.commit("As it was").replace("docker-compose.yml", new, old).publish().unwrap();
+    site.git(["pull", "--quiet"]);
+    let site = site.edited("mailcow.conf", "HTTP_BIND=127.0.0.1", "HTTP_BIND=");
+    site.upstream.release("2026-03").replace("docker-compose.yml", old, new).publish().unwrap();
+    let before = site.state();
+    site.cowhand(["plan"]).exits(0);
+    site.is_untouched_since(&before);
+    site.cowhand(["update", "--yes"]).exits(0);
+    assert!(site.file("docker-compose.yml").contains(new));
+    site.cowhand(["rollback", "--yes"]).exits(0);
+    assert!(site.file("docker-compose.yml").contains(old), "the file is what it was, and its stack runs");
+    assert_eq!(site.containers().unwrap().len(), 7);
 }
 
 fn a_missing_image_is_found_before_anything_stops() {

@@ -26,6 +26,13 @@ pub enum Step {
     },
     /// Git knows a file that it must not know; on disk it stays.
     Untrack(&'static str),
+    /// Upstream's compose file once said something that compose 2 does not read; it is given what it reads, and the file stays.
+    Respell {
+        /// As the file has it.
+        from: &'static str,
+        /// As compose reads it.
+        to: &'static str,
+    },
 }
 
 /// A migration and why it is done.
@@ -42,7 +49,7 @@ const fn because(step: Step, reason: &'static str) -> Migration {
 }
 
 /// All of them.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 9] = [
     because(
         Step::Move {
             from: "data/conf/rspamd/custom/global_from_blacklist.map",
@@ -80,6 +87,11 @@ const MIGRATIONS: [Migration; 7] = [
         Step::Untrack("data/conf/rspamd/override.d/worker-controller-password.inc"),
         "it holds the site's password of rspamd, and a merge could take it away",
     ),
+    because(
+        Step::Respell { from: "{HTTP_BIND:-:}", to: "{HTTP_BIND:-}" },
+        "releases from 2021-01 to 2022-06 bind to a colon where no address is set, which only compose 1 took",
+    ),
+    because(Step::Respell { from: "{HTTPS_BIND:-:}", to: "{HTTPS_BIND:-}" }, "as HTTP_BIND"),
 ];
 
 /// The files that have other names: from, to, why.
@@ -111,5 +123,13 @@ pub fn untracked() -> impl Iterator<Item = (&'static str, &'static str)> {
     MIGRATIONS.iter().filter_map(|migration| match migration.step {
         Step::Untrack(path) => Some((path, migration.reason)),
         _ => None,
+    })
+}
+
+/// Upstream's compose file as compose 2 reads it.
+pub fn respelt(compose: &str) -> String {
+    MIGRATIONS.iter().fold(compose.to_owned(), |text, migration| match migration.step {
+        Step::Respell { from, to } => text.replace(from, to),
+        _ => text,
     })
 }
