@@ -31,9 +31,29 @@ pub struct Item {
 }
 
 impl Item {
-    /// The value without the spaces that do not matter.
+    /// The value without the spaces that do not matter; those within quotes do.
     pub fn words(&self) -> String {
-        self.value.split_whitespace().collect::<Vec<_>>().join(" ")
+        let mut words = String::new();
+        let mut quote = None;
+        let mut letters = self.value.trim().chars();
+        while let Some(letter) = letters.next() {
+            match quote {
+                None if letter.is_whitespace() => {
+                    if !words.ends_with(' ') {
+                        words.push(' ');
+                    }
+                    continue;
+                }
+                None => quote = Some(letter).filter(|letter| matches!(letter, '"' | '\'')),
+                Some(begin) if letter == begin => quote = None,
+                Some(_) => {}
+            }
+            words.push(letter);
+            if letter == '\\' && quote.is_some() {
+                words.extend(letters.next());
+            }
+        }
+        words
     }
 
     /// Gives the key another name.
@@ -70,6 +90,11 @@ impl File {
         }
         counts.retain(|_, count| *count > 1);
         counts
+    }
+
+    /// How the scopes begin of what is in all blocks of this name.
+    pub fn numbered(scope: &str, name: &str) -> String {
+        format!("{scope}{name}{NUMBER}")
     }
 
     /// The text.

@@ -2,6 +2,7 @@
 
 mod file;
 mod merge;
+mod row;
 mod syntax;
 
 use std::collections::BTreeMap;

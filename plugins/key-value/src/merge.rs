@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use resolver::{Favor, Sides, TextMerge};
 
 use crate::file::{File, Item};
+use crate::row::Rows;
 use crate::syntax::Syntax;
 
 /// How to merge.
@@ -24,41 +25,42 @@ type Id = (String, String, String, usize);
 
 /// The merged text, or why it cannot be merged key by key.
 pub fn merge(rules: &Rules<'_>, sides: &Sides) -> Result<String, String> {
+    let (sides, ends) = sides.plain()?;
     let read = |text: &str| File::read(rules.syntax, text);
     let (mut base, mut ours, theirs) = (read(&sides.base)?, read(&sides.ours)?, read(&sides.theirs)?);
-    if ours.repeated_blocks() != theirs.repeated_blocks()
-        || !sides.base.is_empty() && base.repeated_blocks() != theirs.repeated_blocks()
-    {
-        return Err("a block that comes more than once was added or removed".to_owned());
-    }
     if ours.generated.is_some() != theirs.generated.is_some() {
         return Err("one side has no line `# Overrides #`".to_owned());
     }
     for file in [&mut base, &mut ours] {
         follow(rules.renamed, file, &theirs);
     }
+    let rows = Rows::settle(&base, &ours, &theirs)?;
     let merged = Merger::new(rules, &base, &ours, &theirs).merge()?;
-    let keys = |file: &File| file.items.iter().map(|item| (item.scope.clone(), item.name.clone())).collect::<Vec<_>>();
     let text = merged.text();
-    if keys(&read(&text)?) != keys(&merged) {
+    if said(&read(&text)?) != said(&merged) {
         return Err("what one side changed has lost its block on the other".to_owned());
     }
-    Ok(text)
+    rows.hold(&merged)?;
+    Ok(ends.put(text))
+}
+
+/// All that a file says.
+fn said(file: &File) -> Vec<(&str, &str, String)> {
+    file.items.iter().map(|item| (item.scope.as_str(), item.name.as_str(), item.words())).collect()
 }
 
 /// Renames keys as upstream has done.
 fn follow(renamed: &BTreeMap<String, String>, file: &mut File, theirs: &File) {
+    let has =
+        |file: &File, scope: &str, name: &str| file.items.iter().any(|item| item.scope == scope && item.name == *name);
     for (old, new) in renamed {
-        let has = |file: &File, scope: &str, name: &str| {
-            file.items.iter().any(|item| item.scope == scope && item.name == *name)
+        let known: HashSet<String> =
+            file.items.iter().filter(|item| item.name == *new).map(|item| item.scope.clone()).collect();
+        let is_due = |item: &&mut Item| {
+            let done = has(theirs, &item.scope, new) && !has(theirs, &item.scope, old);
+            item.name == *old && done && !known.contains(&item.scope)
         };
-        for at in 0..file.items.len() {
-            let scope = file.items[at].scope.clone();
-            let done = has(theirs, &scope, new) && !has(theirs, &scope, old);
-            if file.items[at].name == *old && done && !has(file, &scope, new) {
-                file.items[at].rename(new);
-            }
-        }
+        file.items.iter_mut().filter(is_due).for_each(|item| item.rename(new));
     }
 }
 
@@ -66,7 +68,7 @@ fn follow(renamed: &BTreeMap<String, String>, file: &mut File, theirs: &File) {
 struct Merger<'a> {
     rules: &'a Rules<'a>,
     ends: [&'a File; 3],
-    base: HashMap<Id, &'a Item>,
+    base: HashMap<Id, (usize, &'a Item)>,
     ours: Vec<(Id, &'a Item)>,
     theirs: Vec<(Id, &'a Item)>,
 }
@@ -74,20 +76,23 @@ struct Merger<'a> {
 impl<'a> Merger<'a> {
     fn new(rules: &'a Rules<'a>, base: &'a File, ours: &'a File, theirs: &'a File) -> Self {
         let ends = [base, ours, theirs];
-        let repeated: HashSet<_> = ends.iter().flat_map(|file| repeated(file)).collect();
-        let [base, ours, theirs] = ends.map(|file| named(file, &repeated));
-        Self { rules, ends, base: base.into_iter().collect(), ours, theirs }
+        let repeated: HashSet<_> = ends.iter().flat_map(|file| repeated(rules.syntax, file)).collect();
+        let [base, ours, theirs] = ends.map(|file| named(rules.syntax, file, &repeated));
+        let base = base.into_iter().enumerate().map(|(at, (id, item))| (id, (at, item))).collect();
+        Self { rules, ends, base, ours, theirs }
     }
 
     fn merge(&self) -> Result<File, String> {
         let ours: HashMap<&Id, &Item> = self.ours.iter().map(|(id, item)| (id, *item)).collect();
         let mut result = Vec::new();
         for (id, theirs) in &self.theirs {
-            if let Some(item) = self.both(self.base.get(id).copied(), ours.get(id).copied(), theirs)? {
+            let base = self.base.get(id).map(|(_, item)| *item);
+            if let Some(item) = self.both(base, ours.get(id).copied(), theirs)? {
                 result.push((id, item));
             }
         }
-        let carried = self.add_ours(&mut result);
+        let carried = self.add_ours(&mut result)?;
+        self.order(&result)?;
         let [base, ours, theirs] = self.ends.map(|file| &file.end);
         let end = self.text(base, ours, theirs)?;
         let items = result.into_iter().map(|(_, item)| item).collect();
@@ -104,23 +109,31 @@ impl<'a> Merger<'a> {
                 Ok(stays.then(|| theirs.clone()))
             }
             (base, Some(ours)) => {
-                let nothing = Item::default();
-                let base = base.unwrap_or(&nothing);
-                let value = self.value(base, ours, theirs)?;
-                let lead = self.text(&base.lead, &ours.lead, &theirs.lead)?;
-                Ok(Some(Item { lead, value, ..theirs.clone() }))
+                let lead = self.text(base.map_or("", |base| &base.lead), &ours.lead, &theirs.lead)?;
+                Ok(Some(Item { lead, ..self.line(base, ours, theirs)? }))
             }
         }
     }
 
-    fn value(&self, base: &Item, ours: &Item, theirs: &Item) -> Result<String, String> {
-        let [was, our, their] = [base, ours, theirs].map(Item::words);
+    /// An item with all of its line from one side, unless its value is merged of two.
+    fn line(&self, base: Option<&Item>, ours: &Item, theirs: &Item) -> Result<Item, String> {
+        let was = base.map(Item::words);
+        let [our, their] = [ours, theirs].map(|item| Some(item.words()));
         if our == was || our == their {
-            Ok(theirs.value.clone())
-        } else if their == was {
-            Ok(ours.value.clone())
+            return Ok(theirs.clone());
+        }
+        if their == was {
+            return Ok(ours.clone());
+        }
+        let value = self.text(base.map_or("", |base| &base.value), &ours.value, &theirs.value)?;
+        if let Some(item) = [ours, theirs].into_iter().find(|item| item.value == value) {
+            return Ok(item.clone());
+        }
+        let is_same = ours.head.split_whitespace().eq(theirs.head.split_whitespace());
+        if is_same {
+            Ok(Item { value, ..theirs.clone() })
         } else {
-            self.text(&base.value, &ours.value, &theirs.value)
+            Err(format!("`{}` is written in two ways", ours.name))
         }
     }
 
@@ -136,44 +149,94 @@ impl<'a> Merger<'a> {
     }
 
     /// Puts what the site alone has behind what stands before it there; gives comments of the site's that found no place.
-    fn add_ours<'i>(&'i self, result: &mut Vec<(&'i Id, Item)>) -> String {
+    fn add_ours<'i>(&'i self, result: &mut Vec<(&'i Id, Item)>) -> Result<String, String> {
         let mut place = 0;
         let mut carried = String::new();
-        for (id, item) in &self.ours {
+        for (number, (id, item)) in self.ours.iter().enumerate() {
             let there = result.iter().position(|(there, _)| *there == id);
-            let base = self.base.get(id);
+            let base = self.base.get(id).map(|(_, item)| *item);
             let changed = base.is_none_or(|base| self.rules.favor == Favor::Ours && base.words() != item.words());
             if let Some(at) = there {
                 result[at].1.lead.insert_str(0, &std::mem::take(&mut carried));
                 place = at + 1;
             } else if changed {
                 let lead = std::mem::take(&mut carried) + &item.lead;
-                result.insert(place, (id, Item { lead, ..(*item).clone() }));
-                place += 1;
+                let at = self.place(result, number, place)?;
+                result.insert(at, (id, Item { lead, ..(*item).clone() }));
+                place = at + 1;
             } else {
                 // Upstream removed it. What the site had noted there stays.
                 let known: HashSet<&str> = base.map(|base| base.lead.lines()).into_iter().flatten().collect();
                 carried.extend(item.lead.split_inclusive('\n').filter(|line| !known.contains(line.trim_end())));
             }
         }
-        carried
+        Ok(carried)
+    }
+
+    /// Where one of the site's goes, if possible there. Of a key that comes more than once the last may be the one that counts:
+    /// what is last on the site's side stays so, and what overrules it there does here.
+    fn place(&self, result: &[(&Id, Item)], number: usize, wanted: usize) -> Result<usize, String> {
+        let key = key(&self.ours[number].0);
+        let is_same = |id: &Id| self::key(id) == key;
+        if !result.iter().any(|(id, _)| is_same(id)) {
+            return Ok(wanted);
+        }
+        let numbers: HashMap<&Id, usize> = self.ours.iter().enumerate().map(|(at, (id, _))| (id, at)).collect();
+        let is_later = |id: &Id| is_same(id) && numbers.get(id).is_some_and(|at| *at > number);
+        let is_earlier = |id: &Id| is_same(id) && numbers.get(id).is_some_and(|at| *at < number);
+        let behind = |is: &dyn Fn(&Id) -> bool| result.iter().rposition(|(id, _)| is(id)).map_or(0, |at| at + 1);
+        let Some(end) = result.iter().position(|(id, _)| is_later(id)) else {
+            return Ok(wanted.max(behind(&is_same)));
+        };
+        let begin = behind(&is_earlier);
+        if begin > end { Err(in_two_orders(key.1)) } else { Ok(wanted.clamp(begin, end)) }
+    }
+
+    /// Whether an order that the site gave to the values of one key is kept.
+    fn order(&self, result: &[(&Id, Item)]) -> Result<(), String> {
+        let theirs: HashSet<&Id> = self.theirs.iter().map(|(id, _)| id).collect();
+        let merged: HashMap<&Id, usize> = result.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+        let mut places: HashMap<_, Vec<(Option<usize>, usize)>> = HashMap::new();
+        for (id, _) in self.ours.iter().filter(|(id, _)| theirs.contains(id)) {
+            let was = self.base.get(id).map(|(at, _)| *at);
+            places.entry(key(id)).or_default().extend(merged.get(id).map(|is| (was, *is)));
+        }
+        let lost = |places: &[(Option<usize>, usize)]| {
+            let is_upstream_s = places.iter().all(|(was, _)| was.is_some()) && places.is_sorted_by_key(|(was, _)| *was);
+            !is_upstream_s && !places.is_sorted_by_key(|(_, is)| *is)
+        };
+        match places.iter().find(|(_, places)| lost(places)) {
+            Some(((_, name), _)) => Err(in_two_orders(name)),
+            None => Ok(()),
+        }
     }
 }
 
-/// The keys that come more than once.
-fn repeated(file: &File) -> HashSet<(&str, &str)> {
-    let mut seen = HashSet::new();
-    file.items.iter().map(|item| (item.scope.as_str(), item.name.as_str())).filter(|key| !seen.insert(*key)).collect()
+/// Scope and name.
+fn key(id: &Id) -> (&str, &str) {
+    (&id.0, &id.1)
 }
 
-fn named<'f>(file: &'f File, repeated: &HashSet<(&str, &str)>) -> Vec<(Id, &'f Item)> {
+fn in_two_orders(name: &str) -> String {
+    format!("the values of `{name}` are in an order of the site's that upstream's does not go with")
+}
+
+/// The keys that come more than once.
+fn repeated(syntax: Syntax, file: &File) -> HashSet<(String, String)> {
+    let mut seen = HashSet::new();
+    let keys = file.items.iter().map(|item| (item.scope.clone(), syntax.key(&item.name)));
+    keys.filter(|key| !seen.insert(key.clone())).collect()
+}
+
+fn named<'f>(syntax: Syntax, file: &'f File, repeated: &HashSet<(String, String)>) -> Vec<(Id, &'f Item)> {
     let mut counts: HashMap<(String, String, String), usize> = HashMap::new();
     let name = |item: &'f Item| {
-        let is_repeated = repeated.contains(&(item.scope.as_str(), item.name.as_str()));
+        let (scope, key) = (item.scope.clone(), syntax.key(&item.name));
+        let is_repeated = repeated.contains(&(scope.clone(), key.clone()));
         let value = if is_repeated { item.words() } else { String::new() };
-        let count = counts.entry((item.scope.clone(), item.name.clone(), value.clone())).or_default();
+        let count = counts.entry((scope.clone(), key.clone(), value.clone())).or_default();
         *count += 1;
-        ((item.scope.clone(), item.name.clone(), value, *count), item)
+        ((scope, key, value, *count), item)
     };
     file.items.iter().map(name).collect()
 }

@@ -71,7 +71,7 @@ fn what_the_site_noted_at_a_key_that_went_is_kept() {
 #[test]
 fn keys_that_come_more_than_once_are_told_apart_by_value() {
     let three = ["save 900 1\nsave 300 10\n", "save 900 1\nsave 60 5\n", "save 900 1\nsave 300 10\nsave 30 1\n"];
-    assert_eq!(merged(Syntax::Redis, three), "save 900 1\nsave 60 5\nsave 30 1\n");
+    assert_eq!(merged(Syntax::Redis, three), "save 900 1\nsave 30 1\nsave 60 5\n");
 }
 
 #[test]
@@ -115,4 +115,114 @@ fn where_both_changed_a_value_the_favoured_side_s_counts() {
 #[test]
 fn a_file_that_both_added_has_the_keys_of_both() {
     assert_eq!(merged(Syntax::Redis, ["", "a 1\nb 2\n", "b 3\nc 4\n"]), "a 1\nb 2\nc 4\n");
+}
+
+#[test]
+fn blocks_of_one_name_that_both_changed_are_left_to_others() {
+    let row = |values: &[&str]| values.iter().flat_map(|value| ["p {\n  ", value, "\n}\n"]).collect::<String>();
+    let merged = |base: &str, ours: &str, theirs: &str| merge_as(Syntax::Dovecot, Favor::Ours, [base, ours, theirs]);
+    let base = row(&["a = 1", "b = 1"]);
+    let (ours, swapped) = (row(&["a = 9", "b = 1"]), row(&["b = 1", "a = 1"]));
+    assert!(merged(&base, &ours, &swapped).unwrap_err().contains("both sides changed"));
+    assert!(merged(&base, &swapped, &ours).unwrap_err().contains("both sides changed"));
+    assert!(merged(&base, &ours, &row(&["a = 1", "b = 2"])).is_err());
+    assert!(merged("", &ours, &base).is_err());
+    // One side's alone are as that side has them, also in another order, or not at all.
+    for (base, ours, theirs) in [(&base, &ours, &base), (&base, &base, &swapped), (&base, &swapped, &swapped)] {
+        let told = if theirs == base { ours } else { theirs };
+        assert_eq!(&merged(base, ours, theirs).unwrap(), told);
+    }
+    let row = |values: &[&str]| row(values) + "log = x\n";
+    let (base, ours) = (row(&["a = 1\n  b = 1", "c = 1"]), row(&["b = 1\n  a = 1", "c = 1"]));
+    assert!(merged(&base, &ours, &base.replace("log = x", "log = y")).is_err(), "an order of the site's own");
+    assert_eq!(
+        merged(&base, &base.replace("c = 1", "c = 2"), &base.replace('x', "y")).unwrap(),
+        base.replace("c = 1", "c = 2").replace('x', "y")
+    );
+}
+
+#[test]
+fn a_key_that_both_added_has_the_favoured_value_also_if_that_is_empty() {
+    for (ours, theirs) in [("a = 1\nk =\n", "a = 1\nk = x\n"), ("a = 1\nk = x\n", "a = 1\nk =\n")] {
+        let three = ["a = 1\n", ours, theirs];
+        assert_eq!(merge_as(Syntax::Postfix, Favor::Ours, three).unwrap(), ours);
+        assert_eq!(merge_as(Syntax::Postfix, Favor::Theirs, three).unwrap(), theirs);
+    }
+}
+
+#[test]
+fn a_value_brings_its_own_line_along() {
+    let three = ["flag\nx = 1\n", "flag = OFF\nx = 1\n", "flag\nx = 2\n"];
+    assert_eq!(merged(Syntax::Ini, three), "flag = OFF\nx = 2\n");
+    let three = ["flag = 1\nx = 1\n", "flag\nx = 1\n", "flag=1\nx = 2\n"];
+    assert_eq!(merged(Syntax::Ini, three), "flag\nx = 2\n");
+    let both = ["flag = 1\n", "flag\n", "flag = 0\n"];
+    assert_eq!(merge_as(Syntax::Ini, Favor::Ours, both).unwrap(), "flag\n");
+    assert_eq!(merge_as(Syntax::Ini, Favor::Theirs, both).unwrap(), "flag = 0\n");
+}
+
+#[test]
+fn a_key_of_mysql_s_is_the_same_with_other_dashes() {
+    let three = ["a = 1\nmax-x = 1\n", "a = 1\nmax-x = 5\n", "a = 1\nmax_x = 1\nb = 1\n"];
+    assert_eq!(merged(Syntax::Ini, three), "a = 1\nmax-x = 5\nb = 1\n");
+    assert_eq!(merged(Syntax::Redis, ["a-b 1\n", "a-b 2\n", "a-b 1\na_b 1\n"]), "a-b 2\na_b 1\n");
+}
+
+#[test]
+fn spaces_within_quotes_are_part_of_a_value() {
+    for [from, to] in [["\"a b\"", "\"a  b\""], ["'a b'", "'a  b'"], ["\"\\\" b\"", "\"\\\"  b\""]] {
+        let file = |value: &str, limit: u8| format!("requirepass {value}\nlimit {limit}\n");
+        let [base, ours, theirs] = [file(from, 1), file(to, 1), file(from, 2)];
+        assert_eq!(merged(Syntax::Redis, [&base, &ours, &theirs]), file(to, 2));
+    }
+    assert_eq!(merged(Syntax::Redis, ["a 1  2\n", "a 1 2\n", "a 1  2\nb 1\n"]), "a 1  2\nb 1\n");
+}
+
+#[test]
+fn the_site_s_last_value_of_a_key_stays_the_last() {
+    assert_eq!(merged(Syntax::Ini, ["a = 1\n", "a = 1\na = 9\n", "a = 3\n"]), "a = 3\na = 9\n");
+    assert_eq!(
+        merged(Syntax::Ini, ["a = 1\nb = 1\n", "a = 1\nb = 1\na = 8\na = 9\n", "b = 1\na = 1\na = 2\nc = 1\n"]),
+        "b = 1\na = 1\na = 2\na = 8\na = 9\nc = 1\n"
+    );
+    // What upstream's own overrules there it overrules here.
+    assert_eq!(
+        merged(Syntax::Ini, ["n = 1\na = 2\n", "n = 1\na = 9\na = 2\n", "a = 2\nn = 1\n"]),
+        "a = 9\na = 2\nn = 1\n"
+    );
+}
+
+#[test]
+fn values_of_one_key_in_an_order_that_cannot_be_kept_are_left_to_others() {
+    let told = |three: [&str; 3]| merge_as(Syntax::Ini, Favor::Ours, three).unwrap_err();
+    assert!(told(["a = 1\na = 2\nb = 1\n", "a = 2\nb = 1\na = 1\n", "a = 1\na = 2\nb = 2\n"]).contains("order"));
+    assert!(told(["a = 1\n", "a = 1\na = 9\n", "a = 9\na = 1\n"]).contains("order"), "both added one");
+    assert!(told(["a = 1\na = 2\n", "a = 1\na = 9\na = 2\n", "a = 2\na = 1\n"]).contains("order"));
+    assert_eq!(
+        merged(Syntax::Ini, ["a = 1\na = 2\n", "a = 1\na = 2\nb = 1\n", "a = 2\na = 1\n"]),
+        "a = 2\nb = 1\na = 1\n"
+    );
+}
+
+#[test]
+fn a_key_that_comes_more_than_once_is_renamed_each_time() {
+    let three = [
+        "blacklist_action x\nblacklist_action y\n",
+        "blacklist_action x\nblacklist_action z\n",
+        "denylist_action x\ndenylist_action y\n",
+    ];
+    for favor in [Favor::Ours, Favor::Theirs] {
+        assert_eq!(merge_as(Syntax::Redis, favor, three).unwrap(), "denylist_action x\ndenylist_action z\n");
+    }
+}
+
+#[test]
+fn line_ends_stay_as_they_are() {
+    let three = ["a = 1\nb = 1\n", "a = 2\nb = 1\nc = 1\n", "b = 1\na = 1\n"];
+    let told = "b = 1\nc = 1\na = 2\n".replace('\n', "\r\n");
+    let windows = three.map(|text| text.replace('\n', "\r\n"));
+    assert_eq!(merged(Syntax::Ini, [&windows[0], &windows[1], &windows[2]]), told);
+    assert_eq!(merged(Syntax::Ini, [three[0], three[1], &windows[2]]), told);
+    assert_eq!(merged(Syntax::Ini, [three[0], &windows[1], three[2]]), told);
+    assert!(merge_as(Syntax::Ini, Favor::Ours, [three[0], "a = 2\r\nb = 1\n", three[2]]).is_err());
 }

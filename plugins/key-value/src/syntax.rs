@@ -55,11 +55,18 @@ impl Syntax {
         (text, None)
     }
 
+    /// A key as it is known, however it is written: mysql's may have `-` for `_`.
+    pub fn key(self, name: &str) -> String {
+        if self == Self::Ini { name.replace('-', "_") } else { name.to_owned() }
+    }
+
     /// What a line is, after the line before it; an error where it is nothing known.
     pub fn line<'t>(self, line: &'t str, before: Option<&str>) -> Result<Line<'t>, String> {
         let said = line.trim();
         if self == Self::Dovecot && before.is_some_and(|before| before.trim_end().ends_with('\\')) {
-            return Ok(Line::More);
+            // Where comments come in between, the value ends elsewhere than it seems.
+            let is_plain = !said.is_empty() && !said.contains('#') && !before.is_some_and(|line| line.contains('#'));
+            return if is_plain { Ok(Line::More) } else { Err(format!("`{said}` may continue a value or not")) };
         }
         if said.is_empty() || said.starts_with('#') || self == Self::Ini && said.starts_with(';') {
             return Ok(Line::Aside);
@@ -168,6 +175,11 @@ mod tests {
     #[test]
     fn a_backslash_continues_a_line_of_dovecot_s() {
         assert_eq!(Syntax::Dovecot.line("more\n", Some("a = b \\\n")), Ok(Line::More));
+        for [before, line] in
+            [["# a \\\n", "b = 1\n"], ["a = b \\\n", "# c\n"], ["a = b # c \\\n", "d = 1\n"], ["a = b \\\n", "\n"]]
+        {
+            assert!(Syntax::Dovecot.line(line, Some(before)).is_err(), "{before}{line}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the resolvers share: the contract's bindings, files by their names, and the three sides as texts.
 
+mod ends;
 mod names;
 mod sides;
 
@@ -19,5 +20,6 @@ pub use bindings::cowhand::hooks::{config, log};
 pub use bindings::exports::cowhand::hooks::conflict_resolver::{
     Collision, Conflict, Guest, Kind, Mode, Replacement, Resolution, Version,
 };
+pub use ends::Ends;
 pub use names::{Pattern, Patterns};
 pub use sides::{Sides, TextMerge, text_merge};
