@@ -1,47 +1,92 @@
 //! Whether a compose file holds together: everything that is named is there.
 
+use std::fmt;
+
 use crate::document::Document;
 use crate::yaml::{Node, Value};
 
-/// What is named and not there.
-pub fn missing(document: &Document) -> Vec<String> {
-    let parts = |key: &str| {
-        let entry = document.find(&[key]);
-        entry.map(|entry| entry.node.entries().iter().map(|entry| entry.key.as_str()).collect()).unwrap_or_default()
-    };
-    let (services, volumes, networks): (Vec<&str>, Vec<&str>, Vec<&str>) =
-        (parts("services"), parts("volumes"), parts("networks"));
-    let mut gone = Vec::new();
-    for service in document.find(&["services"]).map(|entry| entry.node.entries()).unwrap_or_default() {
-        let named = |key: &str| service.node.get(key).map(|entry| keys(&entry.node)).unwrap_or_default();
-        let mut lacks = |kind: &str, known: &[&str], name: &str| {
-            if !known.contains(&name) {
-                gone.push(format!("the service {} names the {kind} {name}", service.key));
-            }
-        };
-        for name in named("depends_on") {
-            lacks("service", &services, &name);
-        }
-        for name in named("networks").iter().filter(|name| *name != "default") {
-            lacks("network", &networks, name);
-        }
-        let mounts = service.node.get("volumes").map(|entry| entry.node.items()).unwrap_or_default();
-        for name in mounts.iter().filter_map(|mount| volume(&mount.node)) {
-            lacks("volume", &volumes, name);
-        }
-    }
-    if services.is_empty() {
-        gone.push("there are no services".to_owned());
-    }
-    gone
+/// What a service names and the file does not have.
+#[derive(Clone, Debug)]
+pub struct Lack {
+    service: String,
+    /// Of what kind it is.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
 }
 
-/// The keys of a map or the items of a list.
+impl fmt::Display for Lack {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "the service {} names the {} {}", self.service, self.kind, self.name)
+    }
+}
+
+/// The parts of a compose file that services name.
+const PARTS: [(&str, &str); 5] = [
+    ("service", "services"),
+    ("network", "networks"),
+    ("volume", "volumes"),
+    ("secret", "secrets"),
+    ("config", "configs"),
+];
+
+/// What is named and not there.
+pub fn missing(document: &Document) -> Vec<Lack> {
+    let part = |key: &str| document.find(&[key]).map(|entry| keys(&entry.node)).unwrap_or_default();
+    let known = PARTS.map(|(kind, key)| (kind, part(key)));
+    let is_known = |kind: &str, name: &String| known.iter().any(|(of, names)| *of == kind && names.contains(name));
+    let mut lacks = Vec::new();
+    for service in document.find(&["services"]).map(|entry| entry.node.read().entries()).unwrap_or_default() {
+        let named = references(service.node.read()).into_iter();
+        let gone = named.filter(|(kind, name)| !name.contains('$') && !is_known(kind, name));
+        lacks.extend(gone.map(|(kind, name)| Lack { service: service.key.clone(), kind, name }));
+    }
+    lacks
+}
+
+/// The services that say nowhere what they run.
+pub fn without_image(document: &Document) -> Vec<&str> {
+    let services = document.find(&["services"]).map(|entry| entry.node.read().entries()).unwrap_or_default();
+    let runs = |node: &Node| ["image", "build", "extends", "<<"].iter().any(|key| node.get(key).is_some());
+    let is_alias = |node: &Node| node.scalar().is_some_and(|text| text.starts_with('*'));
+    let idle = services.iter().filter(|entry| !runs(entry.node.read()) && !is_alias(&entry.node));
+    idle.map(|entry| entry.key.as_str()).collect()
+}
+
+/// What a service names: of what kind, and the name.
+fn references(service: &Node) -> Vec<(&'static str, String)> {
+    let value = |key: &str| service.get(key).map(|entry| entry.node.read());
+    let named = |key: &str| value(key).map(keys).unwrap_or_default();
+    let first = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+    let mut all: Vec<(&str, String)> = named("depends_on").into_iter().map(|name| ("service", name)).collect();
+    all.extend(named("links").iter().map(|link| ("service", first(link))));
+    let from = named("volumes_from");
+    all.extend(from.iter().filter(|from| !from.starts_with("container:")).map(|from| ("service", first(from))));
+    for key in ["network_mode", "ipc", "pid"] {
+        let other = value(key).and_then(Node::scalar).and_then(|mode| mode.strip_prefix("service:"));
+        all.extend(other.map(|name| ("service", name.to_owned())));
+    }
+    let networks = named("networks").into_iter().filter(|name| name != "default");
+    all.extend(networks.map(|name| ("network", name)));
+    let mounts = value("volumes").map(Node::items).unwrap_or_default();
+    all.extend(mounts.iter().filter_map(|mount| volume(mount.node.read())).map(|name| ("volume", name.to_owned())));
+    for (kind, key) in [("secret", "secrets"), ("config", "configs")] {
+        for item in value(key).map(Node::items).unwrap_or_default() {
+            let node = item.node.read();
+            let source = node.get("source").and_then(|entry| entry.node.scalar()).or(node.scalar());
+            all.extend(source.map(|name| (kind, name.to_owned())));
+        }
+    }
+    all
+}
+
+/// The keys of a map or the items of a list, also between brackets.
 pub fn keys(node: &Node) -> Vec<String> {
+    let node = node.read();
     match &node.value {
         Value::Map(entries) => entries.iter().map(|entry| entry.key.clone()).collect(),
         Value::List(items) => items.iter().filter_map(|item| item.node.scalar()).map(str::to_owned).collect(),
-        Value::Text(_) => Vec::new(),
+        Value::Text(_) | Value::Flow(_) => Vec::new(),
     }
 }
 
@@ -88,7 +133,48 @@ networks:
             "the service a names the volume lost",
             "the service b names the network other",
         ];
-        assert_eq!(missing(&Document::read(text).unwrap()), told);
-        assert_eq!(missing(&Document::read("a: 1\n").unwrap()), ["there are no services"]);
+        assert_eq!(lacks(text), told);
+        assert_eq!(without_image(&Document::read(text).unwrap()), ["a", "b"]);
+    }
+
+    #[test]
+    fn names_between_brackets_are_names() {
+        let text = "\
+services:
+  a:
+    image: a
+    depends_on: [b, gone]
+    networks: {net: {}, other: {}}
+    volumes: [\"data:/data\", {type: volume, source: lost, target: /lost}, \"./x:/x\"]
+  b: {image: b, depends_on: {gone: {condition: service_started}}}
+volumes: {data: {}}
+networks: {net: {}}
+";
+        let told = [
+            "the service a names the service gone",
+            "the service a names the network other",
+            "the service a names the volume lost",
+            "the service b names the service gone",
+        ];
+        assert_eq!(lacks(text), told);
+        assert_eq!(without_image(&Document::read(text).unwrap()), [""; 0]);
+    }
+
+    #[test]
+    fn services_are_named_in_other_ways_too() {
+        for named in [
+            "links: [\"gone:alias\"]",
+            "network_mode: service:gone",
+            "volumes_from: [gone:ro]",
+            "pid: \"service:gone\"",
+        ] {
+            assert_eq!(lacks(&format!("services:\n  a:\n    {named}\n")), ["the service a names the service gone"]);
+        }
+        let own = "services:\n  a:\n    secrets: [gone]\n    configs:\n      - source: gone\n      - ${ANY}\n";
+        assert_eq!(lacks(own), ["the service a names the secret gone", "the service a names the config gone"]);
+    }
+
+    fn lacks(text: &str) -> Vec<String> {
+        missing(&Document::read(text).unwrap()).iter().map(Lack::to_string).collect()
     }
 }

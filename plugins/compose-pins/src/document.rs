@@ -45,16 +45,19 @@ impl Document {
 
     /// Exchanges lines for others.
     pub fn splice(&mut self, range: Range<usize>, lines: Vec<String>) -> Result<(), String> {
+        if range.start > range.end || range.end > self.lines.len() {
+            return Err("a value ends elsewhere than it seems".to_owned());
+        }
         self.lines.splice(range, lines);
         self.root = yaml::read(&self.text())?;
         Ok(())
     }
 
-    /// Takes an entry out, and the map around it if that is empty then.
+    /// Takes an entry out, and the map around it if that is empty then; but no service or network for its last key.
     pub fn remove(&mut self, path: &[&str]) -> Result<(), String> {
         let Some(entry) = self.find(path) else { return Ok(()) };
         let above = &path[..path.len() - 1];
-        if above.len() > 1 && self.find(above).is_some_and(|above| above.node.entries().len() == 1) {
+        if above.len() > 2 && self.find(above).is_some_and(|above| above.node.entries().len() == 1) {
             return self.remove(above);
         }
         let mut range = entry.line..entry.node.last + 1;
@@ -71,9 +74,8 @@ impl Document {
             (Some(there), _) => Some((there.line..there.node.last + 1, there.indent)),
             (None, Some((_, above))) => self.find(above).and_then(|above| {
                 let beside = above.node.entries().first().map(|first| first.indent);
-                let is_open = beside.is_some() || above.node.scalar() == Some("");
                 let end = above.node.last + 1;
-                is_open.then_some((end..end, beside.unwrap_or(above.indent + 2)))
+                above.node.is_open().then_some((end..end, beside.unwrap_or(above.indent + 2)))
             }),
             (None, None) => None,
         };
@@ -81,14 +83,17 @@ impl Document {
             return Err(format!("there is no place for {}", path.join(".")));
         };
         let lines = indented(from.lines(entry.line..entry.node.last + 1), entry.indent, indent);
-        self.splice(range, lines)
+        self.splice(range, lines)?;
+        let is_there = self.find(path).is_some_and(|there| there.node.words() == entry.node.words());
+        if is_there { Ok(()) } else { Err(format!("{} would not be what it was", path.join("."))) }
     }
 }
 
 /// Lines as far to the right as their new place is.
 pub fn indented(lines: &[String], from: usize, to: usize) -> Vec<String> {
-    let shift = |line: &String| match line.trim_start() {
-        "" => String::new(),
+    // Only spaces indent; what else looks like one may be part of a text.
+    let shift = |line: &String| match line.trim_start_matches(' ') {
+        "" if line.is_empty() => String::new(),
         said => format!("{}{said}", " ".repeat((line.len() - said.len() + to).saturating_sub(from))),
     };
     lines.iter().map(shift).collect()
@@ -109,8 +114,18 @@ mod tests {
     #[test]
     fn what_is_taken_out_leaves_no_gap() {
         assert_eq!(changed(|text| text.remove(&["a", "y"])), "a:\n  x: 1 # one\n\n  # last\n  v: 3\n");
-        assert_eq!(changed(|text| text.remove(&["a", "y", "z"])), "a:\n  x: 1 # one\n\n  # last\n  v: 3\n");
+        assert_eq!(changed(|text| text.remove(&["a", "y", "z"])), TEXT.replace("    z: 2\n", ""));
+        let mut deep = Document::read("a:\n  b:\n    c:\n      d: 1\n    e: 1\n").unwrap();
+        deep.remove(&["a", "b", "c", "d"]).unwrap();
+        assert_eq!(deep.text(), "a:\n  b:\n    e: 1\n");
         assert_eq!(changed(|text| text.remove(&["a", "nothing"])), TEXT);
+    }
+
+    #[test]
+    fn only_spaces_indent() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let text = "  a: |\n    \u{a0}b\n    \tc\n\n      \n    d";
+        assert_eq!(indented(&lines(text), 2, 0), lines("a: |\n  \u{a0}b\n  \tc\n\n    \n  d"));
     }
 
     #[test]

@@ -38,8 +38,7 @@ impl Guest for ComposePins {
         }
         let Some(sides) = Sides::of(&conflict)? else { return Ok(Resolution::Pass) };
         // What it knows nothing of is merged as everything is.
-        let merged = text_merge(&sides, conflict.prefers)?;
-        match pins::keep(&settings.keys, &sides, &merged) {
+        match pins::keep(&settings.keys, &sides, |sides| text_merge(sides, conflict.prefers)) {
             Ok(text) => Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None })),
             Err(why) => {
                 log::write(log::Level::Warn, &format!("{} is left to the next resolver: {why}", conflict.path));

@@ -15,7 +15,11 @@ pub fn keep(
     let Some(there) = result.find(path) else { return Ok(()) };
     let about = subject(path);
     let (was, site) = (said(base, about), said(Some(&ours.node), about));
-    let changed = |subject: &String| was.get(subject) != site.get(subject);
+    let there_said = said(Some(&there.node), about);
+    let changed = |subject: &String| {
+        let site = site.get(subject);
+        was.get(subject) != site && there_said.get(subject) != site
+    };
     let theirs = Items::of(result, &there.node, about)?;
     let mine = Items::of(document, &ours.node, about)?;
     let mut lines = Vec::new();
@@ -53,6 +57,21 @@ pub fn remove(result: &mut Document, path: &[&str], gone: impl Fn(&str) -> bool)
     if stays.is_empty() { result.remove(path) } else { result.splice(range, stays) }
 }
 
+/// Takes items out of a list of words between brackets, and the list itself if it is empty then; a map stays as it is.
+pub fn remove_in_brackets(result: &mut Document, path: &[&str], gone: impl Fn(&str) -> bool) -> Result<(), String> {
+    let (Some(there), Some(key)) = (result.find(path), path.last()) else { return Ok(()) };
+    let Value::List(items) = &there.node.read().value else { return Ok(()) };
+    let words = items.iter().map(|item| item.node.scalar().map(|word| (word, item.node.words())));
+    let words: Vec<_> = words.collect::<Option<_>>().ok_or("a list between brackets is not one of words")?;
+    let stays: Vec<_> = words.into_iter().filter(|(word, _)| !gone(word)).map(|(_, word)| word).collect();
+    if stays.is_empty() {
+        return result.remove(path);
+    }
+    let line = format!("{}{key}: [{}]", " ".repeat(there.indent), stays.join(", "));
+    let range = there.line..there.node.last + 1;
+    result.splice(range, vec![line])
+}
+
 /// What the list says about each subject.
 fn said(list: Option<&Node>, about: fn(&Node) -> String) -> BTreeMap<String, Vec<String>> {
     let mut said = BTreeMap::<_, Vec<_>>::new();
@@ -78,11 +97,15 @@ impl Items {
             .zip(ends)
             .map(|(item, end)| (about(&item.node), document.lines(item.line..end).to_vec(), item.line))
             .collect();
-        if items.iter().any(|(_, lines, _)| !lines.first().is_some_and(|line| line.trim_start().starts_with('-'))) {
+        if items
+            .iter()
+            .any(|(_, lines, _)| !lines.first().is_some_and(|line| line.trim_start_matches(' ').starts_with('-')))
+        {
             return Err("an item does not begin on the line of its dash".to_owned());
         }
         let first = items.first().map_or(list.last, |(_, _, line)| *line);
-        let indent = document.lines(first..first + 1).first().map_or(0, |line| line.len() - line.trim_start().len());
+        let indent =
+            document.lines(first..first + 1).first().map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
         Ok(Self { all: items.into_iter().map(|(about, lines, _)| (about, lines)).collect(), first, indent })
     }
 }
@@ -98,6 +121,7 @@ fn subject(path: &[&str]) -> fn(&Node) -> String {
 
 /// The port in the container: `80/tcp` of `"${HTTP_BIND:-}:${HTTP_PORT:-80}:80"`.
 fn port(item: &Node) -> String {
+    let item = item.read();
     if let (Some(target), protocol) = (item.get("target"), item.get("protocol")) {
         let protocol = protocol.and_then(|entry| entry.node.scalar()).unwrap_or("tcp");
         return format!("{}/{protocol}", target.node.scalar().unwrap_or_default());
@@ -142,6 +166,7 @@ mod tests {
         assert_eq!(port("\"${HTTP_BIND:-}:${HTTP_PORT:-80}:80\""), "80/tcp");
         assert_eq!(port("53:53/udp"), "53/udp");
         assert_eq!(port("target: 53\nprotocol: udp\n"), "53/udp");
+        assert_eq!(port("{target: 53, published: 5353}\n"), "53/tcp");
     }
 
     #[test]
@@ -163,5 +188,10 @@ mod tests {
         assert_eq!(document.text(), "s:\n  d:\n    - a\n    # about b\n  e: 1\n");
         remove(&mut document, &["s", "d"], |item| item == "a").unwrap();
         assert_eq!(document.text(), "s:\n    # about b\n  e: 1\n");
+        let mut document = Document::read("s:\n  d: [\"a\", b,\n    c]\n  e: 1\n").unwrap();
+        remove_in_brackets(&mut document, &["s", "d"], |item| item == "b").unwrap();
+        assert_eq!(document.text(), "s:\n  d: [\"a\", c]\n  e: 1\n");
+        remove_in_brackets(&mut document, &["s", "d"], |_| true).unwrap();
+        assert_eq!(document.text(), "s:\n  e: 1\n");
     }
 }

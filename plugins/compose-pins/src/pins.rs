@@ -4,20 +4,29 @@ use std::collections::BTreeSet;
 
 use resolver::Sides;
 
-use crate::check::{keys, missing};
+use crate::check::{Lack, keys, missing, without_image};
 use crate::document::Document;
 use crate::list;
-use crate::yaml::{Entry, Value};
+use crate::yaml::{Entry, Node, Value};
 
 /// What of a network stays as the site changed it.
 const OF_NETWORKS: [&str; 2] = ["enable_ipv6", "ipam"];
 
-/// Puts into `merged` what the site pinned: those keys of its services; or says why that cannot be done.
-pub fn keep(pinned: &[String], sides: &Sides, merged: &str) -> Result<String, String> {
+/// What of a compose file has a name.
+const PARTS: [&str; 5] = ["services", "volumes", "networks", "secrets", "configs"];
+
+/// Merges the sides and puts in what the site pinned: those keys of its services; or says why that cannot be done.
+pub fn keep(
+    pinned: &[String],
+    sides: &Sides,
+    merge: impl FnOnce(&Sides) -> Result<String, String>,
+) -> Result<String, String> {
+    let (sides, ends) = sides.plain()?;
     let read = |side: &str, text: &str| Document::read(text).map_err(|why| format!("{side} file: {why}"));
     let (base, ours) = (read("the former", &sides.base)?, read("the site's", &sides.ours)?);
-    let (theirs, result) = (read("upstream's", &sides.theirs)?, read("the merged", merged)?);
+    let (theirs, result) = (read("upstream's", &sides.theirs)?, read("the merged", &merge(&sides)?)?);
     let mut pins = Pins { base, ours, theirs, result };
+    pins.are_blocks()?;
     pins.services()?;
     pins.added()?;
     let of_networks = OF_NETWORKS.map(str::to_owned);
@@ -29,11 +38,8 @@ pub fn keep(pinned: &[String], sides: &Sides, merged: &str) -> Result<String, St
         }
     }
     pins.forget_what_is_gone()?;
-    let known = missing(&pins.theirs);
-    match missing(&pins.result).into_iter().find(|problem| !known.contains(problem)) {
-        Some(problem) => Err(format!("{problem}, which is not there")),
-        None => Ok(pins.result.text()),
-    }
+    pins.holds_together()?;
+    Ok(ends.put(pins.result.text()))
 }
 
 struct Pins {
@@ -49,6 +55,22 @@ fn names(document: &Document, part: &str) -> Vec<String> {
 }
 
 impl Pins {
+    /// What is pinned has to be written line by line on every side: what is not looks as if it were not there.
+    fn are_blocks(&self) -> Result<(), String> {
+        for document in [&self.base, &self.ours, &self.theirs, &self.result] {
+            for part in PARTS {
+                let Some(entry) = document.find(&[part]) else { continue };
+                let is_pinned =
+                    |name: &str| ["services", "networks"].contains(&part) && self.base.find(&[part, name]).is_some();
+                let inner = entry.node.entries().iter().filter(|entry| is_pinned(&entry.key));
+                if let Some(other) = inner.chain([entry]).find(|entry| !entry.node.is_open()) {
+                    return Err(format!("`{}` is not a block of keys on every side", other.key));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A service that upstream removed stays away, and so does one that the site took out.
     fn services(&mut self) -> Result<(), String> {
         for name in names(&self.base, "services") {
@@ -79,53 +101,86 @@ impl Pins {
         }
     }
 
-    /// Services, volumes and networks of the site's own.
+    /// What only one side added is there as that side has it, and what both did is there.
     fn added(&mut self) -> Result<(), String> {
-        for part in ["services", "volumes", "networks"] {
-            for name in names(&self.ours, part) {
+        for (side, other) in [(&self.ours, &self.theirs), (&self.theirs, &self.ours)] {
+            for (part, name) in PARTS.iter().flat_map(|part| names(side, part).into_iter().map(|name| (*part, name))) {
                 let path = [part, name.as_str()];
-                if let (None, None, Some(entry)) =
-                    (self.base.find(&path), self.result.find(&path), self.ours.find(&path))
-                {
-                    self.result.put(&path, &self.ours, entry)?;
+                let (None, Some(entry)) = (self.base.find(&path), side.find(&path)) else { continue };
+                let there = self.result.find(&path).map(|entry| entry.node.words());
+                let is_due = there.is_none_or(|words| other.find(&path).is_none() && words != entry.node.words());
+                if is_due {
+                    self.result.put(&path, side, entry)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Lets what stands at these keys be as the site changed it, if it did, and if both sides still have what it is about.
+    /// Lets what stands at these keys be as the site changed it, if it did, and as upstream did where the site did not; if all
+    /// still have what it is about.
     fn pin(&mut self, path: &[&str]) -> Result<(), String> {
         let above = &path[..2];
-        if self.ours.find(above).is_some() && self.result.find(above).is_some() {
-            keep_changed(&mut self.result, path, self.base.find(path), &self.ours)?;
+        if [&self.ours, &self.theirs, &self.result].iter().any(|document| document.find(above).is_none()) {
+            return Ok(());
         }
-        Ok(())
+        let (base, ours) = (self.base.find(path), self.ours.find(path));
+        let is_simple = ours.is_none_or(|entry| matches!(entry.node.value, Value::Text(_) | Value::Flow(_)));
+        if !is_simple || words(ours) == words(base) {
+            keep_changed(&mut self.result, path, base, &self.theirs)?;
+        }
+        keep_changed(&mut self.result, path, base, &self.ours)
     }
 
-    /// Takes references to services out that are not there.
+    /// Takes references to services out that are gone; not those to services that the site has in another file.
     fn forget_what_is_gone(&mut self) -> Result<(), String> {
         let services = names(&self.result, "services");
+        let mut known = [names(&self.base, "services"), names(&self.theirs, "services")].concat();
+        let elsewhere: Vec<_> = missing(&self.ours).into_iter().filter(|lack| lack.kind == "service").collect();
+        known.retain(|name| !services.contains(name) && !elsewhere.iter().any(|lack| lack.name == *name));
+        let is_gone = |name: &str| known.iter().any(|known| known == name);
         for service in &services {
             let path = ["services", service, "depends_on"];
             let Some(entry) = self.result.find(&path) else { continue };
-            let is_list = matches!(entry.node.value, Value::List(_));
-            let gone: Vec<_> = keys(&entry.node).into_iter().filter(|name| !services.contains(name)).collect();
-            for name in gone {
-                if is_list {
-                    list::remove(&mut self.result, &path, |item| item.trim_matches('"') == name)?;
-                } else {
-                    self.result.remove(&[path[0], path[1], path[2], &name])?;
-                }
+            let gone: Vec<_> = keys(&entry.node).into_iter().filter(|name| is_gone(name)).collect();
+            match entry.node.value {
+                _ if gone.is_empty() => {}
+                Value::List(_) => list::remove(&mut self.result, &path, |item| is_gone(item.trim_matches('"')))?,
+                Value::Flow(_) => list::remove_in_brackets(&mut self.result, &path, is_gone)?,
+                _ => gone.iter().try_for_each(|name| self.result.remove(&[path[0], path[1], path[2], name]))?,
             }
         }
         Ok(())
     }
+
+    /// Whether the result lacks nothing that neither side lacked.
+    fn holds_together(&self) -> Result<(), String> {
+        if names(&self.result, "services").is_empty() {
+            return Err("there are no services".to_owned());
+        }
+        let known = [missing(&self.theirs), missing(&self.ours)].concat();
+        let is_known = |lack: &Lack| known.iter().any(|known| known.kind == lack.kind && known.name == lack.name);
+        if let Some(lack) = missing(&self.result).iter().find(|lack| !is_known(lack)) {
+            return Err(format!("{lack}, which is not there"));
+        }
+        let known = [without_image(&self.theirs), without_image(&self.ours)].concat();
+        match without_image(&self.result).into_iter().find(|name| !known.contains(name)) {
+            Some(name) => Err(format!("the service {name} has no image any more")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn words(entry: Option<&Entry>) -> Option<String> {
+    entry.map(|entry| entry.node.words())
+}
+
+fn is_empty(node: &Node) -> bool {
+    matches!(&node.value, Value::Text(text) if text.is_empty())
 }
 
 fn keep_changed(result: &mut Document, path: &[&str], base: Option<&Entry>, site: &Document) -> Result<(), String> {
     let (ours, there) = (site.find(path), result.find(path));
-    let words = |entry: Option<&Entry>| entry.map(|entry| entry.node.words());
     if words(ours) == words(base) || words(ours) == words(there) {
         return Ok(());
     }
@@ -135,8 +190,11 @@ fn keep_changed(result: &mut Document, path: &[&str], base: Option<&Entry>, site
             None => result.remove(path),
         };
     };
+    // What was written otherwise cannot be told what was changed of it.
+    let was_open = base.is_none_or(|base| base.node.is_open());
+    let was_list = base.is_none_or(|base| matches!(base.node.value, Value::List(_)) || is_empty(&base.node));
     match (&ours.node.value, &there.node.value) {
-        (Value::Map(_), Value::Map(_)) => {
+        (Value::Map(_), Value::Map(_)) if was_open => {
             let was = base.map(|base| base.node.entries()).unwrap_or_default();
             let keys: BTreeSet<&str> = was.iter().chain(ours.node.entries()).map(|entry| entry.key.as_str()).collect();
             for key in keys {
@@ -145,7 +203,9 @@ fn keep_changed(result: &mut Document, path: &[&str], base: Option<&Entry>, site
             }
             Ok(())
         }
-        (Value::List(_), Value::List(_)) => list::keep(result, path, base.map(|base| &base.node), (site, ours)),
+        (Value::List(_), Value::List(_)) if was_list => {
+            list::keep(result, path, base.map(|base| &base.node), (site, ours))
+        }
         _ => result.put(path, site, ours),
     }
 }

@@ -50,12 +50,15 @@ fn changed(changes: &[(&str, &str)]) -> String {
     })
 }
 
+fn sides(ours: &[(&str, &str)], theirs: &[(&str, &str)]) -> Sides {
+    Sides { base: BASE.to_owned(), ours: changed(ours), theirs: changed(theirs) }
+}
+
 /// Upstream's file with the site's pins, as if a merge had let upstream win everywhere.
 fn kept(ours: &[(&str, &str)], theirs: &[(&str, &str)]) -> Result<String, String> {
-    let (ours, theirs) = (changed(ours), changed(theirs));
-    let sides = Sides { base: BASE.to_owned(), ours, theirs };
+    let sides = sides(ours, theirs);
     let pinned = ["image", "ports", "profiles"].map(str::to_owned);
-    keep(&pinned, &sides, &sides.theirs)
+    keep(&pinned, &sides, |sides| Ok(sides.theirs.clone()))
 }
 
 const SOLR: &str = "    solr-mailcow:
@@ -94,7 +97,7 @@ fn a_service_that_upstream_removed_does_not_come_back_for_its_port() {
     assert_eq!(kept(&[("18983", "18984")], &theirs).unwrap(), changed(&theirs));
     // Not even where the site's side won.
     let sides = Sides { base: BASE.to_owned(), ours: changed(&[("18983", "18984")]), theirs: changed(&theirs) };
-    assert_eq!(keep(&["ports".to_owned()], &sides, &sides.ours).unwrap(), changed(&theirs));
+    assert_eq!(keep(&["ports".to_owned()], &sides, |sides| Ok(sides.ours.clone())).unwrap(), changed(&theirs));
 }
 
 #[test]
@@ -141,7 +144,107 @@ fn a_service_of_the_site_s_own_comes_along_with_its_volume() {
 fn what_would_not_hold_together_is_left_to_others() {
     let needs = [("image: mariadb:10.5", "image: mariadb:10.5\n      volumes:\n        - lost-vol-1:/data")];
     let sides = Sides { base: BASE.to_owned(), ours: BASE.to_owned(), theirs: BASE.to_owned() };
-    assert!(keep(&[], &sides, &changed(&needs)).unwrap_err().contains("lost-vol-1"));
-    assert!(keep(&[], &sides, "services: [").unwrap_err().starts_with("the merged file"));
-    assert!(keep(&[], &sides, &BASE.replace("solr-mailcow:", "mysql-mailcow:")).unwrap_err().contains("twice"));
+    let told = |merged: &str| keep(&[], &sides, |_| Ok(merged.to_owned())).unwrap_err();
+    assert!(told(&changed(&needs)).contains("lost-vol-1"));
+    assert!(told("services: [").starts_with("the merged file"));
+    assert!(told(&BASE.replace("solr-mailcow:", "mysql-mailcow:")).contains("twice"));
+    assert!(told("services:\n").contains("no services"));
+    assert!(told(&BASE.replace("      image: mailcow/solr:1.8\n", "")).contains("no image"));
+}
+
+#[test]
+fn a_service_that_is_gone_is_no_more_named_between_brackets() {
+    let (list, brackets) = ("\n        - mysql-mailcow\n        - solr-mailcow\n", " [mysql-mailcow, solr-mailcow]\n");
+    let without = " [mysql-mailcow]\n";
+    let upstream = [(SOLR, ""), (list, "\n        - mysql-mailcow\n")];
+    // The site's side won there.
+    let sides = Sides { base: BASE.to_owned(), ours: changed(&[(list, brackets)]), theirs: changed(&upstream) };
+    let text = keep(&[], &sides, |sides| Ok(sides.ours.clone())).unwrap();
+    assert_eq!(text, changed(&[(SOLR, ""), (list, without)]));
+    let nothing_else = [(list, " {mysql-mailcow: {}, solr-mailcow: {}}\n")];
+    let sides = Sides { ours: changed(&nothing_else), ..sides };
+    let told = keep(&[], &sides, |sides| Ok(sides.ours.clone())).unwrap_err();
+    assert!(told.contains("names the service solr-mailcow"), "{told}");
+}
+
+#[test]
+fn a_service_of_another_file_may_be_named() {
+    let named = [("        - solr-mailcow\n", "        - solr-mailcow\n        - own-mailcow\n")];
+    let text = keep(&[], &sides(&named, &[("solr:1.8", "solr:1.9")]), |sides| Ok(sides.ours.clone())).unwrap();
+    assert!(text.contains("        - own-mailcow\n"), "{text}");
+    // Also one that the site moved there.
+    let moved = [(SOLR, "")];
+    let text = keep(&[], &sides(&moved, &[("postfix:1.80", "postfix:1.81")]), |sides| Ok(sides.ours.clone())).unwrap();
+    assert!(text.contains("        - solr-mailcow\n"), "{text}");
+}
+
+#[test]
+fn line_ends_stay_as_they_are() {
+    let windows = |text: String| text.replace('\n', "\r\n");
+    let (ours, theirs) = ([("mariadb:10.5", "mariadb:10.6")], [("solr:1.8", "solr:1.9")]);
+    let of = |sides: &Sides| keep(&["image".to_owned()], sides, |sides| Ok(sides.theirs.clone()));
+    let told = windows(changed(&[ours[0], theirs[0]]));
+    let plain = sides(&ours, &theirs);
+    let sides = Sides {
+        base: windows(plain.base.clone()),
+        ours: windows(plain.ours.clone()),
+        theirs: windows(plain.theirs.clone()),
+    };
+    assert_eq!(of(&sides).unwrap(), told);
+    assert_eq!(of(&Sides { ours: sides.ours.clone(), ..plain.clone() }).unwrap(), told);
+    assert!(of(&Sides { ours: sides.ours.replacen("\r\n", "\n", 1), ..plain }).is_err());
+}
+
+#[test]
+fn a_service_ends_where_its_last_text_does() {
+    let text = "      image: mailcow/solr:1.8\n      command: >\n        one line\n";
+    let base = BASE
+        .replace("      image: mailcow/solr:1.8\n", "")
+        .replace("18983}:8983\"\n", &format!("18983}}:8983\"\n{text}"));
+    let theirs = base.replace("postfix:1.80", "postfix:1.81");
+    let from = base.find("    solr-mailcow:").unwrap();
+    let ours = base[..from].to_owned() + &base[base.find("    ipv6nat-mailcow:").unwrap()..];
+    let sides = Sides { base, ours: ours.replace("        - solr-mailcow\n", ""), theirs };
+    let kept = keep(&[], &sides, |sides| Ok(sides.theirs.clone())).unwrap();
+    assert_eq!(kept, sides.ours.replace("postfix:1.80", "postfix:1.81"));
+}
+
+#[test]
+fn what_is_written_between_brackets_is_not_taken_for_missing() {
+    let solr = "    solr-mailcow: {image: \"mailcow/solr:1.8\", restart: always}\n\n";
+    assert!(kept(&[(SOLR, solr)], &[("solr:1.8", "solr:1.9")]).unwrap_err().contains("`solr-mailcow` is not a block"));
+    // A list that was between brackets is the site's as a whole.
+    let ports = "ports:\n        - \"${SOLR_PORT:-127.0.0.1:18983}:8983\"\n";
+    let base = BASE.replace(ports, "ports: [\"1:1\", \"2:2\"]\n");
+    let ours = base.replace("ports: [\"1:1\", \"2:2\"]\n", "ports:\n        - \"2:2\"\n");
+    let theirs = base.replace("ports: [\"1:1\", \"2:2\"]\n", "ports:\n        - \"1:1\"\n        - \"2:2\"\n");
+    let sides = Sides { base, ours, theirs };
+    assert_eq!(keep(&["ports".to_owned()], &sides, |sides| Ok(sides.theirs.clone())).unwrap(), sides.ours);
+}
+
+#[test]
+fn what_upstream_changed_of_a_pinned_key_comes_where_the_site_did_not() {
+    let (ours, theirs) = (
+        [("mariadb:10.5", "mariadb:10.6"), ("${SMTP_PORT:-25}:25", "2525:25")],
+        [("solr:1.8", "solr:1.9"), ("587}:587\"\n", "587}:587\"\n        - \"465:465\"\n")],
+    );
+    // As if the site's side had won everywhere.
+    let pinned = ["image", "ports"].map(str::to_owned);
+    let text = keep(&pinned, &sides(&ours, &theirs), |sides| Ok(sides.ours.clone())).unwrap();
+    assert_eq!(text, changed(&[ours[0], ours[1], theirs[0], theirs[1]]));
+}
+
+#[test]
+fn a_service_that_one_side_added_is_as_it_was() {
+    let (own, new) = (
+        "    own:\n      image: own:1\n      restart: always\n\nnetworks:\n",
+        "    new:\n      image: new:1\n      restart: always\n\nnetworks:\n",
+    );
+    let three = sides(&[("networks:\n", own)], &[("networks:\n", new)]);
+    // As it may be where lines of both are the same.
+    let mixed = changed(&[("networks:\n", "    own:\n      restart: always\n\nnetworks:\n")]);
+    let text = keep(&[], &three, |_| Ok(mixed.clone())).unwrap();
+    for service in [own, new] {
+        assert!(text.contains(service.trim_end_matches("\nnetworks:\n")), "{text}");
+    }
 }

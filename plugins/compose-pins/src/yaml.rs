@@ -14,8 +14,10 @@ pub struct Node {
 /// What a node is.
 #[derive(Debug)]
 pub enum Value {
-    /// A scalar, or a collection written between brackets: as text that is equal for what is equal.
+    /// A scalar: as text that is equal for what is equal.
     Text(String),
+    /// What is written between brackets, which cannot be changed line by line.
+    Flow(Box<Node>),
     /// A block of keys.
     Map(Vec<Entry>),
     /// A block of items.
@@ -45,6 +47,20 @@ pub struct Item {
 }
 
 impl Node {
+    /// What is written there, be it between brackets or not: to be read, and not to be changed.
+    pub fn read(&self) -> &Self {
+        if let Value::Flow(node) = &self.value { node.read() } else { self }
+    }
+
+    /// Whether it can be changed entry by entry.
+    pub fn is_open(&self) -> bool {
+        match &self.value {
+            Value::Map(_) => true,
+            Value::Text(text) => text.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The entries, if it is a map.
     pub fn entries(&self) -> &[Entry] {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
@@ -64,14 +80,15 @@ impl Node {
     pub fn words(&self) -> String {
         match &self.value {
             Value::Text(text) => text.clone(),
+            Value::Flow(node) => node.words(),
             Value::Map(entries) => {
                 let entries: Vec<_> =
                     entries.iter().map(|entry| format!("{}: {}", entry.key, entry.node.words())).collect();
-                format!("{{{}}}", entries.join(", "))
+                format!("{{{}}}", entries.join(",\n"))
             }
             Value::List(items) => {
                 let items: Vec<_> = items.iter().map(|item| item.node.words()).collect();
-                format!("[{}]", items.join(", "))
+                format!("[{}]", items.join(",\n"))
             }
         }
     }
@@ -89,7 +106,7 @@ pub fn read(text: &str) -> Result<Node, String> {
     let events = events.filter(|event| !matches!(event, Ok((Event::StreamStart | Event::DocumentStart(_), _))));
     let mut reader = Reader { events: Box::new(events), text: text.chars().collect(), lines: text.lines().collect() };
     let (event, span) = reader.next()?;
-    let root = reader.node(&event, span, 0)?;
+    let root = reader.node(&event, span, None, 0)?;
     match (reader.next()?.0, reader.next()?.0) {
         (Event::DocumentEnd, Event::StreamEnd) => Ok(root),
         _ => Err("it has more than one document".to_owned()),
@@ -112,40 +129,64 @@ impl<'t> Reader<'t> {
         self.events.next().unwrap_or_else(|| Err("it ends too early".to_owned()))
     }
 
-    fn node(&mut self, event: &Event<'t>, span: Span, depth: usize) -> Result<Node, String> {
+    /// A value, below the line and column of its key if it has one.
+    fn node(
+        &mut self,
+        event: &Event<'t>,
+        span: Span,
+        key: Option<(usize, usize)>,
+        depth: usize,
+    ) -> Result<Node, String> {
         if depth > DEEPEST {
             return Err("it is nested too deeply".to_owned());
         }
-        let in_brackets = matches!(self.text.get(span.start.index()), Some('[' | '{'));
+        let (start, end) = (span.start.index(), span.end.index());
         let (value, mut last) = match event {
-            Event::Scalar(text, style, ..) => return Ok(self.scalar(text, *style, span)),
-            Event::Alias(id) => (Value::Text(format!("*{id}")), line(span)),
+            Event::Scalar(.., Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
+                return Err(format!("line {}: a value has a tag", span.start.line()));
+            }
+            Event::Scalar(text, style, ..) => return self.scalar(text, *style, span, key),
+            // Its name: the number may be that of another in another file.
+            Event::Alias(_) => (Value::Text(self.text[start..end].iter().collect()), line(span)),
             Event::SequenceStart(..) => self.list(depth)?,
             Event::MappingStart(..) => self.map(depth)?,
             other => return Err(format!("{other:?} is where a value should be")),
         };
-        if !in_brackets {
+        // Behind an anchor, if there is one.
+        let is_flow = end > start && matches!(self.text.get(end - 1), Some('[' | '{'));
+        if !is_flow {
             last = last_line(&value).unwrap_or(line(span));
         }
         let node = Node { value, last };
-        Ok(if in_brackets { Node { value: Value::Text(node.words()), ..node } } else { node })
+        Ok(if is_flow { Node { value: Value::Flow(Box::new(node)), last } } else { node })
     }
 
-    fn scalar(&self, text: &str, style: ScalarStyle, span: Span) -> Node {
+    fn scalar(&self, text: &str, style: ScalarStyle, span: Span, key: Option<(usize, usize)>) -> Result<Node, String> {
         let value = if style == ScalarStyle::Plain { text.to_owned() } else { format!("\"{text}\"") };
         let last = match style {
-            ScalarStyle::Literal | ScalarStyle::Folded => self.end_of_block(line(span)),
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                let head = key.or_else(|| self.dash(span).filter(|_| !text.trim().is_empty()));
+                let (head, indent) = head.ok_or_else(|| format!("line {}: a text is empty", span.start.line()))?;
+                self.end_of_block(head, indent)
+            }
             _ => span.end.line() - 1,
         };
-        Node { value: Value::Text(value), last }
+        Ok(Node { value: Value::Text(value), last })
     }
 
-    /// The last line of a text that begins below this line: as far as its first line, or farther to the right.
-    fn end_of_block(&self, head: usize) -> usize {
-        let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
-        let said = || self.lines.iter().enumerate().skip(head + 1).filter(|(_, line)| !line.trim().is_empty());
-        let first = said().next().map_or(0, |(_, line)| indent(line));
-        said().take_while(|(_, line)| indent(line) >= first.max(1)).last().map_or(head, |(at, _)| at)
+    /// The line and the column of the dash before a text that begins below it.
+    fn dash(&self, text: Span) -> Option<(usize, usize)> {
+        let above = self.lines.get(..line(text))?;
+        let (head, said) = above.iter().enumerate().rev().find(|(_, line)| !line.trim().is_empty())?;
+        let dashes = said.len() - said.trim_start_matches([' ', '-']).len();
+        said[..dashes].rfind('-').map(|column| (head, column))
+    }
+
+    /// The last line of a text that begins below this line: all that is farther to the right than what it belongs to.
+    fn end_of_block(&self, head: usize, indent: usize) -> usize {
+        let is_deeper = |line: &str| line.len() - line.trim_start_matches(' ').len() > indent;
+        let said = self.lines.iter().enumerate().skip(head + 1).filter(|(_, line)| !line.trim().is_empty());
+        said.take_while(|(_, line)| is_deeper(line)).last().map_or(head, |(at, _)| at)
     }
 
     /// The items, and the line of what ends them.
@@ -156,7 +197,9 @@ impl<'t> Reader<'t> {
             if event == Event::SequenceEnd {
                 return Ok((Value::List(items), line(span)));
             }
-            items.push(Item { line: line(span), node: self.node(&event, span, depth + 1)? });
+            let is_block = matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..));
+            let line = self.dash(span).filter(|_| is_block).map_or(line(span), |(line, _)| line);
+            items.push(Item { line, node: self.node(&event, span, None, depth + 1)? });
         }
     }
 
@@ -174,7 +217,7 @@ impl<'t> Reader<'t> {
                 return Err(format!("line {}: `{key}` is there twice", at.start.line()));
             }
             let (event, span) = self.next()?;
-            let mut node = self.node(&event, span, depth + 1)?;
+            let mut node = self.node(&event, span, Some((line(at), at.start.col())), depth + 1)?;
             // What is empty has its place somewhere behind its key.
             let is_empty = matches!(&node.value, Value::Text(text) if text.is_empty());
             node.last = if is_empty { line(at) } else { node.last };
@@ -185,7 +228,7 @@ impl<'t> Reader<'t> {
 
 fn last_line(value: &Value) -> Option<usize> {
     match value {
-        Value::Text(_) => None,
+        Value::Text(_) | Value::Flow(_) => None,
         Value::Map(entries) => entries.last().map(|entry| entry.node.last),
         Value::List(items) => items.last().map(|item| item.node.last),
     }
@@ -237,10 +280,43 @@ volumes:
     }
 
     #[test]
+    fn a_text_ends_before_what_is_no_deeper() {
+        let text = "a:\n  b: |\n    one\n  c: >-\n\n      two\n    three\n  d: |\n  e:\n  - |\n   - x\n  - - >\n     y\n    - z\nf: 1\n";
+        let root = read(&text.replace("      two", "    two")).unwrap();
+        let a = root.get("a").unwrap();
+        let last = |key: &str| a.node.get(key).unwrap().node.last;
+        assert_eq!(["b", "c", "d", "e"].map(last), [2, 6, 7, 13]);
+        let items = a.node.get("e").unwrap().node.items();
+        assert_eq!(items.iter().map(|item| (item.line, item.node.last)).collect::<Vec<_>>(), [(9, 10), (11, 13)]);
+        assert_eq!(items[1].node.items()[0].node.last, 12);
+        assert!(read("a:\n  - |\n  - x\n").is_err());
+    }
+
+    #[test]
+    fn what_is_between_brackets_is_read_and_no_block() {
+        for text in ["a: [x, {y: 1}]\n", "a: &anchor [x, {y: 1}]\n"] {
+            let root = read(text).unwrap();
+            let list = &root.get("a").unwrap().node;
+            assert!(list.items().is_empty() && !list.is_open());
+            assert_eq!(list.read().items()[0].node.scalar(), Some("x"));
+            assert!(list.read().items()[1].node.read().get("y").is_some());
+        }
+        assert!(read("a: !reset [x]\n").unwrap_err().contains("tag"));
+    }
+
+    #[test]
+    fn aliases_are_known_by_name() {
+        let b = |text: &str| read(text).unwrap().get("b").unwrap().node.words();
+        assert_eq!(b("a: &x 1\nb: *x\n"), b("z: &z 1\na: &x 1\nb: *x\n"));
+        assert_ne!(b("a: &x 1\nb: *x\n"), b("a: &y 1\nb: *y\n"));
+    }
+
+    #[test]
     fn equal_values_have_equal_words() {
         let words = |text: &str| read(text).unwrap().words();
         assert_eq!(words("a: [1, 2]\n"), words("a:\n  - 1\n\n  # two\n  - 2\n"));
         assert_ne!(words("a: no\n"), words("a: \"no\"\n"));
+        assert_ne!(words("a:\n  - b, c\n"), words("a:\n  - b\n  - c\n"));
     }
 
     #[test]
