@@ -205,11 +205,22 @@ impl<'a> Merger<'a> {
             let is_upstream_s = places.iter().all(|(was, _)| was.is_some()) && places.is_sorted_by_key(|(was, _)| *was);
             !is_upstream_s && !places.is_sorted_by_key(|(_, is)| *is)
         };
-        match places.iter().find(|(_, places)| lost(places)) {
-            Some(((_, name), _)) => Err(in_two_orders(name)),
-            None => Ok(()),
+        if let Some(((_, name), _)) = places.iter().find(|(_, places)| lost(places)) {
+            return Err(in_two_orders(name));
         }
+        // Where the site has another last value than there was, that has to be the last.
+        let mut base: Vec<_> = self.base.iter().map(|(id, (at, _))| (at, id)).collect();
+        base.sort_unstable();
+        let (was, is) = (lasts(base.into_iter().map(|(_, id)| id)), lasts(result.iter().map(|(id, _)| *id)));
+        let ours = lasts(self.ours.iter().map(|(id, _)| id));
+        let lost = ours.iter().find(|(key, last)| was.get(*key) != Some(last) && is.get(*key) != Some(last));
+        lost.map_or(Ok(()), |((_, name), _)| Err(in_two_orders(name)))
     }
+}
+
+/// The last of each key.
+fn lasts<'i>(ids: impl Iterator<Item = &'i Id>) -> HashMap<(&'i str, &'i str), &'i Id> {
+    ids.map(|id| (key(id), id)).collect()
 }
 
 /// Scope and name.

@@ -197,6 +197,7 @@ fn values_of_one_key_in_an_order_that_cannot_be_kept_are_left_to_others() {
     let told = |three: [&str; 3]| merge_as(Syntax::Ini, Favor::Ours, three).unwrap_err();
     assert!(told(["a = 1\na = 2\nb = 1\n", "a = 2\nb = 1\na = 1\n", "a = 1\na = 2\nb = 2\n"]).contains("order"));
     assert!(told(["a = 1\n", "a = 1\na = 9\n", "a = 9\na = 1\n"]).contains("order"), "both added one");
+    assert!(told(["a = 1\na = 2\n", "a = 0\na = 1\n", "b = 1\n"]).contains("order"), "its last is gone");
     assert!(told(["a = 1\na = 2\n", "a = 1\na = 9\na = 2\n", "a = 2\na = 1\n"]).contains("order"));
     assert_eq!(
         merged(Syntax::Ini, ["a = 1\na = 2\n", "a = 1\na = 2\nb = 1\n", "a = 2\na = 1\n"]),
