@@ -61,6 +61,9 @@ pub enum Event {
         unit: Unit,
         /// Whether the task has ended.
         finished: bool,
+        /// What the task consists of, where that is worth showing by itself: an image's layers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parts: Vec<Part>,
     },
     /// A plugin was called.
     Plugin(Box<Receipt>),
@@ -138,6 +141,24 @@ pub enum Level {
     Info,
     /// Something the admin should look at; the run goes on.
     Warning,
+}
+
+/// A part of a task; what is counted is what the task counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// How much of it is done.
+    pub done: u64,
+    /// How much there is of it, if known.
+    pub total: Option<u64>,
+}
+
+impl Part {
+    /// Whether all of it is done.
+    pub fn is_done(&self) -> bool {
+        self.total == Some(self.done)
+    }
 }
 
 /// What a progress event counts.
@@ -218,12 +239,24 @@ impl Events {
 
     /// How far a task is.
     pub fn progress(&self, task: &str, done: u64, total: Option<u64>, unit: Unit) {
-        self.emit(Event::Progress { task: task.to_owned(), done, total, unit, finished: false });
+        self.progress_of_parts(task, done, total, unit, Vec::new());
+    }
+
+    /// How far a task is, and each of its parts.
+    pub fn progress_of_parts(&self, task: &str, done: u64, total: Option<u64>, unit: Unit, parts: Vec<Part>) {
+        self.emit(Event::Progress { task: task.to_owned(), done, total, unit, finished: false, parts });
     }
 
     /// The task has ended.
     pub fn finished(&self, task: &str, done: u64, unit: Unit) {
-        self.emit(Event::Progress { task: task.to_owned(), done, total: Some(done), unit, finished: true });
+        self.emit(Event::Progress {
+            task: task.to_owned(),
+            done,
+            total: Some(done),
+            unit,
+            finished: true,
+            parts: Vec::new(),
+        });
     }
 
     fn hub(&self) -> std::sync::MutexGuard<'_, Hub> {

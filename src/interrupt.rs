@@ -6,11 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::event::Events;
 use crate::exit::Exit;
 
 /// Whether somebody wants the command to end. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<Shared>);
+
+/// Whoever writes next begins a line: the last one may be a bar's.
+fn leave_the_terminal() {
+    let terminals = [console::Term::stdout(), console::Term::stderr()];
+    if let Some(terminal) = terminals.iter().find(|terminal| terminal.is_term()) {
+        let _ = terminal.show_cursor().and_then(|()| terminal.write_line(""));
+    }
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -19,16 +28,16 @@ struct Shared {
 }
 
 impl Interrupt {
-    /// Listens for signals from now on.
-    pub fn listen() -> Self {
+    /// Listens for signals from now on, and tells of the first.
+    pub fn listen(events: &Events) -> Self {
         let interrupt = Self::default();
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             // A signal that cannot be listened for keeps its default: it ends the process, which the journal survives.
             if let Ok(mut signals) = signal(kind) {
-                let interrupt = interrupt.clone();
+                let (interrupt, events) = (interrupt.clone(), events.clone());
                 tokio::spawn(async move {
                     while signals.recv().await.is_some() {
-                        interrupt.ask();
+                        interrupt.ask(&events);
                     }
                 });
             }
@@ -36,13 +45,18 @@ impl Interrupt {
         interrupt
     }
 
-    fn ask(&self) {
+    fn ask(&self, events: &Events) {
         if self.0.asked.swap(true, Ordering::SeqCst) {
-            let _ = console::Term::stderr().show_cursor();
+            leave_the_terminal();
             std::process::exit(Exit::Interrupted.code().into());
         }
-        eprintln!("\nEnding at the next safe point; once more ends at once.");
-        self.0.notify.notify_waiters();
+        let (shared, events) = (Arc::clone(&self.0), events.clone());
+        // Beside this, so that the next signal is heard also where nobody takes what is told.
+        tokio::task::spawn_blocking(move || {
+            // As an event, because a bar that is drawn again would wipe it away.
+            events.info("Ending at the next safe point; once more ends at once.");
+            shared.notify.notify_waiters();
+        });
     }
 
     /// Whether a signal has come.

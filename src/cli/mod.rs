@@ -115,7 +115,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     } else {
         events.add(Box::new(Terminal::new(console::Term::stdout())));
     }
-    let interrupt = if arguments.command.only_looks() { Interrupt::default() } else { Interrupt::listen() };
+    let interrupt = if arguments.command.only_looks() { Interrupt::default() } else { Interrupt::listen(&events) };
     let person = Person::new(arguments.command.yes(), interrupt.clone());
     let manner = arguments.manner;
     let mut call = Call {

@@ -1,6 +1,6 @@
 //! The engine that answers, or a private one where none does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::wait;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::process::{Command, Daemon, Output};
+use crate::process::{self, Command, Daemon, Output};
 
 /// A Docker engine: one that was there, or a private one that ends, with all that it holds, when dropped.
 #[derive(Debug)]
 pub struct Engine {
     host: Option<String>,
     interrupted: Arc<AtomicBool>,
+    folder: PathBuf,
     _daemon: Option<Daemon>,
 }
 
@@ -30,12 +31,26 @@ impl Engine {
 
     /// Starts a private engine. It shares nothing with others on the machine: no default bridge, no firewall rules.
     pub fn private() -> Result<Self> {
+        let program = program()?;
+        Self::start(|_| Command::new(program, Duration::MAX))
+    }
+
+    /// The same, told more, in a world of its own that ends at this machine. One that ends comes back, as with a service manager, unless
+    /// there is a file [`AWAY`] in its folder.
+    pub fn supervised(options: &[&str]) -> Result<Self> {
+        let program = program()?;
+        let bash = Command::new("bash", Duration::MAX).args(["-c", SUPERVISOR, "cowhand-supervisor"]);
+        Self::start(|folder| bash.env("HTTPS_PROXY", NOWHERE).arg(folder.join(AWAY)).arg(program).args(options))
+    }
+
+    fn start(command: impl FnOnce(&Path) -> Command) -> Result<Self> {
         let folder = super::folder("engine")?;
         let host = format!("unix://{}", folder.join("sock").display());
-        let command = Command::new(program()?, Duration::MAX)
+        let command = command(&folder)
             .args([
                 "--bridge=none",
                 "--iptables=false",
+                "--ip6tables=false",
                 "--ip-forward=false",
                 "--ip-masq=false",
                 "--shutdown-timeout=2",
@@ -47,7 +62,7 @@ impl Engine {
         let mut daemon = command.start(&folder, &folder.join("log"))?;
         let engine = Self::new(Some(host));
         daemon.wait_until(Duration::from_mins(1), || engine.answers())?;
-        Ok(Self { _daemon: Some(daemon), ..engine })
+        Ok(Self { folder, _daemon: Some(daemon), ..engine })
     }
 
     /// Uses the engine at this address, which somebody else ends.
@@ -56,7 +71,7 @@ impl Engine {
     }
 
     fn new(host: Option<String>) -> Self {
-        Self { host, interrupted: Arc::default(), _daemon: None }
+        Self { host, interrupted: Arc::default(), folder: PathBuf::new(), _daemon: None }
     }
 
     /// Sets the flag that, once true, ends what [`Engine::run`] runs. Clean-up goes on.
@@ -67,6 +82,11 @@ impl Engine {
     /// What `DOCKER_HOST` must be set to; none: it stays as it is.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
+    }
+
+    /// The folder of a private engine: its data in `data`, its process id in `pid`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// `docker ARGUMENTS` on this engine.
@@ -101,7 +121,8 @@ impl Engine {
         Ok(output.text().lines().map(str::to_owned).collect())
     }
 
-    fn answers(&self) -> bool {
+    /// Whether it does.
+    pub fn answers(&self) -> bool {
         let ask = self.reach(Command::new("docker", Duration::from_secs(10))).args([
             "version",
             "--format",
@@ -111,9 +132,26 @@ impl Engine {
     }
 }
 
-fn program() -> Result<&'static str> {
-    let places = ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"];
-    places.into_iter().find(|place| Path::new(place).exists()).ok_or_else(|| {
+/// The file in a supervised engine's folder while which is there it does not come back.
+pub const AWAY: &str = "stays-away";
+/// Where nobody listens.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Runs a daemon, and again whenever it has ended.
+const SUPERVISOR: &str = r#"
+away=$1; shift
+trap 'kill $daemon; wait $daemon; exit' TERM
+while :; do
+  "$@" & daemon=$!
+  wait $daemon
+  while [ -e "$away" ]; do sleep 0.1; done
+done
+"#;
+
+/// The first in `PATH`, so that another version can be tried; a person's `PATH` may lack root's folders.
+fn program() -> Result<PathBuf> {
+    let places = ["/usr/sbin/dockerd", "/usr/local/bin/dockerd"].map(PathBuf::from);
+    process::find("dockerd").or_else(|| places.into_iter().find(|place| place.exists())).ok_or_else(|| {
         Error::new("no Docker engine answers, and there is no dockerd to start a private one")
             .hint("Run scripts/setup as root.")
     })

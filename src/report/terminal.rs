@@ -6,19 +6,27 @@ use std::io::Write;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::text;
-use crate::event::{Event, Sink, Unit};
+use crate::event::{Event, Part, Sink, Unit};
 
 /// Shows events as text. On a terminal long tasks get bars; elsewhere one line when they end. Colours follow `NO_COLOR`.
 pub struct Terminal {
     out: console::Term,
     bars: Option<MultiProgress>,
-    tasks: HashMap<String, ProgressBar>,
+    tasks: HashMap<String, Bars>,
+}
+
+/// A task's bar, and below it one for each part that is under way.
+struct Bars {
+    task: ProgressBar,
+    parts: HashMap<String, ProgressBar>,
 }
 
 impl Terminal {
     /// Shows on `out`.
     pub fn new(out: console::Term) -> Self {
-        let bars = out.is_term().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::term(out.clone(), 10)));
+        // What can only write on takes no bars, and would swallow the lines in their stead.
+        let bars = out.is_term() && !console::is_dumb();
+        let bars = bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::term(out.clone(), 10)));
         Self { out, bars, tasks: HashMap::new() }
     }
 
@@ -30,36 +38,56 @@ impl Terminal {
         }
     }
 
-    fn progress(&mut self, task: &str, done: u64, total: Option<u64>, unit: Unit, finished: bool) {
-        let Some(bars) = &self.bars else {
-            if finished {
-                write_line(&self.out, &format!("             {task}: {}", amount(done, unit)));
+    fn progress(&mut self, task: &str, done: u64, total: Option<u64>, unit: Unit, parts: &[Part]) {
+        let Some(bars) = &self.bars else { return };
+        let shown = self
+            .tasks
+            .entry(task.to_owned())
+            .or_insert_with(|| Bars { task: bars.add(bar(task, unit, TASK)), parts: HashMap::new() });
+        if !parts.is_empty() {
+            let whole = parts.iter().filter(|part| part.is_done()).count();
+            shown.task.set_prefix(format!(" {whole}/{} layers", parts.len()));
+        }
+        moved(&shown.task, done, total);
+        for part in parts {
+            if part.is_done() {
+                shown.parts.remove(&part.name).iter().for_each(|bar| away(bars, bar));
+            } else if part.done > 0 {
+                let new = || bars.insert_after(&shown.task, bar(&part.name, unit, PART));
+                let bar = shown.parts.entry(part.name.clone()).or_insert_with(new);
+                moved(bar, part.done, part.total);
             }
-            return;
-        };
-        let bar = self.tasks.entry(task.to_owned()).or_insert_with(|| bars.add(new_bar(task, unit)));
-        match total {
-            Some(total) => bar.set_length(total),
-            None => bar.tick(),
         }
-        bar.set_position(done);
-        if finished && let Some(bar) = self.tasks.remove(task) {
-            bar.finish_and_clear();
-            bars.remove(&bar);
+    }
+
+    fn finished(&mut self, task: &str, done: u64, unit: Unit) {
+        match (&self.bars, self.tasks.remove(task)) {
+            (Some(bars), Some(shown)) => shown.all().for_each(|bar| away(bars, bar)),
+            (Some(_), None) => {}
+            (None, _) => write_line(&self.out, &format!("             {task}: {}", amount(done, unit))),
         }
+    }
+}
+
+impl Bars {
+    fn all(&self) -> impl Iterator<Item = &ProgressBar> {
+        self.parts.values().chain([&self.task])
     }
 }
 
 impl Sink for Terminal {
     fn event(&mut self, event: &Event) {
-        if let Event::Progress { task, done, total, unit, finished } = event {
-            return self.progress(task, *done, *total, *unit, *finished);
-        }
-        if matches!(event, Event::Stage { .. } | Event::Outcome { .. }) {
-            self.tasks.drain().for_each(|(_, bar)| bar.finish_and_clear());
-        }
-        for line in text::lines(event) {
-            self.line(&line);
+        match event {
+            Event::Progress { task, done, unit, finished: true, .. } => self.finished(task, *done, *unit),
+            Event::Progress { task, done, total, unit, parts, .. } => self.progress(task, *done, *total, *unit, parts),
+            _ => {
+                if let (Event::Stage { .. } | Event::Outcome { .. }, Some(bars)) = (event, &self.bars) {
+                    self.tasks.drain().for_each(|(_, shown)| shown.all().for_each(|bar| away(bars, bar)));
+                }
+                for line in text::lines(event) {
+                    self.line(&line);
+                }
+            }
         }
     }
 }
@@ -69,13 +97,31 @@ fn write_line(mut out: &console::Term, line: &str) {
     let _ = writeln!(out, "{line}");
 }
 
-fn new_bar(task: &str, unit: Unit) -> ProgressBar {
-    let template = match unit {
-        Unit::Bytes => "             {msg:<40!} {bar:20} {bytes}/{total_bytes} {bytes_per_sec}",
-        Unit::Items => "             {msg:<40!} {bar:20} {pos}/{len}",
+/// How the names of tasks and of parts are set; together with the numbers they leave room for a bar in 80 columns.
+const TASK: &str = "  {msg:<38!}";
+const PART: &str = "    {msg:<36!}";
+
+fn bar(name: &str, unit: Unit, set: &str) -> ProgressBar {
+    let numbers = match unit {
+        Unit::Bytes => "{bytes}/{total_bytes}",
+        Unit::Items => "{pos}/{len}",
     };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::no_length().with_style(style).with_message(task.to_owned())
+    let style = ProgressStyle::with_template(&format!("{set} {{wide_bar}} {numbers}{{prefix}}"));
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::no_length().with_style(style).with_message(name.to_owned())
+}
+
+fn moved(bar: &ProgressBar, done: u64, total: Option<u64>) {
+    match total {
+        Some(total) => bar.set_length(total),
+        None => bar.tick(),
+    }
+    bar.set_position(done);
+}
+
+fn away(bars: &MultiProgress, bar: &ProgressBar) {
+    bar.finish_and_clear();
+    bars.remove(bar);
 }
 
 fn amount(done: u64, unit: Unit) -> String {

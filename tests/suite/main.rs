@@ -23,6 +23,7 @@ mod seen;
 mod stack;
 mod start;
 mod support;
+mod terminal;
 #[path = "../../build/toolchain.rs"]
 mod toolchain;
 mod update;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         seen::all(),
         stack::all(),
         start::all(),
+        terminal::all(),
     ];
     let mut tests: Vec<Test> = modules.into_iter().flatten().collect();
     // Several filters, parted by commas, in one run with one engine.

@@ -1,12 +1,14 @@
-//! One pull's progress, summed over the image's layers.
+//! One pull's progress: each of the image's layers, and their sum.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bollard::models::CreateImageInfo;
 
+use crate::event::Part;
+
 /// How far each layer's download is.
 #[derive(Debug, Default)]
-pub struct Layers(HashMap<String, Layer>);
+pub struct Layers(BTreeMap<String, Layer>);
 
 #[derive(Debug, Default)]
 struct Layer {
@@ -35,6 +37,10 @@ impl Layers {
                 layer.done = layer.total.unwrap_or(layer.done);
                 layer.total = Some(layer.done);
             }
+            // Nothing of it has to come.
+            "Already exists" => {
+                self.0.entry(id.clone()).or_default().total = Some(0);
+            }
             _ => return false,
         }
         true
@@ -44,6 +50,13 @@ impl Layers {
     pub fn sum(&self) -> (u64, Option<u64>) {
         let done = self.0.values().map(|layer| layer.done).sum();
         (done, self.0.values().map(|layer| layer.total).sum())
+    }
+
+    /// Each layer by itself.
+    pub fn parts(&self) -> Vec<Part> {
+        let part =
+            |(id, layer): (&String, &Layer)| Part { name: format!("layer {id}"), done: layer.done, total: layer.total };
+        self.0.iter().map(part).collect()
     }
 }
 

@@ -107,7 +107,7 @@ async fn stream_pull(
         let Some(message) = next.map_err(|_| EngineError::RequestTimeoutError)? else { return Ok(layers) };
         if layers.take(&message?) {
             let (done, total) = layers.sum();
-            events.progress(task, done, total, Unit::Bytes);
+            events.progress_of_parts(task, done, total, Unit::Bytes, layers.parts());
         }
     }
 }

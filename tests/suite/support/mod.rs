@@ -7,6 +7,7 @@ pub mod ran;
 pub mod site;
 pub mod snapshot;
 pub mod stack;
+pub mod terminal;
 pub mod untouched;
 pub mod whole;
 pub mod world;

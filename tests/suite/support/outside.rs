@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,16 +53,36 @@ impl Gate {
     /// Before the registry at `HOST:PORT` until the suite ends. `refuses` gets the head of a request, and gives the status line and more
     /// headers of the answer where it is not let through.
     pub fn before(registry: &str, refuses: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+        Self::new(registry, refuses, |server, client| std::io::copy(server, client))
+    }
+
+    fn new(
+        registry: &str,
+        refuses: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static,
+        speaks: impl Fn(&mut TcpStream, &mut TcpStream) -> std::io::Result<u64> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("a port").port();
-        let (refuses, registry) = (Arc::new(refuses), registry.to_owned());
+        let (before, registry) = (Arc::new((refuses, speaks)), registry.to_owned());
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (refuses, registry) = (Arc::clone(&refuses), registry.clone());
-                thread::spawn(move || serve(client, &*refuses, &registry));
+                let (before, registry) = (Arc::clone(&before), registry.clone());
+                thread::spawn(move || serve(client, &before.0, &before.1, &registry));
             }
         });
         Self { port }
+    }
+
+    /// The same that lets everything through, but of what it says on a connection no more than so many bytes while `held` is true.
+    pub fn holding(registry: &str, bytes: u64, held: Arc<AtomicBool>) -> Self {
+        let speaks = move |server: &mut TcpStream, client: &mut TcpStream| {
+            std::io::copy(&mut server.take(bytes), client)?;
+            while held.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(20));
+            }
+            std::io::copy(server, client)
+        };
+        Self::new(registry, |_| None, speaks)
     }
 
     /// A registry that answers every request with 500.
@@ -75,7 +96,12 @@ impl Gate {
     }
 }
 
-fn serve(mut client: TcpStream, refuses: &dyn Fn(&str) -> Option<&'static str>, registry: &str) -> Option<()> {
+fn serve(
+    mut client: TcpStream,
+    refuses: &dyn Fn(&str) -> Option<&'static str>,
+    speaks: &dyn Fn(&mut TcpStream, &mut TcpStream) -> std::io::Result<u64>,
+    registry: &str,
+) -> Option<()> {
     let mut first = [0];
     client.peek(&mut first).ok()?;
     // Engines try TLS first; who hangs up on them is tried without.
@@ -90,7 +116,7 @@ fn serve(mut client: TcpStream, refuses: &dyn Fn(&str) -> Option<&'static str>, 
     server.write_all(&head).ok()?;
     let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
     let up = thread::spawn(move || std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Write)));
-    std::io::copy(&mut server, &mut client).ok()?;
+    speaks(&mut server, &mut client).ok()?;
     client.shutdown(Shutdown::Both).ok()?;
     up.join().ok().map(drop)
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::terminal::Terminal;
 use super::world;
 
 /// The binary, in surroundings of the suite's own, about to be run.
@@ -77,6 +78,13 @@ impl Cowhand {
         std::thread::sleep(moment);
         running.signal(Signal::KILL);
         running.ends()
+    }
+
+    /// Starts it at a terminal.
+    pub fn at_a_terminal(self) -> Terminal {
+        let known = self.command.get_envs().any(|(name, _)| name == "TERM");
+        let command = if known { self } else { self.env("TERM", "xterm-256color") };
+        Terminal::with(&command.command, command.line)
     }
 
     /// Starts it.
