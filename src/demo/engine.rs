@@ -32,7 +32,7 @@ impl Engine {
     /// Starts a private engine. It shares nothing with others on the machine: no default bridge, no firewall rules.
     pub fn private() -> Result<Self> {
         let program = program()?;
-        Self::start(|_| Command::new(program, Duration::MAX))
+        Self::start(|_| Command::new(program, Duration::MAX), &[])
     }
 
     /// The same, told more, in a world of its own that ends at this machine. One that ends comes back, as with a service manager, unless
@@ -40,10 +40,10 @@ impl Engine {
     pub fn supervised(options: &[&str]) -> Result<Self> {
         let program = program()?;
         let bash = Command::new("bash", Duration::MAX).args(["-c", SUPERVISOR, "cowhand-supervisor"]);
-        Self::start(|folder| bash.env("HTTPS_PROXY", NOWHERE).arg(folder.join(AWAY)).arg(program).args(options))
+        Self::start(|folder| bash.env("HTTPS_PROXY", NOWHERE).arg(folder.join(AWAY)).arg(program), options)
     }
 
-    fn start(command: impl FnOnce(&Path) -> Command) -> Result<Self> {
+    fn start(command: impl FnOnce(&Path) -> Command, options: &[&str]) -> Result<Self> {
         let folder = super::folder("engine")?;
         let host = format!("unix://{}", folder.join("sock").display());
         let command = command(&folder)
@@ -58,7 +58,8 @@ impl Engine {
             .arg(format!("--data-root={}", folder.join("data").display()))
             .arg(format!("--exec-root={}", folder.join("exec").display()))
             .arg(format!("--pidfile={}", folder.join("pid").display()))
-            .arg(format!("--host={host}"));
+            .arg(format!("--host={host}"))
+            .args(options);
         let mut daemon = command.start(&folder, &folder.join("log"))?;
         let engine = Self::new(Some(host));
         daemon.wait_until(Duration::from_mins(1), || engine.answers())?;

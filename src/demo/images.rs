@@ -108,6 +108,8 @@ pub struct Images {
     client: Client,
     registry: String,
     prefix: String,
+    /// Whether references name the registry.
+    named: bool,
 }
 
 impl Images {
@@ -117,7 +119,12 @@ impl Images {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let settings =
             ClientConfig { protocol: ClientProtocol::Http, use_monolithic_push: true, ..ClientConfig::default() };
-        Self { client: Client::new(settings), registry: registry.to_owned(), prefix: prefix.to_owned() }
+        Self { client: Client::new(settings), registry: registry.to_owned(), prefix: prefix.to_owned(), named: true }
+    }
+
+    /// The same for a mirror of the registry that Docker means where none is named: references name none.
+    pub fn unnamed(self) -> Self {
+        Self { named: false, ..self }
     }
 
     /// The first part of every image's name.
@@ -127,7 +134,7 @@ impl Images {
 
     /// What comes before an image's name in a reference.
     pub fn base(&self) -> String {
-        format!("{}/{}", self.registry, self.prefix)
+        if self.named { format!("{}/{}", self.registry, self.prefix) } else { self.prefix.clone() }
     }
 
     /// The reference of an image, as a compose file has it.
@@ -137,7 +144,7 @@ impl Images {
 
     /// Pushes `image` as `name:tag`, whatever was there before, and gives the digest of its manifest.
     pub fn push(&self, name: &str, tag: &str, image: &Image) -> Result<String> {
-        let reference = self.reference(name, tag);
+        let reference = format!("{}/{}/{name}:{tag}", self.registry, self.prefix);
         let mut layers = vec![program()?];
         if !image.commands.is_empty() {
             layers.push(links(&image.commands)?);

@@ -103,7 +103,12 @@ pub struct Site {
 impl Site {
     /// Makes one with these services. Its stack is not started; the registry at `HOST:PORT` serves its images.
     pub fn make(engine: Arc<Engine>, registry: &str, services: &[&str]) -> Result<Self> {
-        let site = Self::without_images(engine, registry, services)?;
+        Self::make_of(engine, |prefix| Images::new(registry, prefix), services)
+    }
+
+    /// The same from these images; they are told the first part of their names.
+    pub fn make_of(engine: Arc<Engine>, images: impl FnOnce(&str) -> Images, services: &[&str]) -> Result<Self> {
+        let site = Self::empty(engine, images, services)?;
         let compose = site.upstream.read("docker-compose.yml")?;
         for (name, tag, image) in first_images() {
             if compose.contains(&site.images.reference(name, tag)) {
@@ -115,11 +120,15 @@ impl Site {
 
     /// The same, but the registry gets no images: for what ends before they are needed.
     pub fn without_images(engine: Arc<Engine>, registry: &str, services: &[&str]) -> Result<Self> {
+        Self::empty(engine, |prefix| Images::new(registry, prefix), services)
+    }
+
+    fn empty(engine: Arc<Engine>, images: impl FnOnce(&str) -> Images, services: &[&str]) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let slot = Slot::take()?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let project = format!("cowhand{}x{}x{count}", std::process::id(), slot.number());
-        let images = Images::new(registry, &project);
+        let images = images(&project);
         let folder = super::folder("site")?;
         let upstream = Upstream::create(&folder.join("upstream.git"), &images, services)?;
         let site = Self { upstream, images, engine, slot, folder, project };

@@ -65,6 +65,11 @@ impl Reference {
         }
     }
 
+    /// Whether an engine's mirrors stand for its registry.
+    pub fn may_be_mirrored(&self) -> bool {
+        self.registry() == DEFAULT_REGISTRY
+    }
+
     /// The name with its registry, and `library/` where Docker means it: the same for all spellings of a repository.
     pub fn repository(&self) -> String {
         let registry = self.registry();

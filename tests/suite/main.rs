@@ -28,6 +28,7 @@ mod terminal;
 mod toolchain;
 mod update;
 mod update_sh;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         stack::all(),
         start::all(),
         terminal::all(),
+        verify::all(),
     ];
     let mut tests: Vec<Test> = modules.into_iter().flatten().collect();
     // Several filters, parted by commas, in one run with one engine.

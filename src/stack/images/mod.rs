@@ -79,8 +79,24 @@ impl Engine {
                 .descriptor
                 .digest
                 .ok_or_else(|| Refusal::Failed(Error::new(format!("the registry names no digest for {text}")))),
-            Err(error) => Err(Refusal::of(self, reference, &error)),
+            Err(error) => Err(match Refusal::of(self, reference, &error) {
+                Refusal::Unknown(told) => Refusal::Unknown(self.with_mirrors(reference, told).await),
+                failed @ Refusal::Failed(_) => failed,
+            }),
         }
+    }
+
+    /// The engine itself asks its mirrors, and hands their words on as if they were the registry's.
+    async fn with_mirrors(&self, reference: &Reference, told: Error) -> Error {
+        let info = if reference.may_be_mirrored() { self.docker().info().await.ok() } else { None };
+        let mirrors = info.and_then(|info| info.registry_config?.mirrors).unwrap_or_default();
+        if mirrors.is_empty() {
+            return told;
+        }
+        let mirrors = mirrors.join(", ");
+        told.hint(format!(
+            "The engine asked its mirrors ({mirrors}), before version 24 only the first that answers: does it have it?"
+        ))
     }
 }
 

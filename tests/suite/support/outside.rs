@@ -53,7 +53,7 @@ impl Gate {
     /// Before the registry at `HOST:PORT` until the suite ends. `refuses` gets the head of a request, and gives the status line and more
     /// headers of the answer where it is not let through.
     pub fn before(registry: &str, refuses: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static) -> Self {
-        Self::new(registry, refuses, |server, client| std::io::copy(server, client))
+        Self::new(registry, refuses, std::io::copy)
     }
 
     fn new(
@@ -121,7 +121,7 @@ fn serve(
     up.join().ok().map(drop)
 }
 
-/// Stands before an engine and, at the first request that has these words in it, goes away with all its connections.
+/// Stands before an engine and, at the first request that has these words in it, does something or goes away with all its connections.
 pub struct Relay {
     folder: TempDir,
 }
@@ -130,6 +130,8 @@ pub struct Relay {
 struct Relayed {
     engine: String,
     words: &'static str,
+    /// What it does then.
+    act: Box<dyn Fn() + Send + Sync>,
     /// For how long it is away, once.
     away: Duration,
     gone: Mutex<Option<Instant>>,
@@ -139,10 +141,19 @@ struct Relayed {
 impl Relay {
     /// Before the engine at this address until the suite ends.
     pub fn before(engine: &str, words: &'static str, away: Duration) -> Self {
+        Self::new(engine, words, away, Box::new(|| ()))
+    }
+
+    /// The same, but it stays and does this before it hands that request on.
+    pub fn doing(engine: &str, words: &'static str, act: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::new(engine, words, Duration::ZERO, Box::new(act))
+    }
+
+    fn new(engine: &str, words: &'static str, away: Duration, act: Box<dyn Fn() + Send + Sync>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(folder.path().join("sock")).expect("a socket");
         let engine = engine.strip_prefix("unix://").expect("an engine on this machine").to_owned();
-        let shared = Relayed { engine, words, away, gone: Mutex::default(), open: Mutex::default() };
+        let shared = Relayed { engine, words, act, away, gone: Mutex::default(), open: Mutex::default() };
         let shared = Arc::new(shared);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -178,6 +189,12 @@ impl Relayed {
             let mut gone = self.gone.lock().unwrap();
             if gone.is_none() && asked.contains(self.words) {
                 *gone = Some(Instant::now());
+                drop(gone);
+                (self.act)();
+                if self.away.is_zero() {
+                    server.write_all(&buffer[..count]).ok()?;
+                    continue;
+                }
                 for stream in self.open.lock().unwrap().drain(..) {
                     let _ = stream.shutdown(Shutdown::Both);
                 }
@@ -259,6 +276,13 @@ impl SmallDisk {
         disk
     }
 
+    /// Mounts an empty one with so much room.
+    pub fn empty(folder: &Path, megabytes: u32) -> Self {
+        let disk = Self { folder: folder.to_owned(), size: format!("{megabytes}m") };
+        mount(&["-t", "tmpfs", "-o", &format!("size={},mode=0711", disk.size), "tmpfs"], folder);
+        disk
+    }
+
     /// Puts what is in a folder on a file system of its own, with so much room.
     pub fn under(folder: &Path, megabytes: u32) -> Self {
         let disk = Self { folder: folder.to_owned(), size: format!("{megabytes}m") };
@@ -273,8 +297,13 @@ impl SmallDisk {
 
     /// Leaves no room.
     pub fn fill(&self) {
+        self.leave(0);
+    }
+
+    /// Leaves so many bytes of room.
+    pub fn leave(&self, bytes: u64) {
         let found = rustix::fs::statvfs(&self.folder).expect("a file system");
-        self.resize(&((found.f_blocks - found.f_bfree) * found.f_frsize).to_string());
+        self.resize(&((found.f_blocks - found.f_bfree) * found.f_frsize + bytes).to_string());
     }
 
     /// Gives the room back.

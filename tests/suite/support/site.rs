@@ -1,7 +1,10 @@
 //! Sites for tests: `Site::customised().behind_one_release().running()`.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
+use cowhand::demo::engine::Engine;
+use cowhand::demo::images::Images;
 use cowhand::demo::site::{self, SERVICES, image_of};
 
 use super::ran::{Cowhand, Ran};
@@ -32,6 +35,18 @@ impl Site {
     /// The same with its images in another registry than the suite's.
     pub fn on_registry(registry: &str) -> Self {
         Self(site::Site::make(world::engine(), registry, SERVICES).expect("a site is made"))
+    }
+
+    /// One with these services alone, on an engine of its own, from the registry that is its mirror: no reference names one.
+    pub fn mirrored(engine: Arc<Engine>, mirror: &str, services: &[&str]) -> Self {
+        let site = site::Site::make_of(engine, |prefix| Images::new(mirror, prefix).unnamed(), services);
+        Self(site.expect("a site is made")).has("docker-compose.override.yml", "services: {}\n")
+    }
+
+    /// One with these services alone, on an engine of its own.
+    pub fn on_engine(engine: Arc<Engine>, services: &[&str]) -> Self {
+        let site = site::Site::make(engine, &world::registry(), services).expect("a site is made");
+        Self(site).has("docker-compose.override.yml", "services: {}\n")
     }
 
     /// The same for tests that need neither engine nor registry: none of them answers.
