@@ -182,7 +182,11 @@ impl Relayed {
         let mut server = UnixStream::connect(&self.engine).ok()?;
         self.open.lock().unwrap().extend([client.try_clone().ok()?, server.try_clone().ok()?]);
         let (mut from, mut to) = (server.try_clone().ok()?, client.try_clone().ok()?);
-        thread::spawn(move || std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Both)));
+        thread::spawn(move || {
+            // Also where the engine died over a request that it had not read.
+            let _ = std::io::copy(&mut from, &mut to);
+            to.shutdown(Shutdown::Both)
+        });
         let mut buffer = [0; 16384];
         while let Ok(count @ 1..) = client.read(&mut buffer) {
             let asked = String::from_utf8_lossy(&buffer[..count]);
