@@ -37,8 +37,11 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
 async fn thin(run: &mut Run) -> Result<usize> {
     let runs = run.store().runs()?;
     let well = |record: &&Record| {
-        let undone = record.state(StageName::Switch.text()) == Some(State::Undone);
-        !undone && record.ended.as_ref().is_some_and(|ended| ended.exit == Exit::Done)
+        let state = |stage: StageName| record.state(stage.text());
+        // A run that was told to end after its new stack was found well is as good as one that came to its end.
+        let came_up = || state(StageName::Verify) == Some(State::Done);
+        let done = record.ended.as_ref().is_some_and(|ended| ended.exit == Exit::Done || came_up());
+        done && state(StageName::Switch) != Some(State::Undone)
     };
     let last_good = runs.iter().rev().find(well).map(|record| record.id.clone());
     let old = runs.len().saturating_sub(RUNS_KEPT);
