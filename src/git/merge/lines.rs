@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
 use git2::{DiffOptions, Patch};
 
 use crate::error::{Context, Result};
@@ -11,9 +12,12 @@ use crate::error::{Context, Result};
 /// A line that occurs more often tells nothing about where it belongs.
 const TOO_OFTEN: u32 = 64;
 
+/// Maps of lines and of their numbers: most of what a comparison does is to look into them.
+pub type Map<K, V> = HashMap<K, V, RandomState>;
+
 /// Numbers lines, so that equal lines have equal numbers.
 #[derive(Default)]
-pub struct Numbers<'t>(HashMap<&'t [u8], u32>);
+pub struct Numbers<'t>(Map<&'t [u8], u32>);
 
 /// A text in lines, each with its end.
 pub struct Text<'t> {
@@ -105,14 +109,14 @@ fn histogram(old: &[u32], new: &[u32], marks: &mut [Vec<bool>; 2]) -> Result<()>
 
 /// Where the lines of the old text occur: the first place and how often; and from each place the next one.
 struct Places {
-    first: HashMap<u32, (usize, u32)>,
+    first: Map<u32, (usize, u32)>,
     next: Vec<Option<usize>>,
     start: usize,
 }
 
 impl Places {
     fn new(old: &[u32], a: &Range<usize>) -> Self {
-        let mut first: HashMap<u32, (usize, u32)> = HashMap::new();
+        let mut first: Map<u32, (usize, u32)> = Map::with_capacity_and_hasher(a.len(), RandomState::default());
         let mut next = vec![None; a.len()];
         for at in a.clone().rev() {
             let place = first.entry(old[at]).and_modify(|(later, count)| {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use git2::{ObjectType, Oid};
 
-use super::lines::{self, Numbers};
+use super::lines::{self, Change, Map, Numbers};
 use super::similar::is_binary;
 use super::trees::Trees;
 use super::walk::{BASE, Carried, Entry, OURS, Stage, THEIRS, Version, Walk};
@@ -134,8 +134,9 @@ impl Search<'_> {
     /// a result that is not text: nothing of a text is in it.
     fn texts(&self, change: &Changed, result: Option<Version>) -> Result<Option<[Vec<u8>; 4]>> {
         let (Some(base), Some(ours)) = (self.text(change.base)?, self.text(change.ours)?) else { return Ok(None) };
-        let [theirs, result] = [change.theirs, result].map(|version| self.text(version));
-        Ok(Some([base, ours, theirs?.unwrap_or_default(), result?.unwrap_or_default()]))
+        let theirs = self.text(change.theirs)?.unwrap_or_default();
+        let result = if result == change.theirs { theirs.clone() } else { self.text(result)?.unwrap_or_default() };
+        Ok(Some([base, ours, theirs, result]))
     }
 
     /// A file's text; empty where there is none; none where it is not text.
@@ -190,14 +191,16 @@ pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Res
     let merge = lines::diff(&ours.ids, &result.ids)?;
     let put = counts(merge.iter().flat_map(|change| &result.ids[change.new.clone()]));
     let taken_out: Vec<usize> = site.iter().flat_map(|change| change.old.clone()).collect();
+    let upstream = lines::diff(&base.ids, &theirs.ids)?;
     let back = if taken_out.is_empty() {
         Vec::new()
     } else {
-        back(&[&base, &ours, &theirs, &result].map(|text| text.ids.as_slice()), taken_out, put.clone())?
+        let texts = [&base, &ours, &theirs, &result].map(|text| text.ids.as_slice());
+        let from_base = if theirs.ids == result.ids { upstream.clone() } else { lines::diff(&base.ids, &result.ids)? };
+        back(&texts, &from_base, taken_out, put.clone())
     };
     let gone: HashSet<usize> = merge.iter().flat_map(|change| change.old.clone()).collect();
     let gone = site.iter().flat_map(|change| change.new.clone()).filter(|line| gone.contains(line)).collect();
-    let upstream = lines::diff(&base.ids, &theirs.ids)?;
     let of_others = counts(
         upstream
             .iter()
@@ -218,12 +221,7 @@ fn ended(text: &[u8]) -> Cow<'_, [u8]> {
 
 /// Which of the site's added lines, gone from their place, stand in no other either: what the merge `put` elsewhere is the site's, as far
 /// as it is not upstream's, nor one that the site had taken out.
-fn nowhere(
-    ours: &[u32],
-    gone: Vec<usize>,
-    mut put: HashMap<u32, usize>,
-    of_others: &HashMap<u32, usize>,
-) -> Vec<usize> {
+fn nowhere(ours: &[u32], gone: Vec<usize>, mut put: Map<u32, usize>, of_others: &Map<u32, usize>) -> Vec<usize> {
     for (line, count) in &mut put {
         *count = count.saturating_sub(of_others.get(line).copied().unwrap_or_default());
     }
@@ -237,9 +235,8 @@ fn nowhere(
 /// Which of the base's lines that the site had taken out are back. A line is back at its place if the base's line is in the result
 /// and the merge put such a line there; it is back elsewhere, where upstream has moved it to, if the result has more such
 /// lines than the site had and upstream added.
-fn back(texts: &[&[u32]; 4], taken_out: Vec<usize>, mut put: HashMap<u32, usize>) -> Result<Vec<usize>> {
+fn back(texts: &[&[u32]; 4], from_base: &[Change], taken_out: Vec<usize>, mut put: Map<u32, usize>) -> Vec<usize> {
     let [base, ours, theirs, result] = texts;
-    let from_base = lines::diff(base, result)?;
     let gone_there_too: HashSet<usize> = from_base.iter().flat_map(|change| change.old.clone()).collect();
     let (mut back, mut elsewhere) = (Vec::new(), Vec::new());
     for line in taken_out {
@@ -253,27 +250,27 @@ fn back(texts: &[&[u32]; 4], taken_out: Vec<usize>, mut put: HashMap<u32, usize>
         }
     }
     if elsewhere.is_empty() {
-        return Ok(back);
+        return back;
     }
     let [in_base, in_ours, in_theirs, in_result] = [base, ours, theirs, result].map(|text| counts(*text));
-    let mut named: HashMap<u32, usize> = HashMap::new();
+    let mut named: Map<u32, usize> = Map::default();
     for line in &back {
         *named.entry(base[*line]).or_default() += 1;
     }
     for line in elsewhere {
-        let count = |counts: &HashMap<u32, usize>| counts.get(&base[line]).copied().unwrap_or_default();
+        let count = |counts: &Map<u32, usize>| counts.get(&base[line]).copied().unwrap_or_default();
         let expected = count(&in_ours) + count(&in_theirs).saturating_sub(count(&in_base));
         if count(&in_result) > expected + count(&named) {
             *named.entry(base[line]).or_default() += 1;
             back.push(line);
         }
     }
-    Ok(back)
+    back
 }
 
 /// How often each line occurs.
-fn counts<'l>(text: impl IntoIterator<Item = &'l u32>) -> HashMap<u32, usize> {
-    text.into_iter().fold(HashMap::new(), |mut counts, line| {
+fn counts<'l>(text: impl IntoIterator<Item = &'l u32>) -> Map<u32, usize> {
+    text.into_iter().fold(Map::default(), |mut counts, line| {
         *counts.entry(*line).or_default() += 1;
         counts
     })
