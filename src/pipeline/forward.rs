@@ -193,7 +193,10 @@ pub(super) async fn end(run: &mut Run, mut finished: Finished) -> Result<Finishe
         run.store().forget(&folder)?;
         return Ok(finished);
     }
-    run.journal.end(finished.exit, &finished.message)?;
+    run.journal.end(finished.exit, &finished.message).map_err(|error| {
+        let error = error.left("The site is the new one and well; only the end of the run could not be written down.");
+        error.hint("Once that can be written again, `cowhand resume` ends the run.")
+    })?;
     finished.run = Some(run.folder.id().to_owned());
     Ok(finished)
 }

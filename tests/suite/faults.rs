@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cowhand::fault::VARIABLE;
-use cowhand::pipeline::{Phase, STAGES, Stage, Undo};
+use cowhand::pipeline::{Phase, STAGES, Stage, StageName, Undo};
 
 use crate::support::faulty::{Fault, Faulty};
 use crate::support::ran::Ran;
@@ -109,13 +109,15 @@ fn one(site: &Faulty, stage: &Stage, fault: Fault, ran: &Ran) {
     let (stands, told) = site.stands();
     let tell = || format!("{} × {fault:?} left {stands:?}, said to be {told}: {ran}", stage.name.text());
     assert_eq!(ran.code().is_none(), matches!(fault, Fault::KilledBefore | Fault::KilledAfter), "{}", tell());
-    assert!(ran.code().is_none_or(|code| may_end(stage.phase, fault, code)), "{}", tell());
+    assert!(ran.code().is_none_or(|code| may_end(stage, fault, code)), "{}", tell());
     match ran.code() {
+        Some(1) => assert_eq!(stands, Stands::New, "{}", tell()),
         Some(0) => assert_eq!((stands, told.as_str()), (Stands::New, "new"), "{}", tell()),
         Some(10..=13 | 20) => assert_eq!((stands, told.as_str()), (Stands::Old, "old"), "{}", tell()),
         _ => {}
     }
     match stage.phase {
+        Phase::Prepare if ran.code() == Some(0) => {}
         Phase::Prepare => assert_eq!((stands, told.as_str()), (Stands::Old, "old"), "{}", tell()),
         Phase::Apply => assert!(fault != Fault::Error || stands == Stands::Old, "{}", tell()),
         Phase::Clean => assert_eq!(stands, Stands::New, "{}", tell()),
@@ -123,13 +125,18 @@ fn one(site: &Faulty, stage: &Stage, fault: Fault, ran: &Ran) {
 }
 
 /// Whether a run may end with this code when this struck in this phase. No service of the site migrates data in its update.
-fn may_end(phase: Phase, fault: Fault, code: i32) -> bool {
-    match (phase, fault) {
+fn may_end(stage: &Stage, fault: Fault, code: i32) -> bool {
+    // From a folder these two wait for nobody.
+    let waits = !matches!(stage.name, StageName::Fetch | StageName::Merge);
+    match (stage.phase, fault) {
+        (Phase::Prepare, Fault::Late) if !waits => code == 0,
         (Phase::Prepare, _) => matches!(code, 10..=13 | 130),
         (Phase::Apply, Fault::Error) => code == 20,
         (Phase::Apply, Fault::Term) => code == 130,
         // Not every stage asks for what comes too late, or writes what no longer fits.
-        (Phase::Apply, _) => matches!(code, 0 | 20 | 21),
+        (Phase::Apply, Fault::Late) => matches!(code, 0 | 20 | 21),
+        // The new stack may be up and well before what is written last no longer fits.
+        (Phase::Apply, _) => matches!(code, 0 | 1 | 20 | 21),
         (Phase::Clean, _) => matches!(code, 0 | 1 | 130),
     }
 }

@@ -25,7 +25,7 @@ pub struct Computed {
 
 /// Merges three trees.
 pub fn merge(git: &Repository, trees: &Trees<'_>, three: [Oid; 3], labels: [&str; 2]) -> Result<Computed> {
-    let contents = Contents { git };
+    let contents = Contents::of(git);
     let mut walk = Walk::new(trees, three)?;
     let mut renames = rename::find(git, &walk, OURS)?;
     renames.extend(rename::find(git, &walk, THEIRS)?);
@@ -70,7 +70,7 @@ fn virtual_commit(git: &Repository, trees: &Trees<'_>, one: Oid, two: Oid, depth
     let ours = tree_of(git, one)?;
     let computed = merge(git, trees, [base, ours, tree_of(git, two)?], INNER_NAMES)?;
     let mut edits = computed.edits;
-    let contents = Contents { git };
+    let contents = Contents::of(git);
     for clash in &computed.clashes {
         clash.release(&mut edits);
         for (path, version) in clash.inner(&contents, depth)? {

@@ -3,6 +3,7 @@
 use git2::{Oid, Repository};
 
 use super::Favor;
+use super::attributes::{Attributes, Driver};
 use super::text::{self, Hunks};
 use super::walk::{BASE, OURS, Stage, THEIRS, Version};
 use crate::error::{Context, Error, Result};
@@ -46,11 +47,16 @@ const MARKER: usize = 7;
 
 /// Reads and writes the objects that content merges need.
 pub struct Contents<'g> {
-    /// The clone.
-    pub git: &'g Repository,
+    git: &'g Repository,
+    attributes: Attributes<'g>,
 }
 
-impl Contents<'_> {
+impl<'g> Contents<'g> {
+    /// Those of this clone.
+    pub fn of(git: &'g Repository) -> Self {
+        Self { git, attributes: Attributes::of(git) }
+    }
+
     /// Merges two versions with their base, which may be missing or of another type. The two are of the same type.
     pub fn merge(&self, path: &[u8], versions: [Option<Version>; 3], policy: Policy, extra: u16) -> Result<Outcome> {
         let [base, Some(ours), Some(theirs)] = versions else {
@@ -90,7 +96,7 @@ impl Contents<'_> {
         let old = base.map(read).transpose()?;
         let old = old.as_ref().map_or(&[][..], |blob| blob.content());
         let (one, two) = (read(ours)?, read(theirs)?);
-        let driver = self.driver(path);
+        let driver = self.attributes.driver(path);
         let hunks = match (policy, driver) {
             (_, Driver::Union) => Hunks::Favor(Favor::Union),
             (Policy::Favor(favor), _) => Hunks::Favor(favor),
@@ -115,18 +121,6 @@ impl Contents<'_> {
         Ok(Outcome { version: Version { mode: REGULAR, oid }, same_mode: true, same_content: clean, binary: false })
     }
 
-    /// What `.gitattributes` says about merging a path; drivers of the site's own are programs and not run.
-    fn driver(&self, path: &[u8]) -> Driver {
-        use std::os::unix::ffi::OsStrExt;
-        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
-        let value = self.git.get_attr_bytes(path, "merge", git2::AttrCheckFlags::FILE_THEN_INDEX).ok().flatten();
-        match git2::AttrValue::from_bytes(value) {
-            git2::AttrValue::False | git2::AttrValue::String("binary") => Driver::Binary,
-            git2::AttrValue::String("union") => Driver::Union,
-            _ => Driver::Text,
-        }
-    }
-
     /// A stage's version, its own merge done where it is still to be.
     pub fn version(&self, path: &[u8], stage: &Stage, policy: Policy) -> Result<Version> {
         let Some(nested) = &stage.nested else { return Ok(stage.version) };
@@ -137,13 +131,6 @@ impl Contents<'_> {
         let merged = self.merge(path, **nested, policy, extra)?;
         Ok(merged.version)
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Driver {
-    Text,
-    Binary,
-    Union,
 }
 
 const REGULAR: u32 = 0o100_000;

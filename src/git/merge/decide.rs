@@ -1,7 +1,7 @@
 //! Carries out what is answered to conflicts, once the answer is one that can stand, and makes the merge commit.
 
 use super::answer::{Answer, Conflict, Favor, Kept, Merged, Mode, Relation, Side};
-use super::content::{Contents, Policy, kind_of};
+use super::content::{Policy, kind_of};
 use super::edit::Edits;
 use super::obstacle::Obstacle;
 use super::settle::Clash;
@@ -43,10 +43,6 @@ impl Merge<'_> {
         let decided = Decided { by: by.to_owned(), resolution, cleared, files };
         self.decided.borrow_mut().insert(index, decided);
         Ok(())
-    }
-
-    fn contents(&self) -> Contents<'_> {
-        Contents { git: &self.repo.git }
     }
 
     fn given(&self, conflict: &Conflict, behind: &Behind, bytes: &[u8], mode: Option<Mode>) -> Result<Changes> {
@@ -91,7 +87,7 @@ impl Merge<'_> {
 
     fn clash(&self, clash: &Clash, answer: &Answer) -> Result<Changes> {
         let side = match answer {
-            Answer::Favor(favor) => return Ok((Vec::new(), clash.favored(&self.contents(), *favor)?)),
+            Answer::Favor(favor) => return Ok((Vec::new(), clash.favored(&self.contents, *favor)?)),
             Answer::Ours => OURS,
             Answer::Theirs => THEIRS,
             Answer::Remove | Answer::Content { .. } => return Ok(Changes::default()),
@@ -119,7 +115,7 @@ impl Merge<'_> {
             (Answer::Ours, _) => vec![(path, Some(version))],
             (Answer::Favor(favor), Some(theirs)) if kind_of(theirs.mode) == kind_of(version.mode) => {
                 let three = [None, Some(version), Some(theirs)];
-                let merged = self.contents().merge(&path, three, Policy::Favor(*favor), 0)?;
+                let merged = self.contents.merge(&path, three, Policy::Favor(*favor), 0)?;
                 let mode = if *favor == Favor::Theirs { theirs.mode } else { version.mode };
                 vec![(path, Some(Version { mode, ..merged.version }))]
             }

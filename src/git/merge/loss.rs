@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use git2::{ObjectType, Oid};
 
-use super::lines::{self, Change, Map, Numbers};
+use super::lines::{self, Change, Map, Numbers, Text};
 use super::similar::is_binary;
 use super::trees::Trees;
 use super::walk::{BASE, Carried, Entry, OURS, Stage, THEIRS, Version, Walk};
@@ -185,8 +185,11 @@ fn theirs_of<'t>(change: &Changed, base: &'t [u8], theirs: &'t [u8]) -> &'t [u8]
 /// The site's added lines that are gone and its deleted lines that are back. A last line that lacks its end is the same line.
 pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Result<Vec<LostLine>> {
     let texts = [base, ours, theirs, result].map(ended);
+    // What all four begin and end with is nobody's loss, and most of a file.
+    let (above, below) = shared(&texts.each_ref().map(AsRef::as_ref));
+    let skipped = texts[0][..above].split_inclusive(|byte| *byte == b'\n').count();
     let mut numbers = Numbers::default();
-    let [base, ours, theirs, result] = texts.each_ref().map(|text| numbers.text(text));
+    let [base, ours, theirs, result] = texts.each_ref().map(|text| numbers.text(&text[above..text.len() - below]));
     let site = lines::diff(&base.ids, &ours.ids)?;
     let merge = lines::diff(&ours.ids, &result.ids)?;
     let put = counts(merge.iter().flat_map(|change| &result.ids[change.new.clone()]));
@@ -200,18 +203,41 @@ pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Res
         back(&texts, &from_base, taken_out, put.clone())
     };
     let gone: HashSet<usize> = merge.iter().flat_map(|change| change.old.clone()).collect();
-    let gone = site.iter().flat_map(|change| change.new.clone()).filter(|line| gone.contains(line)).collect();
+    let added = site.iter().flat_map(|change| change.new.clone());
+    let (gone, in_place): (Vec<usize>, Vec<usize>) = added.partition(|line| gone.contains(line));
     let of_others = counts(
         upstream
             .iter()
             .flat_map(|change| &theirs.ids[change.new.clone()])
             .chain(back.iter().map(|line| &base.ids[*line])),
     );
-    let nowhere = nowhere(&ours.ids, gone, put, &of_others);
-    let mut lost: Vec<LostLine> = back.iter().map(|line| lost_line(*line, base.lines[*line], Was::Deleted)).collect();
-    lost.extend(nowhere.iter().map(|line| lost_line(*line, ours.lines[*line], Was::Added)));
+    let mut nowhere = nowhere(&ours.ids, gone, put, &of_others);
+    nowhere.extend(one_too_few(&[&base, &ours, &theirs, &result].map(|text| text.ids.as_slice()), &in_place, &nowhere));
+    let told = |text: &Text<'_>, line: usize, was| lost_line(skipped + line, text.lines[line], was);
+    let mut lost: Vec<LostLine> = back.iter().map(|line| told(&base, *line, Was::Deleted)).collect();
+    lost.extend(nowhere.iter().map(|line| told(&ours, *line, Was::Added)));
     lost.sort_by_key(|line| (line.line, line.was == Was::Deleted));
     Ok(lost)
+}
+
+/// How many bytes of whole lines all four texts begin with, and how many they end with.
+fn shared(texts: &[&[u8]; 4]) -> (usize, usize) {
+    let [first, others @ ..] = texts;
+    let above = others.iter().map(|other| alike(first.chunks(BLOCK), other.chunks(BLOCK))).min().unwrap_or_default();
+    let above = first[..above].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let [first, others @ ..] = texts.map(|text| &text[above..]);
+    let below = others.iter().map(|other| alike(first.rchunks(BLOCK), other.rchunks(BLOCK))).min().unwrap_or_default();
+    let below = &first[first.len() - below..];
+    let end = below.iter().position(|byte| *byte == b'\n').map_or(below.len(), |end| end + 1);
+    (above, below.len() - end)
+}
+
+/// So many bytes are compared at once.
+const BLOCK: usize = 32;
+
+/// How many bytes of whole blocks are the same.
+fn alike<'t>(one: impl Iterator<Item = &'t [u8]>, other: impl Iterator<Item = &'t [u8]>) -> usize {
+    one.zip(other).take_while(|(one, other)| one == other).map(|(block, _)| block.len()).sum()
 }
 
 /// A text whose last line has its end.
@@ -230,6 +256,26 @@ fn nowhere(ours: &[u32], gone: Vec<usize>, mut put: Map<u32, usize>, of_others: 
         count.map(|count| *count -= 1).is_some()
     };
     gone.into_iter().filter(|line| !is_elsewhere(line)).collect()
+}
+
+/// Which of the site's added lines only seem to be in their place: an equal line stands there, and of such lines the result has fewer than
+/// the site had, those that upstream took out and those that are named already aside.
+fn one_too_few(texts: &[&[u32]; 4], in_place: &[usize], named: &[usize]) -> Vec<usize> {
+    if in_place.is_empty() {
+        return Vec::new();
+    }
+    let ours = texts[1];
+    let [in_base, in_ours, in_theirs, in_result] = texts.map(counts);
+    let mut named = counts(named.iter().map(|line| &ours[*line]));
+    let is_lost = |line: &usize| -> bool {
+        let count = |counts: &Map<u32, usize>| counts.get(&ours[*line]).copied().unwrap_or_default();
+        let taken_out = count(&in_base).saturating_sub(count(&in_theirs));
+        let named = named.entry(ours[*line]).or_default();
+        let lost = count(&in_ours) > count(&in_result) + taken_out + *named;
+        *named += usize::from(lost);
+        lost
+    };
+    in_place.iter().copied().filter(is_lost).collect()
 }
 
 /// Which of the base's lines that the site had taken out are back. A line is back at its place if the base's line is in the result
@@ -350,6 +396,19 @@ mod tests {
         assert_eq!(lost("a\n", "a\nmine", "a\nmine\nb\n"), []);
         assert_eq!(lost("a\nb", "a\n", "a\nc\n"), []);
         assert_eq!(lost("a", "a\nmine", "a\nb"), [(2, Was::Added, "mine".to_owned())]);
+    }
+
+    #[test]
+    fn what_all_texts_share_changes_no_number() {
+        let around = |text: &str| format!("{}{text}{}", "above\n".repeat(50), "below\n".repeat(50));
+        let found = lost(&around("x\n"), &around("x\nmine\n"), &around("x\ntheirs\n"));
+        assert_eq!(found, [(52, Was::Added, "mine".to_owned())]);
+        // Which of the equal lines was added nobody can tell; that there is one too few is told.
+        let found = lost(&around(""), &around("below\n"), &around("y\n"));
+        assert_eq!(found, [(101, Was::Added, "below".to_owned())]);
+        assert_eq!(lost("x\ny\n", "x\nx\ny\n", "x\ny\nz\n").len(), 1);
+        // One of them is upstream's to take out.
+        assert_eq!(lost("x\na\nb\n", "x\na\nb\nx\n", "a\nb\nx\n"), []);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! what agrees, [`decide`] carries out the answers to the rest.
 
 mod answer;
+mod attributes;
 mod compute;
 mod content;
 mod decide;
@@ -31,6 +32,7 @@ use git2::Oid;
 use crate::error::{Error, Result};
 use crate::git::Repo;
 use compute::Computed;
+use content::Contents;
 use decide::Decided;
 use obstacle::Obstacle;
 use settle::Clash;
@@ -65,6 +67,7 @@ pub struct Merge<'r> {
     /// What stands behind each conflict, in the same order.
     behind: Vec<Behind>,
     decided: RefCell<BTreeMap<usize, Decided>>,
+    contents: Contents<'r>,
 }
 
 /// What a conflict comes from: the trees, a file of the site's in the way, or both at one path.
@@ -112,6 +115,7 @@ impl<'r> Merge<'r> {
             conflicts: Vec::new(),
             behind,
             decided: RefCell::default(),
+            contents: Contents::of(git),
         };
         merge.list();
         Ok(merge)
