@@ -405,7 +405,7 @@ mod tests {
         assert_eq!(found, [(52, Was::Added, "mine".to_owned())]);
         // Which of the equal lines was added nobody can tell; that there is one too few is told.
         let found = lost(&around(""), &around("below\n"), &around("y\n"));
-        assert_eq!(found, [(101, Was::Added, "below".to_owned())]);
+        assert!(matches!(&found[..], [(51.., Was::Added, line)] if line == "below"), "{found:?}");
         assert_eq!(lost("x\ny\n", "x\nx\ny\n", "x\ny\nz\n").len(), 1);
         // One of them is upstream's to take out.
         assert_eq!(lost("x\na\nb\n", "x\na\nb\nx\n", "a\nb\nx\n"), []);
