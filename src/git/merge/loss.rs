@@ -212,7 +212,8 @@ pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Res
             .chain(back.iter().map(|line| &base.ids[*line])),
     );
     let mut nowhere = nowhere(&ours.ids, gone, put, &of_others);
-    nowhere.extend(one_too_few(&[&base, &ours, &theirs, &result].map(|text| text.ids.as_slice()), &in_place, &nowhere));
+    let taken_out = counts(upstream.iter().flat_map(|change| &base.ids[change.old.clone()]));
+    nowhere.extend(one_too_few([&ours.ids, &result.ids], &in_place, &nowhere, &taken_out));
     let told = |text: &Text<'_>, line: usize, was| lost_line(skipped + line, text.lines[line], was);
     let mut lost: Vec<LostLine> = back.iter().map(|line| told(&base, *line, Was::Deleted)).collect();
     lost.extend(nowhere.iter().map(|line| told(&ours, *line, Was::Added)));
@@ -259,19 +260,22 @@ fn nowhere(ours: &[u32], gone: Vec<usize>, mut put: Map<u32, usize>, of_others: 
 }
 
 /// Which of the site's added lines only seem to be in their place: an equal line stands there, and of such lines the result has fewer than
-/// the site had, those that upstream took out and those that are named already aside.
-fn one_too_few(texts: &[&[u32]; 4], in_place: &[usize], named: &[usize]) -> Vec<usize> {
+/// the site had, those that upstream took out somewhere and those that are named already aside.
+fn one_too_few(
+    [ours, result]: [&[u32]; 2],
+    in_place: &[usize],
+    named: &[usize],
+    taken_out: &Map<u32, usize>,
+) -> Vec<usize> {
     if in_place.is_empty() {
         return Vec::new();
     }
-    let ours = texts[1];
-    let [in_base, in_ours, in_theirs, in_result] = texts.map(counts);
+    let [in_ours, in_result] = [ours, result].map(counts);
     let mut named = counts(named.iter().map(|line| &ours[*line]));
     let is_lost = |line: &usize| -> bool {
         let count = |counts: &Map<u32, usize>| counts.get(&ours[*line]).copied().unwrap_or_default();
-        let taken_out = count(&in_base).saturating_sub(count(&in_theirs));
         let named = named.entry(ours[*line]).or_default();
-        let lost = count(&in_ours) > count(&in_result) + taken_out + *named;
+        let lost = count(&in_ours) > count(&in_result) + count(taken_out) + *named;
         *named += usize::from(lost);
         lost
     };
