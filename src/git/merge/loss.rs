@@ -16,7 +16,7 @@ use crate::git::conflict::{Loss, LostLine, Was};
 use crate::path::SitePath;
 
 /// A private key's lines are not for showing.
-const SECRET: [&[u8]; 2] = [b"PRIVATE KEY-----", b"PRIVATE KEY BLOCK-----"];
+const SECRET: [&str; 2] = ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"];
 
 /// What `tree` lacks of what the site had changed.
 pub fn find(repo: &Repo, trees: &Trees<'_>, walk: &Walk, behind: &[Behind], tree: Oid) -> Result<Vec<Loss>> {
@@ -116,9 +116,9 @@ impl Search<'_> {
         let path = SitePath::from(path.map_or(&[][..], Vec::as_slice));
         let lines = match self.texts(change, result)? {
             Some([base, ours, theirs, result]) => {
-                let secret = [&base, &ours].into_iter().any(|text| is_secret(text));
                 let lines = lost_lines(&base, &ours, theirs_of(change, &base, &theirs), &result)?;
                 if !lines.is_empty() {
+                    let secret = is_secret(&base) || is_secret(&ours);
                     return Ok(Some(Loss { path, lines: if secret { Vec::new() } else { lines } }));
                 }
                 lines
@@ -174,7 +174,8 @@ fn mode_lost(change: &Changed, result: Option<Version>) -> bool {
 }
 
 fn is_secret(text: &[u8]) -> bool {
-    SECRET.iter().any(|secret| text.windows(secret.len()).any(|part| part == *secret))
+    let text = String::from_utf8_lossy(text);
+    SECRET.iter().any(|secret| text.contains(secret))
 }
 
 /// Upstream's text; the base's where upstream has none, for then nothing in the result is upstream's.
