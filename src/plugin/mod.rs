@@ -35,6 +35,7 @@ pub mod receipt;
 mod request;
 mod sandbox;
 mod signature;
+mod sockets;
 mod source;
 pub mod spec;
 mod stock;

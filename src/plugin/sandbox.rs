@@ -153,6 +153,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    super::sockets::close(&mut linker)?;
     super::imports::add_to_linker(&mut linker)?;
     Ok(linker)
 }

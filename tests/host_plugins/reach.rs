@@ -107,15 +107,25 @@ const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r
 async fn sockets_are_closed_whatever_is_granted() {
     let (port, visits) = server(HELLO).await;
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
-    assert!(told(&Site::new(), &format!("connect 127.0.0.1:{port}"), &grants).await.starts_with("Err("));
+    let site = Site::new();
+    assert!(told(&site, &format!("connect 127.0.0.1:{port}"), &grants).await.starts_with("Err("));
     assert_eq!(visits.load(Ordering::SeqCst), 0);
+    assert_eq!(site.receipt("probe").refusals, ["a TCP socket"]);
+    assert!(
+        site.notes().iter().any(|note| note.contains("a TCP socket") && note.contains("WASI's HTTP")),
+        "{:?}",
+        site.notes()
+    );
 }
 
 #[tokio::test]
 async fn names_are_not_resolved_for_plugins() {
     let grants = "grant.http = [\"http://localhost\"]\n";
     for name in ["localhost", "example.org"] {
-        assert!(told(&Site::new(), &format!("lookup {name}"), grants).await.starts_with("Err("), "{name}");
+        let site = Site::new();
+        let told = told(&site, &format!("lookup {name}"), grants).await;
+        assert!(told.starts_with("Err("), "{name}: {told}");
+        assert_eq!(site.receipt("probe").refusals, ["the addresses of a name"]);
     }
 }
 

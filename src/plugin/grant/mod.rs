@@ -73,6 +73,8 @@ pub(in crate::plugin) enum Wish<'a> {
     Install(&'a SitePath),
     /// Send a request.
     Send { plain: bool, host: &'a str, port: u16 },
+    /// Get what belongs to a network below HTTP: a socket, a name's addresses.
+    Socket(&'a str),
     /// Connect to an address that a name resolved to.
     Connect { host: &'a str, address: SocketAddr },
 }
@@ -297,6 +299,10 @@ impl Permissions {
                     let granted = self.http.iter().any(|granted| granted.covers(*plain, host, *port));
                     (granted, format!("a request to `{shown}`"), Some((Capability::Http, shown)))
                 }
+            }
+            Wish::Socket(what) => {
+                let hint = "Plugins reach the network by WASI's HTTP only, where `grant.http` allows it.".to_owned();
+                return Err(Refusal { what: (*what).to_owned(), hint: Some(hint) });
             }
             Wish::Connect { host, address } => {
                 let granted = destination::is_open(*address, &self.http);

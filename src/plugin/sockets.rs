@@ -1,0 +1,41 @@
+//! Sockets and look-ups of names, which no plugin ever gets. WASI refuses them in silence; here the refusal is told like any other.
+
+use std::sync::PoisonError;
+
+use wasmtime::component::{Linker, ResourceAny, Val};
+
+use super::grant::Wish;
+use super::sandbox::State;
+
+/// Where WASI offers them: the interface, its function, and what it would be for.
+const OFFERED: [(&str, &str, &str); 3] = [
+    ("wasi:sockets/tcp-create-socket@0.2.12", "create-tcp-socket", "a TCP socket"),
+    ("wasi:sockets/udp-create-socket@0.2.12", "create-udp-socket", "a UDP socket"),
+    ("wasi:sockets/ip-name-lookup@0.2.12", "resolve-addresses", "the addresses of a name"),
+];
+
+/// Puts refusals in their place.
+pub(super) fn close(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    for (interface, function, what) in OFFERED {
+        linker.instance(interface)?.func_new_async(function, move |mut store, _, given, results| {
+            Box::new(async move {
+                for borrowed in given.iter().filter_map(resource) {
+                    borrowed.resource_drop_async(&mut store).await?;
+                }
+                let state = store.data();
+                if let Err(refusal) = state.about.permissions.authorize(&Wish::Socket(what)) {
+                    state.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+                }
+                results[0] = Val::Result(Err(Some(Box::new(Val::Enum("access-denied".to_owned())))));
+                Ok(())
+            })
+        })?;
+    }
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn resource(value: &Val) -> Option<ResourceAny> {
+    if let Val::Resource(resource) = value { Some(*resource) } else { None }
+}
