@@ -15,7 +15,7 @@ use cowhand::pipeline::{Texts, decide_all};
 use cowhand::plugin::{self, Cache, Plugins};
 
 use crate::history::git;
-use crate::measure::time;
+use crate::measure::{now, time};
 use crate::toolchain::{TARGET, Toolchain};
 
 /// How many conflicts Cowhand decides.
@@ -78,7 +78,7 @@ pub fn once(root: &str, ours: &str, theirs: &str) {
         let mut plugins = Plugins::load(&config.plugin, &options).await.unwrap();
         decide_all(&mut plugins, &repo, &merge, Favor::Theirs).await.unwrap();
     });
-    let tree = merge.finish("After update", &jiff::ZonedDateTime::now()).unwrap().tree;
+    let tree = merge.finish("After update", &now()).unwrap().tree;
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     println!("{tree} {}", peak.trim().trim_end_matches(" kB"));

@@ -13,7 +13,7 @@ use cowhand::plugin::types::{
 };
 use cowhand::plugin::{Cache, Options, Plugins};
 
-use crate::measure::{Row, compare};
+use crate::measure::{Row, compare, now};
 
 /// The shortest script there can be: it decides by the path alone.
 const BY_PATH: &str = "case $1 in data/conf/*) echo theirs ;; *) echo pass ;; esac\n";
@@ -154,7 +154,7 @@ fn update() -> PreMerge {
         tags: Vec::new(),
     };
     PreMerge {
-        now: jiff::ZonedDateTime::now(),
+        now: now(),
         base: "a".repeat(40),
         ours: end("master"),
         theirs: end("origin/master"),

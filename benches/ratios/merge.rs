@@ -8,7 +8,7 @@ use cowhand::git::Repo;
 use cowhand::git::merge::{Answer, Favor, Merge, Options};
 
 use crate::history;
-use crate::measure::{RUNS, Row, compare, compare_times, time};
+use crate::measure::{RUNS, Row, compare, compare_times, now, time};
 
 /// How much of a merge is measured.
 const COMMITS: &str = "commits";
@@ -25,7 +25,7 @@ pub fn once(what: &str, root: &str, ours: &str, theirs: &str) {
     for conflict in merge.conflicts() {
         merge.resolve(conflict, Answer::Favor(Favor::Theirs), "bench").unwrap();
     }
-    let tree = merge.finish("After update", &jiff::ZonedDateTime::now()).unwrap().tree;
+    let tree = merge.finish("After update", &now()).unwrap().tree;
     println!("{tree} {}", since.elapsed().as_micros());
 }
 
