@@ -152,8 +152,7 @@ impl Case {
         let driver = self.root.join(".git/driver.sh");
         std::fs::write(&driver, policy.driver).unwrap();
         git(&self.root, &["config", "merge.script.driver", &format!("sh {} %O %A %B %P", driver.display())]);
-        std::fs::create_dir_all(self.root.join(".git/info")).unwrap();
-        std::fs::write(self.root.join(".git/info/attributes"), "* merge=script\n").unwrap();
+        std::fs::write(self.root.join(".git/driver.attributes"), "* merge=script\n").unwrap();
     }
 
     fn cowhand(&self) -> Command {
@@ -164,7 +163,9 @@ impl Case {
 
     fn git(&self) -> Command {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.root).args(["merge-tree", "--write-tree", &self.ours, &self.theirs]);
+        let attributes = self.root.join(".git/driver.attributes");
+        command.arg("-C").arg(&self.root).arg("-c").arg(format!("core.attributesFile={}", attributes.display()));
+        command.args(["merge-tree", "--write-tree", &self.ours, &self.theirs]);
         command
     }
 
