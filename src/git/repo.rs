@@ -109,9 +109,6 @@ fn settings() {
         // Bounds for an upstream that accepts a connection and then says nothing.
         const CONNECT: i32 = 30_000;
         const SILENCE: i32 = 60_000;
-        // A conflict's three sides are read by the merge, by resolvers and for the list of losses. libgit2 keeps no blobs unless told.
-        const LARGEST_KEPT: usize = 32 << 10;
-        const MOST_KEPT: isize = 64 << 20;
         // What a fetch brings is hashed as it comes; hashing each object again whenever it is read is more than git does.
         git2::opts::strict_hash_verification(false);
         #[expect(unsafe_code, reason = "process-wide settings of libgit2, made once before anything else uses it")]
@@ -120,8 +117,6 @@ fn settings() {
             let _ = git2::opts::set_verify_owner_validation(false);
             let _ = git2::opts::set_server_connect_timeout_in_milliseconds(CONNECT);
             let _ = git2::opts::set_server_timeout_in_milliseconds(SILENCE);
-            let _ = git2::opts::set_cache_object_limit(git2::ObjectType::Blob, LARGEST_KEPT);
-            let _ = git2::opts::set_cache_max_size(MOST_KEPT);
         }
     });
 }
