@@ -323,6 +323,9 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         unmount(&self.folder);
+        // Where its site went first, which could not remove what something was mounted on.
+        let _ = std::fs::remove_dir(&self.folder);
+        let _ = self.folder.parent().map(std::fs::remove_dir);
     }
 }
 
