@@ -20,7 +20,7 @@ const SERVICES: &[&str] = &["unbound-mailcow", "mysql-mailcow"];
 
 /// A site that wants a dump.
 fn careful() -> Site {
-    small(SERVICES).has("cowhand.toml", "[backup]\ndatabase = true\n[verify]\nsettle = \"1s\"\n")
+    small(SERVICES).has("cowhand.toml", "[backup]\ndatabase = true\n[verify]\nsettle = \"3s\"\n")
 }
 
 fn lines(site: &Site) -> String {
