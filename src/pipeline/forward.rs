@@ -194,7 +194,7 @@ pub(super) async fn end(run: &mut Run, mut finished: Finished) -> Result<Finishe
         return Ok(finished);
     }
     run.journal.end(finished.exit, &finished.message).map_err(|error| {
-        let error = error.left("The site is the new one and well; only the end of the run could not be written down.");
+        let error = error.left(format!("{} Only the end of the run could not be written down.", finished.message));
         error.hint("Once that can be written again, `cowhand resume` ends the run.")
     })?;
     finished.run = Some(run.folder.id().to_owned());
