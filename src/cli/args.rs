@@ -6,7 +6,6 @@ use clap::{Args, Parser, Subcommand};
 
 use super::update_sh::Manner;
 use crate::config::Favor;
-
 use crate::config::edit::GrantLine;
 use crate::digest::Digest;
 use crate::pipeline::StageName;

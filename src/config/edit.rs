@@ -60,8 +60,8 @@ pub fn remove_plugin(text: &str, name: &str) -> Result<Option<String>> {
     let mut document = parse(text)?;
     let tables = tables(&mut document)?;
     let Some(at) = tables.iter().position(|table| is_named(table, name)) else { return Ok(None) };
-    let (place, above) = tables.get(at).map_or((None, String::new()), |table| {
-        let above = table.decor().prefix().and_then(|above| above.as_str()).unwrap_or_default();
+    let (place, kept) = tables.get(at).map_or((None, String::new()), |table| {
+        let above = above(table);
         // What an empty line parts from the table is not about it.
         (table.position(), above.rfind("\n\n").map_or("", |end| &above[..=end]).to_owned())
     });
@@ -70,14 +70,18 @@ pub fn remove_plugin(text: &str, name: &str) -> Result<Option<String>> {
         document.remove(PLUGIN);
     }
     if let Some(next) = first_below(&mut document, place) {
-        let prefix = next.decor().prefix().and_then(|above| above.as_str()).unwrap_or_default();
-        let prefix = above + prefix;
+        let prefix = kept + above(next);
         next.decor_mut().set_prefix(prefix);
     } else {
-        let end = above + document.trailing().as_str().unwrap_or_default();
+        let end = kept + document.trailing().as_str().unwrap_or_default();
         document.set_trailing(end);
     }
     Ok(Some(document.to_string()))
+}
+
+/// Comments and empty lines above a table.
+fn above(table: &Table) -> &str {
+    table.decor().prefix().and_then(|above| above.as_str()).unwrap_or_default()
 }
 
 /// The first table of the text below a place.

@@ -116,8 +116,7 @@ impl Repo {
             .tags()?
             .into_iter()
             .filter(|(_, names)| has_one(names))
-            .map(|(commit, _)| commit)
-            .map(|commit| self.commit(commit))
+            .map(|(commit, _)| self.commit(commit))
             .collect::<Result<_>>()?;
         let mut tagged = self.with_tags(tagged)?;
         tagged.sort_by_key(|commit| std::cmp::Reverse(commit.time));

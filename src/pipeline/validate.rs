@@ -40,12 +40,13 @@ async fn refuse_problems(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     };
     let mut problems = validate::problems(&resolved.old, &resolved.new, &|path| path.exists() || in_merge(path));
     let stack = run.stack().await?;
-    if let Some(problem) = validate::elsewhere(&resolved.old, &stack.engine.all_containers().await?, &root) {
+    let containers = stack.engine.all_containers().await?;
+    if let Some(problem) = validate::elsewhere(&resolved.old, &containers, &root) {
         // Its ports would be named as somebody else's: freeing them is the last thing to do.
         return refuse(vec![problem]);
     }
     problems.extend(validate::left_over(&stack.compose, &old, &new, &resolved.new).await?);
-    problems.extend(validate::ports(&stack.engine, &resolved.new).await?);
+    problems.extend(validate::ports(&stack.engine, &containers, &resolved.new));
     refuse(problems)
 }
 

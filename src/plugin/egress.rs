@@ -29,7 +29,20 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
 /// What was refused, until the host reads it.
-pub(super) type Refusals = Arc<Mutex<Vec<Refusal>>>;
+#[derive(Clone, Default)]
+pub(super) struct Refusals(Arc<Mutex<Vec<Refusal>>>);
+
+impl Refusals {
+    /// One more.
+    pub(super) fn add(&self, refusal: Refusal) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+    }
+
+    /// All since the last time.
+    pub(super) fn take(&self) -> Vec<Refusal> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// Sends what one plugin may send.
 pub(super) struct Egress {
@@ -48,7 +61,7 @@ type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Running), Err
 
 impl WasiHttpHooks for Egress {
     fn send_request(&mut self, request: Request<WasiBody>, options: Option<RequestOptions>, _sent: Running) -> Sending {
-        let way = Way { permissions: Arc::clone(&self.permissions), refusals: Arc::clone(&self.refusals) };
+        let way = Way { permissions: Arc::clone(&self.permissions), refusals: self.refusals.clone() };
         Box::new(async move { way.send(request, options.unwrap_or_default()).await })
     }
 }
@@ -83,7 +96,7 @@ impl Way {
 
     fn authorize(&self, wish: &Wish<'_>) -> Result<(), Error> {
         self.permissions.authorize(wish).map_err(|refusal| {
-            self.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+            self.refusals.add(refusal);
             Error::HttpRequestDenied
         })
     }

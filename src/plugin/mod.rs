@@ -55,7 +55,7 @@ pub use lockfile::{Approved, LOCK_FILE, LockFile};
 pub use policy::{OnFailure, Policy};
 pub use receipt::Receipt;
 pub use request::{Capability, Request};
-pub use source::{STOCK_PREFIX, Source, fetched_path, read_source};
+pub use source::{STOCK_PREFIX, Source, demand, fetched_path, read_source};
 pub use trust::{Approval, Policy as TrustPolicy, Standing, Trust};
 
 /// The plugins of one site, loaded, in the order in which they are asked.

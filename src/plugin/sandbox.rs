@@ -1,6 +1,6 @@
 //! What one instance of a plugin lives in: its limits, the little of WASI that it was granted, and what it said.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, Store};
@@ -50,7 +50,7 @@ impl State {
             limiter: Limiter::new(about.memory),
             wasi: wasi(about, &tail)?,
             tail,
-            egress: Egress::new(Arc::clone(&about.permissions), Arc::clone(&refusals)),
+            egress: Egress::new(Arc::clone(&about.permissions), refusals.clone()),
             refusals,
             blobs: None,
             logged: 0,
@@ -83,7 +83,7 @@ impl State {
 
     /// What was refused since the last time.
     pub(super) fn take_refusals(&self) -> Vec<Refusal> {
-        std::mem::take(&mut self.refusals.lock().unwrap_or_else(PoisonError::into_inner))
+        self.refusals.take()
     }
 
     /// The sides of the conflict under way.

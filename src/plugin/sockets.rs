@@ -1,7 +1,5 @@
 //! Sockets and look-ups of names, which no plugin ever gets. WASI refuses them in silence; here the refusal is told like any other.
 
-use std::sync::PoisonError;
-
 use wasmtime::component::{Linker, ResourceAny, Val};
 
 use super::grant::Wish;
@@ -25,7 +23,7 @@ pub(super) fn close(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 }
                 let state = store.data();
                 if let Err(refusal) = state.about.permissions.authorize(&Wish::Socket(what)) {
-                    state.refusals.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+                    state.refusals.add(refusal);
                 }
                 results[0] = Val::Result(Err(Some(Box::new(Val::Enum("access-denied".to_owned())))));
                 Ok(())

@@ -86,6 +86,17 @@ pub fn read_source(source: &str) -> Result<(Cow<'static, [u8]>, Digest)> {
     read(source, Path::new("."), Path::new("/nonexistent"), None)
 }
 
+/// Refuses a component that has another digest than is demanded.
+pub fn demand(source: &str, wanted: Option<Digest>, found: Digest) -> Result<()> {
+    match wanted {
+        Some(wanted) if wanted != found => {
+            let error = Error::new(format!("{source} is not what it should be")).exit(Exit::Refused);
+            Err(error.because(format!("it is {found}, not {wanted}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where fetched bytes of this digest lie.
 pub fn fetched_path(fetched: &Path, digest: &Digest) -> PathBuf {
     fetched.join(format!("{}.wasm", digest.to_string().replace(':', "-")))

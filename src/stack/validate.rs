@@ -176,12 +176,10 @@ pub fn health(new: &Resolved, changes: &Changes, containers: &[Container]) -> Ve
 }
 
 /// Ports that somebody else has. Those that the project itself holds now are its own; an engine elsewhere cannot be asked.
-pub async fn ports(engine: &Engine, new: &Resolved) -> Result<Vec<Problem>> {
-    let (mine, others): (Vec<Container>, Vec<Container>) = engine
-        .all_containers()
-        .await?
-        .into_iter()
-        .partition(|one| one.labels.get(container::label::PROJECT) == Some(&new.project));
+/// `containers` are all that the engine has.
+pub fn ports(engine: &Engine, containers: &[Container], new: &Resolved) -> Vec<Problem> {
+    let (mine, others): (Vec<&Container>, Vec<&Container>) =
+        containers.iter().partition(|one| one.labels.get(container::label::PROJECT) == Some(&new.project));
     let mut problems = Vec::new();
     for (service, configuration) in new.wanted() {
         for port in &configuration.ports {
@@ -199,7 +197,7 @@ pub async fn ports(engine: &Engine, new: &Resolved) -> Result<Vec<Problem>> {
             }
         }
     }
-    Ok(problems)
+    problems
 }
 
 /// Whether a container publishes what would collide with this port.

@@ -24,13 +24,13 @@ pub struct Computed {
 }
 
 /// Merges three trees.
-pub fn merge(git: &Repository, trees: &Trees<'_>, three: [Oid; 3], labels: [&str; 2]) -> Result<Computed> {
-    let contents = Contents::of(git);
+pub fn merge(contents: &Contents<'_>, trees: &Trees<'_>, three: [Oid; 3], labels: [&str; 2]) -> Result<Computed> {
+    let git = contents.git;
     let mut walk = Walk::new(trees, three)?;
     let mut renames = rename::find(git, &walk, OURS)?;
     renames.extend(rename::find(git, &walk, THEIRS)?);
-    follow::renames(&mut walk.entries, &contents, renames)?;
-    let settled = settle(&walk, &contents, labels)?;
+    follow::renames(&mut walk.entries, contents, renames)?;
+    let settled = settle(&walk, contents, labels)?;
     let mut edits = Edits::default();
     for (path, tree) in &walk.folders {
         edits.folder(path, *tree);
@@ -42,21 +42,22 @@ pub fn merge(git: &Repository, trees: &Trees<'_>, three: [Oid; 3], labels: [&str
 }
 
 /// The tree to merge from: the base's own, or the merge of several bases, as git's recursive merge makes it.
-pub fn base_tree(git: &Repository, trees: &Trees<'_>, bases: &[Oid]) -> Result<Oid> {
-    tree_of(git, merged_bases(git, trees, bases, 1)?)
+pub fn base_tree(contents: &Contents<'_>, trees: &Trees<'_>, bases: &[Oid]) -> Result<Oid> {
+    tree_of(contents.git, merged_bases(contents, trees, bases, 1)?)
 }
 
-fn merged_bases(git: &Repository, trees: &Trees<'_>, bases: &[Oid], depth: u16) -> Result<Oid> {
+fn merged_bases(contents: &Contents<'_>, trees: &Trees<'_>, bases: &[Oid], depth: u16) -> Result<Oid> {
     let [first, rest @ ..] = bases else { return Err(Error::new("the two histories have nothing in common")) };
     let mut merged = *first;
     for next in rest {
-        merged = virtual_commit(git, trees, merged, *next, depth)?;
+        merged = virtual_commit(contents, trees, merged, *next, depth)?;
     }
     Ok(merged)
 }
 
 /// A commit, on no branch, that stands for two bases merged.
-fn virtual_commit(git: &Repository, trees: &Trees<'_>, one: Oid, two: Oid, depth: u16) -> Result<Oid> {
+fn virtual_commit(contents: &Contents<'_>, trees: &Trees<'_>, one: Oid, two: Oid, depth: u16) -> Result<Oid> {
+    let git = contents.git;
     if depth > DEEPEST {
         return Err(Error::new("the two histories cross too often to be merged"));
     }
@@ -65,15 +66,14 @@ fn virtual_commit(git: &Repository, trees: &Trees<'_>, one: Oid, two: Oid, depth
     let base = if bases.is_empty() {
         trees.make(Folder::new())?
     } else {
-        tree_of(git, merged_bases(git, trees, &bases, depth + 1)?)?
+        tree_of(git, merged_bases(contents, trees, &bases, depth + 1)?)?
     };
     let ours = tree_of(git, one)?;
-    let computed = merge(git, trees, [base, ours, tree_of(git, two)?], INNER_NAMES)?;
+    let computed = merge(contents, trees, [base, ours, tree_of(git, two)?], INNER_NAMES)?;
     let mut edits = computed.edits;
-    let contents = Contents::of(git);
     for clash in &computed.clashes {
         clash.release(&mut edits);
-        for (path, version) in clash.inner(&contents, depth)? {
+        for (path, version) in clash.inner(contents, depth)? {
             edits.file(&path, version);
         }
     }

@@ -47,7 +47,8 @@ const MARKER: usize = 7;
 
 /// Reads and writes the objects that content merges need.
 pub struct Contents<'g> {
-    git: &'g Repository,
+    /// The clone.
+    pub git: &'g Repository,
     attributes: Attributes<'g>,
 }
 

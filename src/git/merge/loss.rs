@@ -213,8 +213,8 @@ pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Res
             .chain(back.iter().map(|line| &base.ids[*line])),
     );
     let mut nowhere = nowhere(&ours.ids, gone, put, &of_others);
-    let taken_out = counts(upstream.iter().flat_map(|change| &base.ids[change.old.clone()]));
-    nowhere.extend(one_too_few([&ours.ids, &result.ids], &in_place, &nowhere, &taken_out));
+    let upstream_took = counts(upstream.iter().flat_map(|change| &base.ids[change.old.clone()]));
+    nowhere.extend(one_too_few([&ours.ids, &result.ids], &in_place, &nowhere, &upstream_took));
     let told = |text: &Text<'_>, line: usize, was| lost_line(skipped + line, text.lines[line], was);
     let mut lost: Vec<LostLine> = back.iter().map(|line| told(&base, *line, Was::Deleted)).collect();
     lost.extend(nowhere.iter().map(|line| told(&ours, *line, Was::Added)));
@@ -266,7 +266,7 @@ fn one_too_few(
     [ours, result]: [&[u32]; 2],
     in_place: &[usize],
     named: &[usize],
-    taken_out: &Map<u32, usize>,
+    upstream_took: &Map<u32, usize>,
 ) -> Vec<usize> {
     if in_place.is_empty() {
         return Vec::new();
@@ -276,7 +276,7 @@ fn one_too_few(
     let is_lost = |line: &usize| -> bool {
         let count = |counts: &Map<u32, usize>| counts.get(&ours[*line]).copied().unwrap_or_default();
         let named = named.entry(ours[*line]).or_default();
-        let lost = count(&in_ours) > count(&in_result) + count(taken_out) + *named;
+        let lost = count(&in_ours) > count(&in_result) + count(upstream_took) + *named;
         *named += usize::from(lost);
         lost
     };
@@ -304,10 +304,7 @@ fn back(texts: &[&[u32]; 4], from_base: &[Change], taken_out: Vec<usize>, mut pu
         return back;
     }
     let [in_base, in_ours, in_theirs, in_result] = [base, ours, theirs, result].map(|text| counts(*text));
-    let mut named: Map<u32, usize> = Map::default();
-    for line in &back {
-        *named.entry(base[*line]).or_default() += 1;
-    }
+    let mut named = counts(back.iter().map(|line| &base[*line]));
     for line in elsewhere {
         let count = |counts: &Map<u32, usize>| counts.get(&base[line]).copied().unwrap_or_default();
         let expected = count(&in_ours) + count(&in_theirs).saturating_sub(count(&in_base));

@@ -99,8 +99,9 @@ impl<'r> Merge<'r> {
             _ => Relation::Diverged,
         };
         let trees = Trees::of(git)?;
-        let three = [compute::base_tree(git, &trees, &bases)?, repo.tree_of(ours)?, repo.tree_of(theirs)?];
-        let mut computed = compute::merge(git, &trees, three, ["HEAD", &options.label])?;
+        let contents = Contents::of(git);
+        let three = [compute::base_tree(&contents, &trees, &bases)?, repo.tree_of(ours)?, repo.tree_of(theirs)?];
+        let mut computed = compute::merge(&contents, &trees, three, ["HEAD", &options.label])?;
         let clashes = std::mem::take(&mut computed.clashes);
         let behind = clashes.into_iter().map(|clash| Behind { clash: Some(clash), obstacle: None }).collect();
         let mut merge = Self {
@@ -115,7 +116,7 @@ impl<'r> Merge<'r> {
             conflicts: Vec::new(),
             behind,
             decided: RefCell::default(),
-            contents: Contents::of(git),
+            contents,
         };
         merge.list();
         Ok(merge)

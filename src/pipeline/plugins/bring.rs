@@ -26,14 +26,14 @@ impl Shelf {
             let login = login(source).await?;
             let pinned = self.pinned(name, wanted, digest);
             let from = pinned.as_deref().unwrap_or(wanted.source);
-            let fetched = plugin::fetch(from, digest.as_ref(), login, &self.options.events).await?;
+            let fetched = plugin::fetch(from, digest, login, &self.options.events).await?;
             let place = fetched_path(&self.options.fetched, &fetched.digest);
             let brought = Brought { bytes: fetched.bytes.into(), digest: fetched.digest, manifest: fetched.manifest };
             return Ok((brought, wanted.source.to_owned(), Some(place)));
         }
         let (bytes, digest) =
             plugin::read_source(wanted.source).map_err(|error| error.exit(Exit::Usage).hint(SOURCES))?;
-        demand(wanted, &digest)?;
+        plugin::demand(wanted.source, wanted.digest, digest)?;
         let brought = Brought { bytes, digest, manifest: None };
         let Source::File(file) = source else { return Ok((brought, wanted.source.to_owned(), None)) };
         let file = Path::new(file).canonicalize().what_with(|| format!("could not read {file}"))?;
@@ -76,16 +76,6 @@ impl Shelf {
             (Source::Registry(_), _) => Ok(wanted.digest),
             (_, digest) => Ok(digest),
         }
-    }
-}
-
-fn demand(wanted: &Wanted<'_>, digest: &Digest) -> Result<()> {
-    match wanted.digest {
-        Some(demanded) if demanded != *digest => {
-            let error = Error::new(format!("{} is not what it should be", wanted.source)).exit(Exit::Refused);
-            Err(error.because(format!("it is {digest}, not {demanded}")))
-        }
-        _ => Ok(()),
     }
 }
 

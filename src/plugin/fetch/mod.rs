@@ -3,7 +3,7 @@
 mod https;
 mod registry;
 
-use super::source::{self, Source};
+use super::source::{self, Source, demand};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::event::{Events, Unit};
@@ -23,7 +23,7 @@ pub struct Fetched {
 }
 
 /// Fetches a remote source. `digest`, where it is known, is demanded.
-pub async fn fetch(source: &str, digest: Option<&Digest>, login: Option<Login>, events: &Events) -> Result<Fetched> {
+pub async fn fetch(source: &str, digest: Option<Digest>, login: Option<Login>, events: &Events) -> Result<Fetched> {
     // Whoever builds a TLS client here takes the process's provider; a second one changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let task = format!("fetch {source}");
@@ -41,13 +41,8 @@ pub async fn fetch(source: &str, digest: Option<&Digest>, login: Option<Login>, 
     };
     events.finished(&task, bytes.len() as u64, Unit::Bytes);
     let found = Digest::of(&bytes);
-    match digest {
-        Some(wanted) if *wanted != found => {
-            let error = Error::new(format!("{source} is not what it should be")).exit(Exit::Refused);
-            Err(error.because(format!("it is {found}, not {wanted}")))
-        }
-        _ => Ok(Fetched { bytes, digest: found, manifest }),
-    }
+    demand(source, digest, found)?;
+    Ok(Fetched { bytes, digest: found, manifest })
 }
 
 /// Takes in what arrives, up to the limit.
