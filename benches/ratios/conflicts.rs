@@ -76,7 +76,7 @@ pub fn once(root: &str, ours: &str, theirs: &str) {
             record: None,
         };
         let mut plugins = Plugins::load(&config.plugin, &options).await.unwrap();
-        decide_all(&mut plugins, &repo, &merge, Favor::Theirs).await.unwrap();
+        decide_all(&mut plugins, &merge, Favor::Theirs).await.unwrap();
     });
     let tree = merge.finish("After update", &now()).unwrap().tree;
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -1,41 +1,101 @@
-//! Reads objects from any thread: what a conflict's sides contain is read only when somebody asks.
+//! The contents of objects: read when somebody asks, from any thread, and only once as far as there is room to remember them.
 
+use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use git2::{Oid, Repository};
+use foldhash::fast::RandomState;
+use git2::{Blob, ObjectType, Oid, Repository};
 
-use super::Repo;
 use crate::error::{Context, Result};
 
-/// A reader of blobs with a handle to the clone of its own. Cheap to clone; `Send` and `Sync`.
-#[derive(Clone)]
-pub struct Blobs(Arc<Mutex<Repository>>);
+/// So many bytes are remembered: what some ten thousand configuration files have in three versions.
+const ROOM: usize = 64 << 20;
 
-impl Repo {
-    /// A reader of this clone's blobs for other threads.
-    pub fn blobs(&self) -> Result<Blobs> {
-        Blobs::open(self.git_folder())
+/// Contents that were read before. A merge reads most of them three times: to merge them, for the plugins, and to look for losses.
+#[derive(Default)]
+pub(super) struct Known(Mutex<Texts>);
+
+#[derive(Default)]
+struct Texts {
+    by_id: HashMap<Oid, Arc<[u8]>, RandomState>,
+    bytes: usize,
+}
+
+impl Known {
+    /// An object's content.
+    pub(super) fn read<'g>(&self, git: &'g Repository, oid: Oid) -> Result<Content<'g>> {
+        if let Some(known) = self.texts().by_id.get(&oid) {
+            return Ok(Content::Known(Arc::clone(known)));
+        }
+        let blob = git.find_blob(oid).what_with(|| format!("could not read object {oid}"))?;
+        let mut texts = self.texts();
+        let bytes = texts.bytes.saturating_add(blob.size());
+        if bytes > ROOM {
+            return Ok(Content::Read(blob));
+        }
+        let content: Arc<[u8]> = blob.content().into();
+        if texts.by_id.insert(oid, Arc::clone(&content)).is_none() {
+            texts.bytes = bytes;
+        }
+        Ok(Content::Known(content))
+    }
+
+    fn texts(&self) -> std::sync::MutexGuard<'_, Texts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The content of an object.
+pub(super) enum Content<'g> {
+    /// Remembered.
+    Known(Arc<[u8]>),
+    /// Too much to be remembered.
+    Read(Blob<'g>),
+}
+
+impl Deref for Content<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Known(content) => content,
+            Self::Read(blob) => blob.content(),
+        }
+    }
+}
+
+/// Stores content as a blob that nothing refers to yet. What is there already is left alone: libgit2's own call for blobs writes a file
+/// before it looks.
+pub(super) fn write(git: &Repository, content: &[u8]) -> Result<Oid, git2::Error> {
+    git.odb()?.write(ObjectType::Blob, content)
+}
+
+/// A reader of blobs with a handle to the clone of its own. Cheap to clone; `Send` and `Sync`.
+#[derive(Clone)]
+pub struct Blobs {
+    git: Arc<Mutex<Repository>>,
+    known: Arc<Known>,
+}
+
 impl Blobs {
-    fn open(git_folder: &Path) -> Result<Self> {
+    /// Of the clone with this git folder.
+    pub(super) fn open(git_folder: &Path, known: Arc<Known>) -> Result<Self> {
         let git = Repository::open(git_folder).what_with(|| format!("could not open {}", git_folder.display()))?;
-        Ok(Self(Arc::new(Mutex::new(git))))
+        Ok(Self { git: Arc::new(Mutex::new(git)), known })
     }
 
     /// A blob's size in bytes, without reading its content.
     pub fn size(&self, oid: Oid) -> Result<u64> {
-        let git = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let git = self.git.lock().unwrap_or_else(PoisonError::into_inner);
         let header = git.odb().and_then(|odb| odb.read_header(oid));
         Ok(header.what_with(|| format!("could not read object {oid}"))?.0 as u64)
     }
 
     /// A blob's content.
     pub fn read(&self, oid: Oid) -> Result<Vec<u8>> {
-        let git = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let blob = git.find_blob(oid).what_with(|| format!("could not read object {oid}"))?;
-        Ok(blob.content().to_vec())
+        let git = self.git.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.known.read(&git, oid)?.to_vec())
     }
 }

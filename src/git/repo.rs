@@ -1,10 +1,13 @@
 //! The clone that a site is, opened: the one handle to everything git knows about it.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use git2::{ErrorCode, Oid, Repository, Signature};
 
+use super::blob;
 use crate::error::{Context, Error, Result};
 use crate::path::SitePath;
 
@@ -79,6 +82,18 @@ impl Repo {
         }
     }
 
+    /// The names in a folder of `tree`; none where it has no such folder.
+    pub fn names_in(&self, tree: Oid, folder: &SitePath) -> Result<Vec<OsString>> {
+        let found = self.git.find_tree(tree).and_then(|tree| {
+            let folder = self.git.find_tree(tree.get_path(folder.as_path())?.id())?;
+            Ok(folder.iter().map(|entry| OsStr::from_bytes(entry.name_bytes()).to_owned()).collect())
+        });
+        match found {
+            Err(none) if none.code() == ErrorCode::NotFound => Ok(Vec::new()),
+            found => found.what_with(|| format!("could not read {folder} of tree {tree}")),
+        }
+    }
+
     /// A blob's content.
     pub fn blob(&self, oid: Oid) -> Result<Vec<u8>> {
         let blob = self.git.find_blob(oid).what_with(|| format!("could not read object {oid}"))?;
@@ -87,7 +102,7 @@ impl Repo {
 
     /// Stores `content` as an object that nothing refers to yet.
     pub fn store(&self, content: &[u8]) -> Result<Oid> {
-        self.git.blob(content).what("could not write an object into the clone")
+        blob::write(&self.git, content).what("could not write an object into the clone")
     }
 
     /// Who makes the run's commits, at this moment with its offset: the site's identity, or upstream's stand-in.

@@ -7,11 +7,11 @@ use super::{Goal, Progress, Run, adapt, by_hand, counted, facts, majors, version
 use crate::config::{Favor, OnLoss};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::git::Oid;
 use crate::git::blob::Blobs;
 use crate::git::local::Local;
 use crate::git::merge::{Conflict, Merge, Merged, Options};
 use crate::git::switch::Switch;
-use crate::git::{Oid, Repo};
 use crate::path::SitePath;
 use crate::plan::MergePlan;
 use crate::plugin::Plugins;
@@ -31,7 +31,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let merge = Merge::new(&run.repo, ends.0, ends.1, options)?;
     let favor = run.favor();
     let plugins = run.plugins.as_mut().ok_or_else(|| Error::new("no plugins are loaded"))?;
-    decide_all(plugins, &run.repo, &merge, favor).await?;
+    decide_all(plugins, &merge, favor).await?;
     let merged = merge.finish(&mailcow::after_message(&run.now), &run.now)?;
     let merged = course.conclude(run, merged, theirs)?;
     // A plan keeps nothing: its run is thrown away.
@@ -80,8 +80,8 @@ fn untrack(run: &Run, mut local: Local, theirs: Oid) -> Result<Local> {
 }
 
 /// Lets the resolvers decide every conflict of a merge, and carries out what they answer.
-pub async fn decide_all(plugins: &mut Plugins, repo: &Repo, merge: &Merge<'_>, favor: Favor) -> Result<()> {
-    let blobs = repo.blobs()?;
+pub async fn decide_all(plugins: &mut Plugins, merge: &Merge<'_>, favor: Favor) -> Result<()> {
+    let blobs = merge.blobs()?;
     for conflict in merge.conflicts() {
         decide(plugins, merge, &blobs, favor, conflict).await?;
     }

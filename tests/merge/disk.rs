@@ -70,7 +70,10 @@ fn a_full_disk_at_any_write_leaves_the_site_as_it_was() {
         assert_eq!(crate::site::Snapshot::of(&target), before, "with {free} KiB free");
         drop(small);
     }
-    assert!(prepares > 0 && through > 0, "{prepares} failed to prepare, {applies} to apply, {through} went through");
+    assert!(
+        prepares > 0 && applies > 0 && through > 0,
+        "{prepares} failed to prepare, {applies} to apply, {through} went through"
+    );
 }
 
 /// Leaves so many KiB.

@@ -1,5 +1,10 @@
 //! Merges one file's three versions: mode, type and content, by git's rules.
 
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread;
+
 use git2::{Oid, Repository};
 
 use super::Favor;
@@ -7,6 +12,7 @@ use super::attributes::{Attributes, Driver};
 use super::text::{self, Hunks};
 use super::walk::{BASE, OURS, Stage, THEIRS, Version};
 use crate::error::{Context, Error, Result};
+use crate::git::blob::{self, Blobs, Content, Known};
 
 /// What came of three versions.
 #[derive(Clone, Copy, Debug)]
@@ -45,17 +51,62 @@ pub const INNER_NAMES: [&str; 2] = ["Temporary merge branch 1", "Temporary merge
 /// git's marker size.
 const MARKER: usize = 7;
 
+/// So many files are worth a thread.
+const WORTH_A_THREAD: usize = 64;
+
 /// Reads and writes the objects that content merges need.
 pub struct Contents<'g> {
     /// The clone.
     pub git: &'g Repository,
     attributes: Attributes<'g>,
+    known: Arc<Known>,
 }
 
 impl<'g> Contents<'g> {
     /// Those of this clone.
     pub fn of(git: &'g Repository) -> Self {
-        Self { git, attributes: Attributes::of(git) }
+        Self::with(git, Arc::default())
+    }
+
+    fn with(git: &'g Repository, known: Arc<Known>) -> Self {
+        Self { git, attributes: Attributes::of(git), known }
+    }
+
+    /// A reader of the same contents for other threads.
+    pub fn blobs(&self) -> Result<Blobs> {
+        Blobs::open(self.git.path(), Arc::clone(&self.known))
+    }
+
+    /// Does the same work on each of many items, and gives what came of it in their order. Many are shared out among as many threads as
+    /// there are processors, each with a handle to the clone of its own, since libgit2's are for one thread at a time.
+    pub fn each<T, R>(&self, items: &[T], work: impl Fn(&Contents<'_>, &T) -> Result<R> + Sync) -> Result<Vec<R>>
+    where
+        T: Sync,
+        R: Send,
+    {
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = processors.min(items.len() / WORTH_A_THREAD).max(1);
+        let (clone, known, work) = (self.git.path(), &self.known, &work);
+        let (own, others) = items.split_at(items.len() / threads);
+        let on_its_own = move |part: &[T]| -> Result<Vec<R>> {
+            let git = Repository::open(clone).what_with(|| format!("could not open {} again", clone.display()))?;
+            let contents = Contents::with(&git, Arc::clone(known));
+            part.iter().map(|item| work(&contents, item)).collect()
+        };
+        thread::scope(|scope| {
+            let parts = others.chunks(own.len().max(1));
+            let others: Vec<_> = parts.map(|part| scope.spawn(move || on_its_own(part))).collect();
+            let mut done = own.iter().map(|item| work(self, item)).collect::<Result<Vec<R>>>()?;
+            for other in others {
+                done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            }
+            Ok(done)
+        })
+    }
+
+    /// An object's content.
+    pub fn read(&self, oid: Oid) -> Result<Content<'g>> {
+        self.known.read(self.git, oid)
     }
 
     /// Merges two versions with their base, which may be missing or of another type. The two are of the same type.
@@ -93,15 +144,14 @@ impl<'g> Contents<'g> {
         policy: Policy,
         extra: u16,
     ) -> Result<Outcome> {
-        let read = |oid: Oid| self.git.find_blob(oid).what_with(|| format!("could not read object {oid}"));
-        let old = base.map(read).transpose()?;
-        let old = old.as_ref().map_or(&[][..], |blob| blob.content());
-        let (one, two) = (read(ours)?, read(theirs)?);
+        let old = base.map(|base| self.read(base)).transpose()?;
+        let old = old.as_deref().unwrap_or_default();
+        let (one, two) = (self.read(ours)?, self.read(theirs)?);
         let driver = self.attributes.driver(path);
         let hunks = match (policy, driver) {
             (_, Driver::Union) => Hunks::Favor(Favor::Union),
             (Policy::Favor(favor), _) => Hunks::Favor(favor),
-            (Policy::Look, _) => Hunks::Marked { size: MARKER, ours: "", theirs: "" },
+            (Policy::Look, _) => Hunks::Unwritten,
             (Policy::Inner(depth), _) => {
                 let size = MARKER + usize::from(depth * 2 + extra);
                 Hunks::Marked { size, ours: INNER_NAMES[0], theirs: INNER_NAMES[1] }
@@ -109,7 +159,7 @@ impl<'g> Contents<'g> {
         };
         let merged = match driver {
             Driver::Binary => None,
-            _ => text::merge(old, one.content(), two.content(), hunks)?,
+            _ => text::merge(old, &one, &two, hunks)?,
         };
         let Some((bytes, clean)) = merged else {
             let regular = |oid| Version { mode: REGULAR, oid };
@@ -117,7 +167,10 @@ impl<'g> Contents<'g> {
         };
         let oid = match (policy, clean) {
             (Policy::Look, false) => ours,
-            _ => self.git.blob(&bytes).what("could not write a merged file into the clone")?,
+            // What is there already need not be written.
+            _ if *bytes == *one => ours,
+            _ if *bytes == *two => theirs,
+            _ => blob::write(self.git, &bytes).what("could not write a merged file into the clone")?,
         };
         Ok(Outcome { version: Version { mode: REGULAR, oid }, same_mode: true, same_content: clean, binary: false })
     }

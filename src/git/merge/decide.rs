@@ -18,9 +18,15 @@ const LONGEST_LINK: usize = 4095;
 pub struct Decided {
     by: String,
     resolution: Resolution,
-    /// Folders that go with everything in them.
-    cleared: Vec<Vec<u8>>,
-    files: Vec<(Vec<u8>, Option<Version>)>,
+    becomes: Becomes,
+}
+
+/// What becomes of the files of a conflict.
+enum Becomes {
+    /// Folders go with everything in them; files become what is said, or go.
+    Known(Changes),
+    /// They are merged with this side's hunks: for all such conflicts together, at the end.
+    Favored(Favor),
 }
 
 impl Merge<'_> {
@@ -34,13 +40,18 @@ impl Merge<'_> {
             index.ok_or_else(|| Error::new(format!("{} is not among the conflicts of this merge", conflict.path)))?;
         let behind = &self.behind[index];
         let resolution = resolution(&answer);
-        let (cleared, files) = match (behind, answer) {
-            (_, Answer::Content { bytes, mode }) => self.given(conflict, behind, &bytes, mode)?,
-            (Behind { clash: Some(clash), .. }, answer) => self.clash(clash, &answer)?,
-            (Behind { obstacle: Some(obstacle), .. }, answer) => self.obstacle(obstacle, &answer)?,
-            _ => Default::default(),
+        let becomes = match (behind, answer) {
+            (_, Answer::Content { bytes, mode }) => Becomes::Known(self.given(conflict, behind, &bytes, mode)?),
+            (Behind { clash: Some(clash), .. }, answer) => match answer {
+                Answer::Favor(favor) => Becomes::Favored(favor),
+                Answer::Ours => Becomes::Known(clash.taken(OURS)),
+                Answer::Theirs => Becomes::Known(clash.taken(THEIRS)),
+                _ => Becomes::Known(Changes::default()),
+            },
+            (Behind { obstacle: Some(obstacle), .. }, answer) => Becomes::Known(self.obstacle(obstacle, &answer)?),
+            _ => Becomes::Known(Changes::default()),
         };
-        let decided = Decided { by: by.to_owned(), resolution, cleared, files };
+        let decided = Decided { by: by.to_owned(), resolution, becomes };
         self.decided.borrow_mut().insert(index, decided);
         Ok(())
     }
@@ -85,20 +96,6 @@ impl Merge<'_> {
         Ok(true)
     }
 
-    fn clash(&self, clash: &Clash, answer: &Answer) -> Result<Changes> {
-        let side = match answer {
-            Answer::Favor(favor) => return Ok((Vec::new(), clash.favored(&self.contents, *favor)?)),
-            Answer::Ours => OURS,
-            Answer::Theirs => THEIRS,
-            Answer::Remove | Answer::Content { .. } => return Ok(Changes::default()),
-        };
-        let Some(stage) = &clash.stages[side] else { return Ok(Changes::default()) };
-        let place = clash.twin.as_ref().filter(|_| side == THEIRS).unwrap_or(&clash.path);
-        // The side's file takes the place of the other side's folder.
-        let cleared = clash.aside.as_ref().map(|_| clash.path.clone()).into_iter().collect();
-        Ok((cleared, vec![(place.clone(), Some(stage.version))]))
-    }
-
     fn obstacle(&self, obstacle: &Obstacle, answer: &Answer) -> Result<Changes> {
         let (path, version) = (obstacle.path().to_vec(), obstacle.version());
         let ours = matches!(answer, Answer::Ours | Answer::Favor(Favor::Ours | Favor::Union));
@@ -132,7 +129,7 @@ impl Merge<'_> {
         self.trees.store(tree)?;
         let commit = self.commit(tree, message, at)?;
         let kept = self.kept(tree)?;
-        let losses = loss::find(self.repo, &self.trees, &self.computed.walk, &self.behind, tree)?;
+        let losses = loss::find(&self.contents, &self.trees, &self.computed.walk, &self.behind, tree)?;
         let decided = self.decided.into_inner();
         let told = self.conflicts.iter().enumerate().filter_map(|(index, conflict)| {
             let decided = decided.get(&index)?;
@@ -163,15 +160,34 @@ impl Merge<'_> {
         // What the trees disagree on first: a file in the way has the last word about its own place.
         let (clashes, obstacles): (Vec<_>, Vec<_>) =
             decided.iter().partition(|(index, _)| self.behind[**index].clash.is_some());
+        let mut favored = self.favored(&clashes)?.into_iter();
         for (_, decided) in clashes.iter().chain(&obstacles) {
-            for path in &decided.cleared {
+            let merged;
+            let (cleared, files) = match &decided.becomes {
+                Becomes::Known((cleared, files)) => (cleared.as_slice(), files),
+                Becomes::Favored(_) => {
+                    merged = favored.next().unwrap_or_default();
+                    (&[][..], &merged)
+                }
+            };
+            for path in cleared {
                 edits.clear(path);
             }
-            for (path, version) in &decided.files {
+            for (path, version) in files {
                 edits.file(path, *version);
             }
         }
         Ok(edits)
+    }
+
+    /// What becomes of the files where a side's hunks are favoured, in the order of these conflicts.
+    fn favored(&self, decided: &[(&usize, &Decided)]) -> Result<Vec<Files>> {
+        let clashes = decided.iter().filter_map(|(index, decided)| match decided.becomes {
+            Becomes::Favored(favor) => Some((self.behind[**index].clash.as_ref()?, favor)),
+            Becomes::Known(_) => None,
+        });
+        let clashes: Vec<(&Clash, Favor)> = clashes.collect();
+        self.contents.each(&clashes, |contents, (clash, favor)| clash.favored(contents, *favor))
     }
 
     /// git moves the branch forward where ours has nothing of its own and the result is theirs as it stands.
@@ -207,7 +223,10 @@ impl Merge<'_> {
 }
 
 /// Folders to clear and files to set.
-type Changes = (Vec<Vec<u8>>, Vec<(Vec<u8>, Option<Version>)>);
+type Changes = (Vec<Vec<u8>>, Files);
+
+/// Files with what they become; none: they go.
+type Files = Vec<(Vec<u8>, Option<Version>)>;
 
 fn resolution(answer: &Answer) -> Resolution {
     match answer {
@@ -230,6 +249,17 @@ fn has_markers(text: &[u8]) -> bool {
         }
     }
     wanted.peek().is_none()
+}
+
+impl Clash {
+    /// One side whole.
+    fn taken(&self, side: usize) -> Changes {
+        let Some(stage) = &self.stages[side] else { return Changes::default() };
+        let place = self.twin.as_ref().filter(|_| side == THEIRS).unwrap_or(&self.path);
+        // The side's file takes the place of the other side's folder.
+        let cleared = self.aside.as_ref().map(|_| self.path.clone()).into_iter().collect();
+        (cleared, vec![(place.clone(), Some(stage.version))])
+    }
 }
 
 impl Behind {

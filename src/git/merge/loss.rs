@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use git2::{ObjectType, Oid};
 
+use super::Behind;
+use super::content::{Contents, kind_of};
 use super::lines::{self, Change, Map, Numbers, Text};
 use super::similar::is_binary;
 use super::trees::Trees;
 use super::walk::{BASE, Carried, Entry, OURS, Stage, THEIRS, Version, Walk};
-use super::{Behind, content::kind_of};
 use crate::error::Result;
-use crate::git::Repo;
+use crate::git::blob::Content;
 use crate::git::conflict::{Loss, LostLine, Was};
 use crate::path::SitePath;
 
@@ -19,9 +20,15 @@ use crate::path::SitePath;
 const SECRET: [&str; 2] = ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"];
 
 /// What `tree` lacks of what the site had changed.
-pub fn find(repo: &Repo, trees: &Trees<'_>, walk: &Walk, behind: &[Behind], tree: Oid) -> Result<Vec<Loss>> {
-    let search = Search { repo, trees, tree };
-    let mut losses = Vec::new();
+pub fn find(
+    contents: &Contents<'_>,
+    trees: &Trees<'_>,
+    walk: &Walk,
+    behind: &[Behind],
+    tree: Oid,
+) -> Result<Vec<Loss>> {
+    let came_of = |change: Changed, places: &[&Vec<u8>]| Outcome::of(change, places, trees, tree);
+    let mut outcomes = Vec::new();
     let moved: HashMap<&[u8], [Option<&Vec<u8>>; 2]> = behind
         .iter()
         .filter_map(|behind| behind.clash.as_ref())
@@ -31,16 +38,18 @@ pub fn find(repo: &Repo, trees: &Trees<'_>, walk: &Walk, behind: &[Behind], tree
         let mut places = vec![path];
         places.extend(moved.get(path.as_slice()).into_iter().flatten().flatten());
         for change in site_changes(entry) {
-            losses.extend(search.compare(&change, &places)?);
+            outcomes.push(came_of(change, &places)?);
         }
     }
     for obstacle in behind.iter().filter_map(|behind| behind.obstacle.as_ref()) {
         if trees.find(tree, &obstacle.blocks)?.is_some() {
             let change = Changed { ours: Some(obstacle.version()), theirs: obstacle.theirs, ..Changed::default() };
-            losses.extend(search.compare(&change, &[&obstacle.path().to_vec()])?);
+            outcomes.push(came_of(change, &[&obstacle.path().to_vec()])?);
         }
     }
-    Ok(one_for_each_path(losses))
+    outcomes.retain(|outcome| outcome.result != outcome.change.ours);
+    let losses = contents.each(&outcomes, |contents, outcome| outcome.loss(contents))?;
+    Ok(one_for_each_path(losses.into_iter().flatten().collect()))
 }
 
 /// Two files that met under one name may each have lost something.
@@ -91,63 +100,68 @@ fn site_changes(entry: &Entry) -> Vec<Changed> {
     changes
 }
 
-/// Looks for the site's changes in a result.
-struct Search<'a> {
-    repo: &'a Repo,
-    trees: &'a Trees<'a>,
-    tree: Oid,
+/// What came of a change of the site's.
+struct Outcome {
+    change: Changed,
+    path: SitePath,
+    result: Option<Version>,
 }
 
-impl Search<'_> {
-    /// What the result lacks of a change; `places` are where the file may be in it.
-    fn compare(&self, change: &Changed, places: &[&Vec<u8>]) -> Result<Option<Loss>> {
-        let mut found = None;
+impl Outcome {
+    /// What a tree has of it; `places` are where the file may be.
+    fn of(change: Changed, places: &[&Vec<u8>], trees: &Trees<'_>, tree: Oid) -> Result<Self> {
+        let mut at = places.first().copied();
+        let mut result = None;
         for place in places {
-            if let Some(version) = self.trees.file(self.tree, place)? {
-                found = Some((*place, version));
+            result = trees.file(tree, place)?;
+            if result.is_some() {
+                at = Some(place);
                 break;
             }
         }
-        let result = found.map(|(_, version)| version);
-        if result == change.ours {
-            return Ok(None);
-        }
-        let path = found.map(|(place, _)| place).or(places.first().copied());
-        let path = SitePath::from(path.map_or(&[][..], Vec::as_slice));
-        let lines = match self.texts(change, result)? {
-            Some([base, ours, theirs, result]) => {
-                let lines = lost_lines(&base, &ours, theirs_of(change, &base, &theirs), &result)?;
+        Ok(Self { change, path: SitePath::from(at.map_or(&[][..], Vec::as_slice)), result })
+    }
+
+    /// What it lacks of the change.
+    fn loss(&self, contents: &Contents<'_>) -> Result<Option<Loss>> {
+        let Self { change, path, result } = self;
+        let told = |lines| Some(Loss { path: path.clone(), lines });
+        match self.texts(contents)? {
+            Some(texts) => {
+                let [base, ours, theirs, result] = texts.each_ref().map(|text| text.as_deref().unwrap_or_default());
+                let lines = lost_lines(base, ours, theirs_of(change, base, theirs), result)?;
                 if !lines.is_empty() {
-                    let secret = is_secret(&base) || is_secret(&ours);
-                    return Ok(Some(Loss { path, lines: if secret { Vec::new() } else { lines } }));
+                    let secret = is_secret(base) || is_secret(ours);
+                    return Ok(told(if secret { Vec::new() } else { lines }));
                 }
-                lines
             }
-            None if content_lost(change, result) => return Ok(Some(Loss { path, lines: Vec::new() })),
-            None => Vec::new(),
-        };
-        let lost = presence_lost(change, result) || overwritten_empty(change, result) || mode_lost(change, result);
-        Ok(lost.then_some(Loss { path, lines }))
+            None if content_lost(change, *result) => return Ok(told(Vec::new())),
+            None => {}
+        }
+        let lost = presence_lost(change, *result) || overwritten_empty(change, *result) || mode_lost(change, *result);
+        Ok(if lost { told(Vec::new()) } else { None })
     }
 
-    /// Base, ours, theirs and the result as texts; none where the site's side of it is not text. What is not there is empty, and so is
+    /// Base, ours, theirs and the result as texts; none where the site's side of it is not text. What is not there is none, and so is
     /// a result that is not text: nothing of a text is in it.
-    fn texts(&self, change: &Changed, result: Option<Version>) -> Result<Option<[Vec<u8>; 4]>> {
-        let (Some(base), Some(ours)) = (self.text(change.base)?, self.text(change.ours)?) else { return Ok(None) };
-        let theirs = self.text(change.theirs)?.unwrap_or_default();
-        let result = if result == change.theirs { theirs.clone() } else { self.text(result)?.unwrap_or_default() };
-        Ok(Some([base, ours, theirs, result]))
-    }
-
-    /// A file's text; empty where there is none; none where it is not text.
-    fn text(&self, version: Option<Version>) -> Result<Option<Vec<u8>>> {
-        let Some(version) = version else { return Ok(Some(Vec::new())) };
-        if kind_of(version.mode) != 0o100_000 {
+    fn texts<'g>(&self, contents: &Contents<'g>) -> Result<Option<[Option<Content<'g>>; 4]>> {
+        let Changed { base, ours, theirs, .. } = self.change;
+        let read = |version: Option<Version>| version.map(|version| text(contents, version)).transpose();
+        let (base, ours) = (read(base)?, read(ours)?);
+        if matches!(base, Some(None)) || matches!(ours, Some(None)) {
             return Ok(None);
         }
-        let content = self.repo.blob(version.oid)?;
-        Ok((!is_binary(&content)).then_some(content))
+        Ok(Some([base, ours, read(theirs)?, read(self.result)?].map(Option::flatten)))
     }
+}
+
+/// A file's text; none where it is not text.
+fn text<'g>(contents: &Contents<'g>, version: Version) -> Result<Option<Content<'g>>> {
+    if kind_of(version.mode) != 0o100_000 {
+        return Ok(None);
+    }
+    let content = contents.read(version.oid)?;
+    Ok((!is_binary(&content)).then_some(content))
 }
 
 /// What has no lines is lost where the site had made something else of it than is there now.
@@ -174,8 +188,7 @@ fn mode_lost(change: &Changed, result: Option<Version>) -> bool {
 }
 
 fn is_secret(text: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(text);
-    SECRET.iter().any(|secret| text.contains(secret))
+    SECRET.iter().any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
 }
 
 /// Upstream's text; the base's where upstream has none, for then nothing in the result is upstream's.
@@ -190,36 +203,130 @@ pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Res
     let (above, below) = shared(&texts.each_ref().map(AsRef::as_ref));
     let skipped = texts[0][..above].split_inclusive(|byte| *byte == b'\n').count();
     let mut numbers = Numbers::default();
-    let [base, ours, theirs, result] = texts.each_ref().map(|text| numbers.text(&text[above..text.len() - below]));
-    let site = lines::diff(&base.ids, &ours.ids)?;
-    let merge = lines::diff(&ours.ids, &result.ids)?;
-    let put = counts(merge.iter().flat_map(|change| &result.ids[change.new.clone()]));
-    let taken_out: Vec<usize> = site.iter().flat_map(|change| change.old.clone()).collect();
-    let upstream = lines::diff(&base.ids, &theirs.ids)?;
-    let back = if taken_out.is_empty() {
-        Vec::new()
-    } else {
-        let texts = [&base, &ours, &theirs, &result].map(|text| text.ids.as_slice());
-        let from_base = if theirs.ids == result.ids { upstream.clone() } else { lines::diff(&base.ids, &result.ids)? };
-        back(&texts, &from_base, taken_out, put.clone())
-    };
-    let gone: HashSet<usize> = merge.iter().flat_map(|change| change.old.clone()).collect();
-    let added = site.iter().flat_map(|change| change.new.clone());
-    let (gone, in_place): (Vec<usize>, Vec<usize>) = added.partition(|line| gone.contains(line));
-    let of_others = counts(
-        upstream
-            .iter()
-            .flat_map(|change| &theirs.ids[change.new.clone()])
-            .chain(back.iter().map(|line| &base.ids[*line])),
-    );
-    let mut nowhere = nowhere(&ours.ids, gone, put, &of_others);
-    let upstream_took = counts(upstream.iter().flat_map(|change| &base.ids[change.old.clone()]));
-    nowhere.extend(one_too_few([&ours.ids, &result.ids], &in_place, &nowhere, &upstream_took));
+    let four = Four::of(texts.each_ref().map(|text| numbers.text(&text[above..text.len() - below])))?;
+    let back = four.back()?;
+    let gone = four.gone(&back);
     let told = |text: &Text<'_>, line: usize, was| lost_line(skipped + line, text.lines[line], was);
-    let mut lost: Vec<LostLine> = back.iter().map(|line| told(&base, *line, Was::Deleted)).collect();
-    lost.extend(nowhere.iter().map(|line| told(&ours, *line, Was::Added)));
+    let mut lost: Vec<LostLine> = back.iter().map(|line| told(&four.base, *line, Was::Deleted)).collect();
+    lost.extend(gone.iter().map(|line| told(&four.ours, *line, Was::Added)));
     lost.sort_by_key(|line| (line.line, line.was == Was::Deleted));
     Ok(lost)
+}
+
+/// The texts of a file, and who changed what.
+struct Four<'t> {
+    base: Text<'t>,
+    ours: Text<'t>,
+    theirs: Text<'t>,
+    result: Text<'t>,
+    /// From the base to ours.
+    site: Vec<Change>,
+    /// From the base to theirs.
+    upstream: Vec<Change>,
+    /// From ours to the result.
+    merge: Vec<Change>,
+    /// The lines that the merge put in, and how often.
+    put: Map<u32, usize>,
+}
+
+impl<'t> Four<'t> {
+    fn of([base, ours, theirs, result]: [Text<'t>; 4]) -> Result<Self> {
+        let site = lines::diff(&base.ids, &ours.ids)?;
+        let upstream = lines::diff(&base.ids, &theirs.ids)?;
+        let merge = lines::diff(&ours.ids, &result.ids)?;
+        let put = counts(merge.iter().flat_map(|change| &result.ids[change.new.clone()]));
+        Ok(Self { base, ours, theirs, result, site, upstream, merge, put })
+    }
+
+    /// Which of the base's lines that the site had taken out are back. A line is back at its place if the base's line is in the result
+    /// and the merge put such a line there; it is back elsewhere, where upstream has moved it to, if the result has more such
+    /// lines than the site had and upstream added.
+    fn back(&self) -> Result<Vec<usize>> {
+        let taken_out = self.site.iter().flat_map(|change| change.old.clone());
+        let mut put = self.put.clone();
+        let back_somewhere: Vec<usize> = taken_out.filter(|line| put.contains_key(&self.base.ids[*line])).collect();
+        if back_somewhere.is_empty() {
+            return Ok(Vec::new());
+        }
+        let same = self.theirs.ids == self.result.ids;
+        let from_base = if same { self.upstream.clone() } else { lines::diff(&self.base.ids, &self.result.ids)? };
+        let gone_there_too: HashSet<usize> = from_base.into_iter().flat_map(|change| change.old).collect();
+        let (mut back, mut elsewhere) = (Vec::new(), Vec::new());
+        for line in back_somewhere {
+            match put.get_mut(&self.base.ids[line]).filter(|count| **count > 0) {
+                Some(count) if !gone_there_too.contains(&line) => {
+                    *count -= 1;
+                    back.push(line);
+                }
+                Some(_) => elsewhere.push(line),
+                None => {}
+            }
+        }
+        self.add_those_elsewhere(elsewhere, &mut back);
+        Ok(back)
+    }
+
+    fn add_those_elsewhere(&self, elsewhere: Vec<usize>, back: &mut Vec<usize>) {
+        if elsewhere.is_empty() {
+            return;
+        }
+        let [base, ours, theirs, result] =
+            [&self.base, &self.ours, &self.theirs, &self.result].map(|text| counts(&text.ids));
+        let mut named = counts(back.iter().map(|line| &self.base.ids[*line]));
+        for line in elsewhere {
+            let id = self.base.ids[line];
+            let expected = count(&ours, id) + count(&theirs, id).saturating_sub(count(&base, id));
+            if count(&result, id) > expected + count(&named, id) {
+                *named.entry(id).or_default() += 1;
+                back.push(line);
+            }
+        }
+    }
+
+    /// Which of the site's added lines are gone, those `back` being known.
+    fn gone(&self, back: &[usize]) -> Vec<usize> {
+        let gone: HashSet<usize> = self.merge.iter().flat_map(|change| change.old.clone()).collect();
+        let added = self.site.iter().flat_map(|change| change.new.clone());
+        let (gone, in_place): (Vec<usize>, Vec<usize>) = added.partition(|line| gone.contains(line));
+        let mut lost = self.nowhere(gone, back);
+        lost.extend(self.one_too_few(&in_place, &lost));
+        lost
+    }
+
+    /// Which of the site's added lines, gone from their place, stand in no other either: what the merge put elsewhere is the site's, as
+    /// far as it is not upstream's, nor one that the site had taken out.
+    fn nowhere(&self, gone: Vec<usize>, back: &[usize]) -> Vec<usize> {
+        let upstream_added = self.upstream.iter().flat_map(|change| &self.theirs.ids[change.new.clone()]);
+        let of_others = counts(upstream_added.chain(back.iter().map(|line| &self.base.ids[*line])));
+        let mut put = self.put.clone();
+        for (line, put) in &mut put {
+            *put = put.saturating_sub(count(&of_others, *line));
+        }
+        let mut is_elsewhere = |line: &usize| {
+            let count = put.get_mut(&self.ours.ids[*line]).filter(|count| **count > 0);
+            count.map(|count| *count -= 1).is_some()
+        };
+        gone.into_iter().filter(|line| !is_elsewhere(line)).collect()
+    }
+
+    /// Which of the site's added lines only seem to be in their place: an equal line stands there, and of such lines the result has
+    /// fewer than the site had, those that upstream took out somewhere and those that are named already aside.
+    fn one_too_few(&self, in_place: &[usize], named: &[usize]) -> Vec<usize> {
+        if in_place.is_empty() {
+            return Vec::new();
+        }
+        let upstream_took = counts(self.upstream.iter().flat_map(|change| &self.base.ids[change.old.clone()]));
+        let [in_ours, in_result] = [&self.ours, &self.result].map(|text| counts(&text.ids));
+        let mut named = counts(named.iter().map(|line| &self.ours.ids[*line]));
+        let is_lost = |line: &usize| -> bool {
+            let id = self.ours.ids[*line];
+            let named = named.entry(id).or_default();
+            let lost = count(&in_ours, id) > count(&in_result, id) + count(&upstream_took, id) + *named;
+            *named += usize::from(lost);
+            lost
+        };
+        in_place.iter().copied().filter(is_lost).collect()
+    }
 }
 
 /// How many bytes of whole lines all four texts begin with, and how many they end with.
@@ -247,81 +354,16 @@ fn ended(text: &[u8]) -> Cow<'_, [u8]> {
     if text.is_empty() || text.ends_with(b"\n") { text.into() } else { [text, b"\n"].concat().into() }
 }
 
-/// Which of the site's added lines, gone from their place, stand in no other either: what the merge `put` elsewhere is the site's, as far
-/// as it is not upstream's, nor one that the site had taken out.
-fn nowhere(ours: &[u32], gone: Vec<usize>, mut put: Map<u32, usize>, of_others: &Map<u32, usize>) -> Vec<usize> {
-    for (line, count) in &mut put {
-        *count = count.saturating_sub(of_others.get(line).copied().unwrap_or_default());
-    }
-    let mut is_elsewhere = |line: &usize| {
-        let count = put.get_mut(&ours[*line]).filter(|count| **count > 0);
-        count.map(|count| *count -= 1).is_some()
-    };
-    gone.into_iter().filter(|line| !is_elsewhere(line)).collect()
-}
-
-/// Which of the site's added lines only seem to be in their place: an equal line stands there, and of such lines the result has fewer than
-/// the site had, those that upstream took out somewhere and those that are named already aside.
-fn one_too_few(
-    [ours, result]: [&[u32]; 2],
-    in_place: &[usize],
-    named: &[usize],
-    upstream_took: &Map<u32, usize>,
-) -> Vec<usize> {
-    if in_place.is_empty() {
-        return Vec::new();
-    }
-    let [in_ours, in_result] = [ours, result].map(counts);
-    let mut named = counts(named.iter().map(|line| &ours[*line]));
-    let is_lost = |line: &usize| -> bool {
-        let count = |counts: &Map<u32, usize>| counts.get(&ours[*line]).copied().unwrap_or_default();
-        let named = named.entry(ours[*line]).or_default();
-        let lost = count(&in_ours) > count(&in_result) + count(upstream_took) + *named;
-        *named += usize::from(lost);
-        lost
-    };
-    in_place.iter().copied().filter(is_lost).collect()
-}
-
-/// Which of the base's lines that the site had taken out are back. A line is back at its place if the base's line is in the result
-/// and the merge put such a line there; it is back elsewhere, where upstream has moved it to, if the result has more such
-/// lines than the site had and upstream added.
-fn back(texts: &[&[u32]; 4], from_base: &[Change], taken_out: Vec<usize>, mut put: Map<u32, usize>) -> Vec<usize> {
-    let [base, ours, theirs, result] = texts;
-    let gone_there_too: HashSet<usize> = from_base.iter().flat_map(|change| change.old.clone()).collect();
-    let (mut back, mut elsewhere) = (Vec::new(), Vec::new());
-    for line in taken_out {
-        match put.get_mut(&base[line]).filter(|count| **count > 0) {
-            Some(count) if !gone_there_too.contains(&line) => {
-                *count -= 1;
-                back.push(line);
-            }
-            Some(_) => elsewhere.push(line),
-            None => {}
-        }
-    }
-    if elsewhere.is_empty() {
-        return back;
-    }
-    let [in_base, in_ours, in_theirs, in_result] = [base, ours, theirs, result].map(|text| counts(*text));
-    let mut named = counts(back.iter().map(|line| &base[*line]));
-    for line in elsewhere {
-        let count = |counts: &Map<u32, usize>| counts.get(&base[line]).copied().unwrap_or_default();
-        let expected = count(&in_ours) + count(&in_theirs).saturating_sub(count(&in_base));
-        if count(&in_result) > expected + count(&named) {
-            *named.entry(base[line]).or_default() += 1;
-            back.push(line);
-        }
-    }
-    back
-}
-
 /// How often each line occurs.
 fn counts<'l>(text: impl IntoIterator<Item = &'l u32>) -> Map<u32, usize> {
     text.into_iter().fold(Map::default(), |mut counts, line| {
         *counts.entry(*line).or_default() += 1;
         counts
     })
+}
+
+fn count(counts: &Map<u32, usize>, line: u32) -> usize {
+    counts.get(&line).copied().unwrap_or_default()
 }
 
 fn lost_line(line: usize, text: &[u8], was: Was) -> LostLine {

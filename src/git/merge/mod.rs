@@ -31,6 +31,7 @@ use git2::Oid;
 
 use crate::error::{Error, Result};
 use crate::git::Repo;
+use crate::git::blob::Blobs;
 use compute::Computed;
 use content::Contents;
 use decide::Decided;
@@ -135,6 +136,11 @@ impl<'r> Merge<'r> {
     /// The conflicts, in the order of their paths.
     pub fn conflicts(&self) -> &[Conflict] {
         &self.conflicts
+    }
+
+    /// A reader of what the sides contain, for other threads.
+    pub fn blobs(&self) -> Result<Blobs> {
+        self.contents.blobs()
     }
 
     fn look_at_the_working_tree(&mut self) -> Result<()> {

@@ -1,9 +1,9 @@
 //! Settles each entry: what agrees is done, the rest are clashes that somebody has to decide.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Favor;
-use super::content::{Contents, Policy, kind_of, versions};
+use super::content::{Contents, Outcome, Policy, kind_of, versions};
 use super::walk::{BASE, Entry, OURS, Stage, THEIRS, Version, Walk};
 use crate::error::Result;
 use crate::git::conflict::Kind;
@@ -36,7 +36,7 @@ pub struct Settled {
 pub fn settle(walk: &Walk, contents: &Contents<'_>, labels: [&str; 2]) -> Result<Settled> {
     let mut settling = Settling {
         walk,
-        contents,
+        merged: merge_contents(walk, contents)?,
         labels,
         folders: HashSet::new(),
         covered: BTreeSet::new(),
@@ -52,10 +52,26 @@ pub fn settle(walk: &Walk, contents: &Contents<'_>, labels: [&str; 2]) -> Result
     }
     // Backwards, so that what is in a folder is known before a file that wants the folder's place.
     for (path, entry) in walk.entries.iter().rev() {
-        settling.entry(path, entry)?;
+        settling.entry(path, entry);
     }
     settling.done.clashes.sort_by(|one, two| one.path.cmp(&two.path));
     Ok(settling.done)
+}
+
+/// What came of the contents of each path that both sides have.
+fn merge_contents<'w>(walk: &'w Walk, contents: &Contents<'_>) -> Result<HashMap<&'w [u8], Outcome>> {
+    let both = walk.entries.iter().filter_map(|(path, entry)| Some((path.as_slice(), to_merge(entry)?)));
+    let both: Vec<(&[u8], [Option<Version>; 3])> = both.collect();
+    let merged = contents.each(&both, |contents, (path, three)| contents.merge(path, *three, Policy::Look, 0))?;
+    Ok(both.into_iter().map(|(path, _)| path).zip(merged).collect())
+}
+
+/// The versions whose contents are to be merged: two files of one type, with their base.
+fn to_merge(entry: &Entry) -> Option<[Option<Version>; 3]> {
+    let [_, Some(ours), Some(theirs)] = &entry.stages else { return None };
+    let same_kind = kind_of(ours.version.mode) == kind_of(theirs.version.mode);
+    let nested = ours.nested.is_some() || theirs.nested.is_some();
+    (!entry.gone && same_kind && !nested).then(|| versions(&entry.stages))
 }
 
 /// What becomes of a path.
@@ -68,7 +84,8 @@ enum Verdict {
 
 struct Settling<'a> {
     walk: &'a Walk,
-    contents: &'a Contents<'a>,
+    /// What came of the contents that were to be merged.
+    merged: HashMap<&'a [u8], Outcome>,
     labels: [&'a str; 2],
     /// Folders that hold something in the result.
     folders: HashSet<Vec<u8>>,
@@ -78,9 +95,9 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    fn entry(&mut self, path: &[u8], entry: &Entry) -> Result<()> {
+    fn entry(&mut self, path: &[u8], entry: &Entry) {
         let in_the_way = entry.folders.contains(&true) && self.folders.contains(path);
-        match self.agreed(path, entry, in_the_way)? {
+        match self.agreed(path, entry, in_the_way) {
             Verdict::Agreed(None) if in_the_way => {}
             Verdict::Agreed(version) => self.clean(path, version),
             Verdict::Clash(kind) => {
@@ -88,52 +105,47 @@ impl Settling<'_> {
                 self.clash(path, entry, kind, aside);
             }
         }
-        Ok(())
     }
 
     /// What becomes of a path, as far as the sides agree.
-    fn agreed(&self, path: &[u8], entry: &Entry, in_the_way: bool) -> Result<Verdict> {
+    fn agreed(&self, path: &[u8], entry: &Entry, in_the_way: bool) -> Verdict {
         if entry.gone {
-            return Ok(Verdict::Agreed(None));
+            return Verdict::Agreed(None);
         }
         let free = !in_the_way && !entry.rename_conflict;
         if let Some((one, two)) = entry.equal {
             let third = BASE + OURS + THEIRS - one - two;
             let result = if one == BASE { &entry.stages[third] } else { &entry.stages[one] };
             if result.is_none() || free {
-                return Ok(Verdict::Agreed(result.as_ref().map(|stage| stage.version)));
+                return Verdict::Agreed(result.as_ref().map(|stage| stage.version));
             }
         }
-        Ok(match &entry.stages {
-            [_, Some(_), Some(_)] => self.both(path, entry, free)?,
+        match &entry.stages {
+            [_, Some(ours), Some(theirs)] => self.both(path, entry, ours, theirs, free),
             [Some(_), Some(_), None] => Verdict::Clash(Kind::ModifyDelete),
             [Some(_), None, Some(_)] => Verdict::Clash(Kind::DeleteModify),
             [None, Some(stage), None] | [None, None, Some(stage)] if free => Verdict::Agreed(Some(stage.version)),
             [None, Some(_), None] | [None, None, Some(_)] => Verdict::Clash(Kind::DirectoryFile),
             [_, None, None] => Verdict::Agreed(None),
-        })
+        }
     }
 
     /// A path that both sides have.
-    fn both(&self, path: &[u8], entry: &Entry, free: bool) -> Result<Verdict> {
-        let [base, Some(ours), Some(theirs)] = &entry.stages else { return Ok(Verdict::Agreed(None)) };
-        if kind_of(ours.version.mode) != kind_of(theirs.version.mode) {
-            return Ok(Verdict::Clash(Kind::Type));
-        }
-        if ours.nested.is_some() || theirs.nested.is_some() {
-            return Ok(Verdict::Clash(Kind::RenameRename));
-        }
-        let merged = self.contents.merge(path, versions(&entry.stages), Policy::Look, 0)?;
+    fn both(&self, path: &[u8], entry: &Entry, ours: &Stage, theirs: &Stage, free: bool) -> Verdict {
+        let Some(merged) = self.merged.get(path) else {
+            let same_kind = kind_of(ours.version.mode) == kind_of(theirs.version.mode);
+            return Verdict::Clash(if same_kind { Kind::RenameRename } else { Kind::Type });
+        };
         if merged.clean() && free {
-            return Ok(Verdict::Agreed(Some(merged.version)));
+            return Verdict::Agreed(Some(merged.version));
         }
-        Ok(Verdict::Clash(match kind_of(ours.version.mode) {
+        Verdict::Clash(match kind_of(ours.version.mode) {
             0o160_000 => Kind::Submodule,
             _ if merged.same_content && !merged.same_mode => Kind::Mode,
-            _ if base.is_none() => Kind::AddAdd,
+            _ if entry.stages[BASE].is_none() => Kind::AddAdd,
             _ if merged.binary => Kind::Binary,
             _ => Kind::Content,
-        }))
+        })
     }
 
     fn clean(&mut self, path: &[u8], version: Option<Version>) {

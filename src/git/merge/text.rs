@@ -21,6 +21,8 @@ pub enum Hunks<'a> {
         /// The name of their side.
         theirs: &'a str,
     },
+    /// Not at all: whether any conflict is all that is asked, and a text in which one does is not made.
+    Unwritten,
 }
 
 /// A part of a merged text.
@@ -52,7 +54,8 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], hunks: Hunks<'_>) -> Resul
         join_near(&mut regions);
     }
     let clean = matches!(hunks, Hunks::Favor(_)) || regions.iter().all(|region| region.who != Who::Conflict);
-    Ok(Some((three.write(&regions, hunks), clean)))
+    let unwritten = matches!(hunks, Hunks::Unwritten) && !clean;
+    Ok(Some((if unwritten { Vec::new() } else { three.write(&regions, hunks) }, clean)))
 }
 
 /// The merge as hunks: joined, with a choice for each conflict, they are the text that [`merge`] makes. With `favor` that choice is
@@ -190,7 +193,7 @@ impl Three<'_> {
                     copy(&mut out, &self.ours.lines[before]);
                     copy(&mut out, theirs);
                 }
-                (Who::Ours, _) => {
+                (Who::Ours, _) | (Who::Conflict, Hunks::Unwritten) => {
                     copy(&mut out, &self.ours.lines[before]);
                     copy(&mut out, ours);
                 }
