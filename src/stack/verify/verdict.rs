@@ -8,6 +8,10 @@ use super::Limits;
 use crate::stack::container::{Container, Health, State};
 use crate::stack::resolved::Resolved;
 
+/// How long a container that had to be started again has to stay up at least: for Docker too it has started successfully only then
+/// (its documentation, "Start containers automatically").
+const STEADY: Duration = Duration::from_secs(10);
+
 /// What is thought of a service at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -101,12 +105,12 @@ pub(super) fn judge(
 
 fn running(watched: &mut Watched, container: &Container, limits: &Limits, look: Look, since: Duration) -> Verdict {
     let now = look.at;
+    // On a busy machine the engine notices late that one has ended again.
+    let again = watched.again > 0 || container.restarts > 0;
+    let settle = if again { limits.settle.max(STEADY) } else { limits.settle };
     // Who was started before the first look has stayed up for longer than it was looked at.
-    if look.age(container).max(now.saturating_sub(since)) < limits.settle {
-        return match watched.again {
-            0 => Verdict::Wait(None),
-            _ => wait_until(limits.running, now, restless(watched.code)),
-        };
+    if look.age(container).max(now.saturating_sub(since)) < settle {
+        return if again { wait_until(limits.running, now, restless(watched.code)) } else { Verdict::Wait(None) };
     }
     match container.health {
         Health::None | Health::Healthy => {
@@ -208,6 +212,14 @@ mod tests {
         assert_eq!(at_first(25), Verdict::Well);
         assert_eq!(at_first(26), Verdict::Wait(None));
         assert_eq!(at_first(40), Verdict::Wait(None), "clocks that differ change nothing");
+    }
+
+    #[test]
+    fn who_was_started_again_has_to_stay_up_for_longer() {
+        let restarts = 1;
+        let up = Container { restarts, ..container(State::Running, Health::None, "x") };
+        assert!(waits(&after(&[(0, up.clone()), (9, up.clone())])));
+        assert_eq!(after(&[(0, up.clone()), (10, up)]), Verdict::Well);
     }
 
     #[test]
