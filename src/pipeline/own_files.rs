@@ -1,6 +1,7 @@
 //! The files of the site that are in no commit and that an update changes all the same: what plugins gave, certificates, migrations, settings.
 //! Before the first of them changes, the run knows each and has a copy; bringing them back is one loop.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ fn candidates(run: &Run) -> Result<Vec<PathBuf>> {
     let moves = migrations::moves().flat_map(|(from, to, _)| [from, to]);
     let fixed = moves.chain([mailcow::APP_INFO]).map(PathBuf::from);
     let installs = run.installs()?.into_iter().map(|file| file.path.as_path().to_owned());
-    let provided = provided(run).into_iter().map(|(_, to)| to);
+    let provided = provided(run)?.into_iter().map(|(_, to)| to);
     Ok(fixed.chain(installs).chain(provided).chain([diff_path(run)]).collect())
 }
 
@@ -139,21 +140,24 @@ fn inside(run: &Run, folder: &Path, path: &SitePath) -> Result<()> {
     Err(Error::new(format!("{path} would be written outside the site, to {}", real.display())))
 }
 
-/// The certificates that others may lack, and where they are put then.
-fn provided(run: &Run) -> Vec<(PathBuf, PathBuf)> {
-    let of_folder = |(from, to): (&'static str, &'static str)| {
-        let entries = fs::read_dir(run.site.path(from)).into_iter().flatten().flatten();
-        let names = entries.map(|entry| PathBuf::from(entry.file_name()));
+/// The certificates that others may lack, and where they are put then: those that are here, and those that the update brings.
+fn provided(run: &Run) -> Result<BTreeSet<(PathBuf, PathBuf)>> {
+    let merged: Merged = run.journal.record().need(facts::MERGED)?;
+    let mut provided = BTreeSet::new();
+    for (from, to) in migrations::provided() {
+        let here = fs::read_dir(run.site.path(from)).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let brought = run.repo.names_in(merged.tree, &SitePath::from(from))?;
+        let names = here.chain(brought).map(PathBuf::from);
         let certificates = names.filter(|name| name.extension().is_some_and(|extension| extension == "pem"));
-        certificates.map(move |name| (Path::new(from).join(&name), Path::new(to).join(&name)))
-    };
-    migrations::provided().flat_map(of_folder).collect()
+        provided.extend(certificates.map(|name| (Path::new(from).join(&name), Path::new(to).join(&name))));
+    }
+    Ok(provided)
 }
 
 /// A new site starts with upstream's example certificates; existing ones are never overwritten.
 fn provide(run: &Run) -> Result<usize> {
     let mut copied = 0;
-    for (from, to) in provided(run) {
+    for (from, to) in provided(run)? {
         let (from, to) = (run.site.path(from), run.site.path(to));
         if to.symlink_metadata().is_err() {
             let read = fs::read(&from).and_then(|content| Ok((content, from.metadata()?.mode() & 0o777)));

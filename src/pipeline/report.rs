@@ -1,7 +1,7 @@
 //! Report: the outcome, and old runs thinned.
 
 use super::run::Finished;
-use super::{Progress, Run, StageName};
+use super::{Progress, Run, StageName, verify};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::site::journal::{Record, State};
@@ -12,6 +12,7 @@ const RUNS_KEPT: usize = 10;
 /// Says what came of the run, and lets go of runs that nobody will go back to.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     let thinned = thin(run).await?;
+    verify::show_version(run);
     let version = run.chosen()?.theirs;
     let finished = if run.options.skip_start {
         Finished::done(format!("The files are the new ones ({version:.10}); nothing was started."))

@@ -73,8 +73,8 @@ pub async fn judge(run: &mut Run, stage: StageName, error: Error) -> Error {
     }
 }
 
-/// What the web interface shows is no reason to take a stack back that is well.
-fn show_version(run: &Run) {
+/// What the web interface shows is no reason to take a stack back that is well. The run's end sees to it again.
+pub fn show_version(run: &Run) {
     if let Err(error) = stamp(run) {
         run.events
             .warn(error.summary(), Some("The web interface shows another version until the next update.".to_owned()));
@@ -98,6 +98,9 @@ fn stamp(run: &Run) -> Result<()> {
         updated_at: run.now.timestamp().as_second(),
     };
     let path = run.site.path(mailcow::APP_INFO);
+    if fs::read(&path).is_ok_and(|shown| shown == info.php().as_bytes()) {
+        return Ok(());
+    }
     let folder = path.parent().unwrap_or(run.site.root());
     fs::create_dir_all(folder).what_with(|| format!("could not create {}", folder.display()))?;
     files::write(&path, info.php().as_bytes(), 0o644)

@@ -19,6 +19,7 @@ tests! {
     one_that_vanishes_leaves_a_way_back,
     a_daemon_that_restarts_is_waited_for,
     a_daemon_that_restarts_beside_live_containers_is_waited_for,
+    a_daemon_that_is_killed_leaves_a_way_back,
     images_come_through_the_mirrors_of_the_engine,
     too_little_room_for_images_is_found_first;
 }
@@ -76,11 +77,11 @@ fn own(options: &[&str]) -> (Arc<Engine>, Site) {
     (engine, site)
 }
 
-/// Ends the daemon, and returns when it has ended; it comes back by itself.
-fn ends(engine: &Engine) {
+/// Ends the daemon with a signal, and returns when it has ended; it comes back by itself.
+fn ends(engine: &Engine, signal: Signal) {
     let id = fs::read_to_string(engine.folder().join("pid")).unwrap();
     let id = Pid::from_raw(id.trim().parse().unwrap()).unwrap();
-    kill_process(id, Signal::TERM).unwrap();
+    kill_process(id, signal).unwrap();
     until(|| test_kill_process(id).is_err());
 }
 
@@ -94,8 +95,12 @@ fn until(done: impl Fn() -> bool) {
 
 /// An update during which the daemon ends, at the first request that has these words in it.
 fn ended(engine: &Arc<Engine>, site: &Site, words: &'static str) -> Ran {
+    ended_by(Signal::TERM, engine, site, words)
+}
+
+fn ended_by(signal: Signal, engine: &Arc<Engine>, site: &Site, words: &'static str) -> Ran {
     let daemon = Arc::clone(engine);
-    let relay = Relay::doing(engine.host().unwrap(), words, move || ends(&daemon));
+    let relay = Relay::doing(engine.host().unwrap(), words, move || ends(&daemon, signal));
     let id = || fs::read_to_string(engine.folder().join("pid")).ok();
     let before = id();
     let ran = site.prepared(["update", "--yes"]).env("DOCKER_HOST", relay.host()).run();
@@ -133,6 +138,22 @@ fn a_daemon_that_restarts_beside_live_containers_is_waited_for() {
     ended(&engine, &site, MAKES_A_CONTAINER).exits(20).says("rolled back");
     site.is_wholly(&old);
     assert_eq!(site.started("mysql-mailcow"), mysql, "nobody else was interrupted");
+}
+
+/// A killed daemon ends no container and writes nothing down. What it left it sorts out before it answers again, and that may take longer
+/// than anybody waits.
+fn a_daemon_that_is_killed_leaves_a_way_back() {
+    let (engine, site) = own(&[]);
+    let old = site.whole();
+    let ran = ended_by(Signal::KILL, &engine, &site, MAKES_A_CONTAINER);
+    if ran.code() == Some(20) {
+        ran.says("rolled back");
+    } else {
+        ran.exits(21).says("does not answer").says("cowhand rollback");
+        until(|| engine.answers());
+        site.cowhand(["rollback", "--yes"]).exits(0);
+    }
+    site.is_wholly(&old);
 }
 
 fn images_come_through_the_mirrors_of_the_engine() {

@@ -111,7 +111,8 @@ fn one(site: &Faulty, stage: &Stage, fault: Fault, ran: &Ran) {
     assert_eq!(ran.code().is_none(), matches!(fault, Fault::KilledBefore | Fault::KilledAfter), "{}", tell());
     assert!(ran.code().is_none_or(|code| may_end(stage, fault, code)), "{}", tell());
     match ran.code() {
-        Some(1) => assert_eq!(stands, Stands::New, "{}", tell()),
+        // What the web interface shows may be missing until the run is ended.
+        Some(1) => assert!(stands == Stands::New || fault == Fault::Full && told == "between", "{}", tell()),
         Some(0) => assert_eq!((stands, told.as_str()), (Stands::New, "new"), "{}", tell()),
         Some(10..=13 | 20) => assert_eq!((stands, told.as_str()), (Stands::Old, "old"), "{}", tell()),
         _ => {}

@@ -37,6 +37,7 @@ fn behind_on(site: Site) -> Site {
     site.pushes("postfix", "1.81");
     let release = site.upstream.release("2026-03").image("postfix", "1.81");
     let release = release.write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"10 / 1h\"; }\n");
+    let release = release.write("data/assets/ssl-example/ecdsa-cert.pem", "an example\n");
     release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
     // From now on git's status leaves Cowhand's own files out.
     site.cowhand(["plan", "--until", "preflight"]).exits(0);

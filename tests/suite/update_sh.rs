@@ -179,11 +179,24 @@ fn a_switch_of_branches_carries_the_site_s_own_changes_and_can_be_taken_back() {
     assert!(!site.file(".git/config").contains("refs/heads/nightly"), "nothing follows it any more");
 
     // Killed on the way: back, or on.
-    let killed = || link.called(&site, ["--nightly"]).env("COWHAND_FAULT", "switch:acted:kill").input("y\ny\n");
-    killed().run().was_killed();
+    let killed = |point: &str| {
+        link.called(&site, ["--nightly"])
+            .env("COWHAND_FAULT", format!("switch:{point}:kill"))
+            .input("y\ny\n")
+            .run()
+            .was_killed()
+    };
+    killed("acted");
     site.cowhand(["rollback", "--yes"]).exits(0);
     site.is_wholly(&before);
-    killed().run().was_killed();
+    // A branch that somebody made meanwhile is theirs.
+    killed("begun");
+    site.git(["branch", "nightly", "master"]);
+    site.cowhand(["resume", "--yes"]).exits(20).says("somebody moved the branch nightly").says("rolled back");
+    assert_eq!(site.git(["rev-parse", "nightly"]), old_tip);
+    site.git(["branch", "--delete", "nightly"]);
+    site.is_wholly(&before);
+    killed("acted");
     site.cowhand(["resume", "--yes"]).exits(0);
     assert_eq!(site.git(["symbolic-ref", "HEAD"]), "refs/heads/nightly");
 

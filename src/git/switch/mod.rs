@@ -201,7 +201,7 @@ impl Switch {
             return if to == self.to {
                 onto.take(repo, to, message, is_unmoved)
             } else {
-                onto.leave(repo, &self.reference, message, is_unmoved)
+                onto.leave(repo, &self.reference, self.to, message, is_unmoved)
             };
         }
         if at == to {

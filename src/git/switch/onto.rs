@@ -4,7 +4,7 @@ use git2::{BranchType, ErrorCode, Oid};
 use serde::{Deserialize, Serialize};
 
 use super::{Switch, place};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::git::Repo;
 
 /// The branch that HEAD moves to.
@@ -55,7 +55,10 @@ impl Onto {
         is_unmoved: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         let doing = || format!("could not switch to the branch {}", self.name());
-        repo.git.reference(&self.reference, to, true, message).what_with(doing)?;
+        match self.tip(repo, to)? {
+            Some(tip) => repo.git.reference_matching(&self.reference, to, true, tip, message).what_with(doing)?,
+            None => repo.git.reference(&self.reference, to, false, message).what_with(doing)?,
+        };
         if self.was.is_none() {
             let mut branch = repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
             branch.set_upstream(Some(&self.follows)).what_with(doing)?;
@@ -67,28 +70,44 @@ impl Onto {
         Ok(())
     }
 
-    /// Lets HEAD be on `reference` again and the branch be where it was.
+    /// Lets HEAD be on `reference` again and the branch, which is at `to`, be where it was.
     pub(super) fn leave(
         &self,
         repo: &Repo,
         reference: &str,
+        to: Oid,
         message: &str,
         is_unmoved: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         let doing = || format!("could not switch back from the branch {}", self.name());
+        let tip = repo.branch_tip(self.name())?.filter(|tip| *tip == to);
         place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {reference}"), is_unmoved)?;
-        match &self.was {
-            Some(was) => {
+        match (&self.was, tip) {
+            (Some(was), Some(tip)) => {
                 let was = Oid::from_str(was).what_with(doing)?;
-                repo.git.reference(&self.reference, was, true, message).what_with(doing)?;
+                repo.git.reference_matching(&self.reference, was, true, tip, message).what_with(doing)?;
             }
-            None => match repo.git.find_branch(self.name(), BranchType::Local) {
-                Ok(mut branch) => branch.delete().what_with(doing)?,
-                Err(gone) if gone.code() == ErrorCode::NotFound => {}
-                Err(error) => return Err(error).what_with(doing),
-            },
+            (None, Some(_)) => {
+                let mut branch = repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
+                branch.delete().what_with(doing)?;
+            }
+            // It is where it was, or where somebody moved it meanwhile.
+            (_, None) => {}
         }
         sync(repo).what_with(doing)
+    }
+
+    /// Where the branch is: where it was, or already at `to`. Whoever moved it elsewhere since does not lose that.
+    fn tip(&self, repo: &Repo, to: Oid) -> Result<Option<Oid>> {
+        let tip = repo.branch_tip(self.name())?;
+        let known = tip.map(|tip| tip.to_string());
+        if tip == Some(to) || known == self.was {
+            return Ok(tip);
+        }
+        let (name, at) = (self.name(), known.as_deref().unwrap_or("gone"));
+        let error = Error::new(format!("somebody moved the branch {name} since the update began: it is {at}"));
+        let was = self.was.as_deref().unwrap_or("no such branch");
+        Err(error.because(format!("it was {was}, and the update moves it to {to}")))
     }
 }
 
