@@ -52,8 +52,21 @@ impl Redactor {
         if matches!(event, Event::Progress { .. }) {
             return event;
         }
+        // Nearly none has a secret in it, and whether it does, its text tells.
+        if serde_json::to_string(&event).is_ok_and(|text| !self.is_in(&text)) {
+            return event;
+        }
         let Ok(mut value) = serde_json::to_value(&event) else { return event };
         if self.value(&mut value) { serde_json::from_value(value).unwrap_or(event) } else { event }
+    }
+
+    /// Whether a secret may be in a JSON text. There it is spelled character by character, so that a part of a string is a part of its text.
+    fn is_in(&self, json: &str) -> bool {
+        let spelled = |secret: &String| {
+            let quoted = Value::from(secret.as_str()).to_string();
+            json.contains(&quoted[1..quoted.len() - 1])
+        };
+        names_a_key(json) || self.secrets.iter().any(spelled)
     }
 
     /// Redacts every string in place; whether anything changed.
@@ -83,17 +96,20 @@ fn without(bytes: &[u8], secret: &[u8]) -> Vec<u8> {
     clean
 }
 
+fn names_a_key(text: &str) -> bool {
+    ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"].iter().any(|end| text.contains(end))
+}
+
 /// Replaces what stands between the BEGIN and END lines of private keys.
 fn private_keys(text: String) -> String {
-    let names_one = |text: &str| ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"].iter().any(|end| text.contains(end));
-    if !names_one(&text) {
+    if !names_a_key(&text) {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
     let mut inside = false;
     for line in text.split_inclusive('\n') {
-        let begins = line.contains("-----BEGIN") && names_one(line);
-        let ends = line.contains("-----END") && names_one(line);
+        let begins = line.contains("-----BEGIN") && names_a_key(line);
+        let ends = line.contains("-----END") && names_a_key(line);
         match (inside, begins, ends) {
             (_, true, false) => {
                 inside = true;
@@ -126,5 +142,19 @@ mod tests {
         assert_eq!(redactor.text(key), "+-----BEGIN PRIVATE KEY-----\n[redacted]\n+-----END PRIVATE KEY-----\n");
         let block = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOY\n-----END PGP PRIVATE KEY BLOCK-----\n";
         assert_eq!(redactor.text(block), block.replace("lQOY", "[redacted]"));
+    }
+    #[test]
+    fn events_lose_secrets_however_they_are_spelled() {
+        let secrets = ["hunter22", "with \"quotes\" and \\", "line\nbreak"];
+        let redactor = Redactor::new(secrets.map(str::to_owned));
+        let note = |text: &str| Event::Note { level: crate::event::Level::Info, text: text.to_owned(), hint: None };
+        let shown = |event: &Event| serde_json::to_string(event).unwrap();
+        for secret in secrets {
+            let event = redactor.event(note(&format!("DBPASS={secret}!")));
+            assert_eq!(shown(&event), shown(&note("DBPASS=[redacted]!")));
+        }
+        let event = redactor.event(note("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"));
+        assert!(!shown(&event).contains("MIIE"));
+        assert_eq!(shown(&redactor.event(note("nothing"))), shown(&note("nothing")));
     }
 }

@@ -1,6 +1,7 @@
 //! Two commands in turns, and their medians.
 
 use std::fmt;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,17 @@ pub fn time(command: &mut Command) -> Duration {
         "{command:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+    took
+}
+
+/// How long a command takes, from its start to the first line that it says.
+pub fn time_to_the_first_line(command: &mut Command) -> Duration {
+    let since = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let took = since.elapsed();
+    assert!(child.wait().unwrap().success() && line.ends_with('\n'), "{command:?} said {line:?}");
     took
 }
 

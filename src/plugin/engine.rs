@@ -1,6 +1,6 @@
 //! The one engine of the process, and the clock that stops guests which loop.
 
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use wasmtime::{Config, Engine};
@@ -30,9 +30,19 @@ pub(super) fn build(fuel: bool) -> Result<Engine> {
     Ok(engine)
 }
 
-/// How many calls are under way. The clock stands still while there are none, so that waiting for a pull wakes nobody.
-static RUNNING: Mutex<usize> = Mutex::new(0);
+/// The calls under way.
+struct Calls {
+    running: usize,
+    /// Whether the clock stands still because there were none: waiting for a pull wakes nobody.
+    still: bool,
+}
+
+static CALLS: Mutex<Calls> = Mutex::new(Calls { running: 0, still: false });
 static STARTED: Condvar = Condvar::new();
+
+fn calls() -> MutexGuard<'static, Calls> {
+    CALLS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Keeps the clock ticking while it lives.
 pub(super) struct Ticking;
@@ -40,9 +50,9 @@ pub(super) struct Ticking;
 impl Ticking {
     /// A call begins.
     pub(super) fn new() -> Self {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        *running += 1;
-        if *running == 1 {
+        let mut calls = self::calls();
+        calls.running += 1;
+        if calls.still {
             STARTED.notify_all();
         }
         Self
@@ -51,17 +61,19 @@ impl Ticking {
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        calls().running -= 1;
     }
 }
 
 fn tick(engine: &Engine) {
     loop {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        while *running == 0 {
-            running = STARTED.wait(running).unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self::calls();
+        while calls.running == 0 {
+            calls.still = true;
+            calls = STARTED.wait(calls).unwrap_or_else(PoisonError::into_inner);
         }
-        drop(running);
+        calls.still = false;
+        drop(calls);
         std::thread::sleep(TICK);
         engine.increment_epoch();
     }

@@ -15,8 +15,8 @@ use crate::path::SitePath;
 pub(in crate::plugin) struct Protected {
     /// The site's folder, links resolved.
     pub(in crate::plugin) site: PathBuf,
-    /// Its git folder, `mailcow.conf` and Docker's sockets, links resolved.
-    pub(in crate::plugin) inside: Vec<PathBuf>,
+    /// Its git folder, `mailcow.conf` and Docker's sockets. Links are resolved when it is decided, which few plugins need.
+    inside: Vec<PathBuf>,
 }
 
 impl Protected {
@@ -29,18 +29,18 @@ impl Protected {
             ["/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock"].map(PathBuf::from);
         let own = [".git", "mailcow.conf"].map(|name| site.join(name));
         let inside = own.into_iter().chain(sockets).chain(docker).chain(rootless).chain(more.iter().cloned());
-        Self { site: resolved(site), inside: inside.map(|path| resolved(&path)).collect() }
+        Self { site: resolved(site), inside: inside.collect() }
     }
 
     /// What of it a folder would give away: what lies in it, and what it lies in. A mount of either elsewhere is the same file.
-    fn given_away_by(&self, folder: &Path) -> Option<&Path> {
+    fn given_away_by(&self, folder: &Path) -> Option<PathBuf> {
         if self.site.starts_with(folder) || is_same(&self.site, folder) {
-            return Some(&self.site);
+            return Some(self.site.clone());
         }
-        let hit = |inner: &&PathBuf| {
-            inner.starts_with(folder) || folder.ancestors().any(|around| around == **inner || is_same(inner, around))
+        let hit = |inner: &PathBuf| {
+            inner.starts_with(folder) || folder.ancestors().any(|around| around == inner || is_same(inner, around))
         };
-        self.inside.iter().find(hit).map(PathBuf::as_path)
+        self.inside.iter().map(|path| resolved(path)).find(hit)
     }
 }
 
@@ -280,8 +280,8 @@ impl Permissions {
         let (granted, what, line) = match wish {
             Wish::Read(folder) => {
                 let secret = self.protected.given_away_by(folder);
-                let shown = secret.map(|secret| format!("`{}` would give away {}", folder.display(), secret.display()));
-                (secret.is_none(), shown.unwrap_or_default(), None)
+                let tell = |secret: &PathBuf| format!("`{}` would give away {}", folder.display(), secret.display());
+                (secret.is_none(), secret.as_ref().map(tell).unwrap_or_default(), None)
             }
             Wish::Env(name) => {
                 let granted = self.env.iter().any(|granted| granted == name);
