@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use memchr::memmem;
 use serde_json::Value;
 
 use crate::event::Event;
@@ -66,7 +67,7 @@ impl Redactor {
             let quoted = Value::from(secret.as_str()).to_string();
             json.contains(&quoted[1..quoted.len() - 1])
         };
-        names_a_key(json) || self.secrets.iter().any(spelled)
+        names_a_key(json.as_bytes()) || self.secrets.iter().any(spelled)
     }
 
     /// Redacts every string in place; whether anything changed.
@@ -96,20 +97,21 @@ fn without(bytes: &[u8], secret: &[u8]) -> Vec<u8> {
     clean
 }
 
-fn names_a_key(text: &str) -> bool {
-    ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"].iter().any(|end| text.contains(end))
+/// Whether a text names a private key, as the lines around one do.
+pub fn names_a_key(text: &[u8]) -> bool {
+    ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"].iter().any(|end| memmem::find(text, end.as_bytes()).is_some())
 }
 
 /// Replaces what stands between the BEGIN and END lines of private keys.
 fn private_keys(text: String) -> String {
-    if !names_a_key(&text) {
+    if !names_a_key(text.as_bytes()) {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
     let mut inside = false;
     for line in text.split_inclusive('\n') {
-        let begins = line.contains("-----BEGIN") && names_a_key(line);
-        let ends = line.contains("-----END") && names_a_key(line);
+        let begins = line.contains("-----BEGIN") && names_a_key(line.as_bytes());
+        let ends = line.contains("-----END") && names_a_key(line.as_bytes());
         match (inside, begins, ends) {
             (_, true, false) => {
                 inside = true;
@@ -143,6 +145,15 @@ mod tests {
         let block = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOY\n-----END PGP PRIVATE KEY BLOCK-----\n";
         assert_eq!(redactor.text(block), block.replace("lQOY", "[redacted]"));
     }
+
+    #[test]
+    fn private_keys_are_known() {
+        for end in ["RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
+            assert!(names_a_key(format!("x\n-----END {end}-----\n").as_bytes()), "{end}");
+        }
+        assert!(!names_a_key(b"-----END PUBLIC KEY-----\n"));
+    }
+
     #[test]
     fn events_lose_secrets_however_they_are_spelled() {
         let secrets = ["hunter22", "with \"quotes\" and \\", "line\nbreak"];

@@ -29,7 +29,7 @@ impl Known {
         if let Some(known) = self.texts().by_id.get(&oid) {
             return Ok(Content::Known(Arc::clone(known)));
         }
-        let blob = git.find_blob(oid).what_with(|| format!("could not read object {oid}"))?;
+        let blob = find(git, oid)?;
         let mut texts = self.texts();
         let bytes = texts.bytes.saturating_add(blob.size());
         if bytes > ROOM {
@@ -64,6 +64,11 @@ impl Deref for Content<'_> {
             Self::Read(blob) => blob.content(),
         }
     }
+}
+
+/// An object, which is not remembered.
+pub(super) fn find(git: &Repository, oid: Oid) -> Result<Blob<'_>> {
+    git.find_blob(oid).what_with(|| format!("could not read object {oid}"))
 }
 
 /// Stores content as a blob that nothing refers to yet. What is there already is left alone: libgit2's own call for blobs writes a file

@@ -96,8 +96,7 @@ impl Repo {
 
     /// A blob's content.
     pub fn blob(&self, oid: Oid) -> Result<Vec<u8>> {
-        let blob = self.git.find_blob(oid).what_with(|| format!("could not read object {oid}"))?;
-        Ok(blob.content().to_vec())
+        Ok(blob::find(&self.git, oid)?.content().to_vec())
     }
 
     /// Stores `content` as an object that nothing refers to yet.

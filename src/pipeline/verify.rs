@@ -97,11 +97,11 @@ fn stamp(run: &Run) -> Result<()> {
         branch: &branch,
         updated_at: run.now.timestamp().as_second(),
     };
-    let path = run.site.path(mailcow::APP_INFO);
-    if fs::read(&path).is_ok_and(|shown| shown == info.php().as_bytes()) {
+    let (path, text) = (run.site.path(mailcow::APP_INFO), info.php());
+    if fs::read(&path).is_ok_and(|shown| shown == text.as_bytes()) {
         return Ok(());
     }
     let folder = path.parent().unwrap_or(run.site.root());
     fs::create_dir_all(folder).what_with(|| format!("could not create {}", folder.display()))?;
-    files::write(&path, info.php().as_bytes(), 0o644)
+    files::write(&path, text.as_bytes(), 0o644)
 }

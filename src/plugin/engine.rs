@@ -40,7 +40,7 @@ struct Calls {
 static CALLS: Mutex<Calls> = Mutex::new(Calls { running: 0, still: false });
 static STARTED: Condvar = Condvar::new();
 
-fn calls() -> MutexGuard<'static, Calls> {
+fn lock_calls() -> MutexGuard<'static, Calls> {
     CALLS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Ticking;
 impl Ticking {
     /// A call begins.
     pub(super) fn new() -> Self {
-        let mut calls = self::calls();
+        let mut calls = lock_calls();
         calls.running += 1;
         if calls.still {
             STARTED.notify_all();
@@ -61,13 +61,13 @@ impl Ticking {
 
 impl Drop for Ticking {
     fn drop(&mut self) {
-        calls().running -= 1;
+        lock_calls().running -= 1;
     }
 }
 
 fn tick(engine: &Engine) {
     loop {
-        let mut calls = self::calls();
+        let mut calls = lock_calls();
         while calls.running == 0 {
             calls.still = true;
             calls = STARTED.wait(calls).unwrap_or_else(PoisonError::into_inner);

@@ -73,9 +73,7 @@ fn virtual_commit(contents: &Contents<'_>, trees: &Trees<'_>, one: Oid, two: Oid
     let mut edits = computed.edits;
     for clash in &computed.clashes {
         clash.release(&mut edits);
-        for (path, version) in clash.inner(contents, depth)? {
-            edits.file(&path, version);
-        }
+        edits.files(&clash.inner(contents, depth)?);
     }
     let tree = edits.apply(trees, ours)?;
     trees.store(tree)?;

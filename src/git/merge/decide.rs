@@ -41,19 +41,22 @@ impl Merge<'_> {
         let behind = &self.behind[index];
         let resolution = resolution(&answer);
         let becomes = match (behind, answer) {
-            (_, Answer::Content { bytes, mode }) => Becomes::Known(self.given(conflict, behind, &bytes, mode)?),
-            (Behind { clash: Some(clash), .. }, answer) => match answer {
-                Answer::Favor(favor) => Becomes::Favored(favor),
-                Answer::Ours => Becomes::Known(clash.taken(OURS)),
-                Answer::Theirs => Becomes::Known(clash.taken(THEIRS)),
-                _ => Becomes::Known(Changes::default()),
-            },
-            (Behind { obstacle: Some(obstacle), .. }, answer) => Becomes::Known(self.obstacle(obstacle, &answer)?),
-            _ => Becomes::Known(Changes::default()),
+            (Behind { clash: Some(_), .. }, Answer::Favor(favor)) => Becomes::Favored(favor),
+            (behind, answer) => Becomes::Known(self.changes(conflict, behind, &answer)?),
         };
         let decided = Decided { by: by.to_owned(), resolution, becomes };
         self.decided.borrow_mut().insert(index, decided);
         Ok(())
+    }
+
+    fn changes(&self, conflict: &Conflict, behind: &Behind, answer: &Answer) -> Result<Changes> {
+        match (behind, answer) {
+            (_, Answer::Content { bytes, mode }) => self.given(conflict, behind, bytes, *mode),
+            (Behind { clash: Some(clash), .. }, Answer::Ours) => Ok(clash.taken(OURS)),
+            (Behind { clash: Some(clash), .. }, Answer::Theirs) => Ok(clash.taken(THEIRS)),
+            (Behind { clash: None, obstacle: Some(obstacle) }, answer) => self.obstacle(obstacle, answer),
+            _ => Ok(Changes::default()),
+        }
     }
 
     fn given(&self, conflict: &Conflict, behind: &Behind, bytes: &[u8], mode: Option<Mode>) -> Result<Changes> {
@@ -162,19 +165,14 @@ impl Merge<'_> {
             decided.iter().partition(|(index, _)| self.behind[**index].clash.is_some());
         let mut favored = self.favored(&clashes)?.into_iter();
         for (_, decided) in clashes.iter().chain(&obstacles) {
-            let merged;
-            let (cleared, files) = match &decided.becomes {
-                Becomes::Known((cleared, files)) => (cleared.as_slice(), files),
-                Becomes::Favored(_) => {
-                    merged = favored.next().unwrap_or_default();
-                    (&[][..], &merged)
+            match &decided.becomes {
+                Becomes::Known((cleared, files)) => {
+                    for path in cleared {
+                        edits.clear(path);
+                    }
+                    edits.files(files);
                 }
-            };
-            for path in cleared {
-                edits.clear(path);
-            }
-            for (path, version) in files {
-                edits.file(path, *version);
+                Becomes::Favored(_) => edits.files(&favored.next().unwrap_or_default()),
             }
         }
         Ok(edits)

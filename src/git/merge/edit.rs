@@ -45,6 +45,13 @@ impl Edits {
         self.node(path).file = version.into();
     }
 
+    /// Several files.
+    pub fn files(&mut self, files: &[(Vec<u8>, Option<Version>)]) {
+        for (path, version) in files {
+            self.file(path, *version);
+        }
+    }
+
     /// The folder at `path` becomes this tree, or goes; changes of files beneath it still count.
     pub fn folder(&mut self, path: &[u8], tree: Option<Oid>) {
         self.node(path).folder = tree.into();

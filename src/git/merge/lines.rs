@@ -12,20 +12,12 @@ use crate::error::{Context, Result};
 /// A line that occurs more often tells nothing about where it belongs.
 const TOO_OFTEN: u32 = 64;
 
-/// How many bytes a line of a configuration file has, or more.
-const USUAL_LINE: usize = 16;
-
 /// Maps of lines and of their numbers: most of what a comparison does is to look into them.
 pub type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// Numbers lines, so that equal lines have equal numbers.
 #[derive(Default)]
-pub struct Numbers<'t> {
-    known: Map<&'t [u8], u32>,
-    /// The lines of the first text, and where each number is first in it: the other versions of a file have most of its lines, in its order.
-    first: Vec<(&'t [u8], u32)>,
-    places: Vec<usize>,
-}
+pub struct Numbers<'t>(Map<&'t [u8], u32>);
 
 /// A text in lines, each with its end.
 pub struct Text<'t> {
@@ -38,55 +30,15 @@ pub struct Text<'t> {
 impl<'t> Numbers<'t> {
     /// Cuts a text into numbered lines.
     pub fn text(&mut self, text: &'t [u8]) -> Text<'t> {
-        let lines = lines(text);
-        let is_first = self.known.is_empty();
-        if is_first {
-            self.known.reserve(lines.len());
-        }
-        let mut ids = Vec::with_capacity(lines.len());
-        let mut next = 0;
-        for line in &lines {
-            let id = match self.first.get(next) {
-                Some((same, id)) if same == line => *id,
-                _ => self.number(line),
-            };
-            if is_first {
-                self.note(line, id);
-            } else {
-                let expected = self.first.get(next).is_some_and(|(_, expected)| *expected == id);
-                let found = self.places.get(id as usize).filter(|_| !expected);
-                next = found.copied().unwrap_or(next) + 1;
-            }
-            ids.push(id);
-        }
+        let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+        let ids = lines.iter().map(|line| self.number(line)).collect();
         Text { lines, ids }
     }
 
-    fn note(&mut self, line: &'t [u8], id: u32) {
-        if id as usize == self.places.len() {
-            self.places.push(self.first.len());
-        }
-        self.first.push((line, id));
-    }
-
     fn number(&mut self, line: &'t [u8]) -> u32 {
-        let next = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
-        *self.known.entry(line).or_insert(next)
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        *self.0.entry(line).or_insert(next)
     }
-}
-
-/// A text's lines, each with its end.
-fn lines(text: &[u8]) -> Vec<&[u8]> {
-    let mut lines = Vec::with_capacity(text.len() / USUAL_LINE);
-    let mut start = 0;
-    for end in memchr::memchr_iter(b'\n', text) {
-        lines.push(&text[start..=end]);
-        start = end + 1;
-    }
-    if start < text.len() {
-        lines.push(&text[start..]);
-    }
-    lines
 }
 
 /// Lines of the old text that became lines of the new one. One of the two may be empty.
@@ -157,58 +109,22 @@ fn histogram(old: &[u32], new: &[u32], marks: &mut [Vec<bool>; 2]) -> Result<()>
 
 /// Where the lines of the old text occur: the first place and how often; and from each place the next one.
 struct Places {
-    first: First,
+    first: Map<u32, (usize, u32)>,
     next: Vec<Option<usize>>,
     start: usize,
 }
 
-/// A line's first place, and how often it occurs; never, where that is 0.
-type Place = (usize, u32);
-
-/// The first places by line. Numbers that lie close together need no map.
-enum First {
-    Close { least: u32, places: Vec<Place> },
-    Far(Map<u32, Place>),
-}
-
-impl First {
-    /// So much room may be left unused for each line.
-    const SPARE: usize = 4;
-
-    fn of(lines: &[u32]) -> Self {
-        let (least, most) = lines.iter().fold((u32::MAX, 0), |(least, most), line| (least.min(*line), most.max(*line)));
-        let room = most.saturating_sub(least) as usize + 1;
-        if room > lines.len() * Self::SPARE {
-            return Self::Far(Map::with_capacity_and_hasher(lines.len(), RandomState::default()));
-        }
-        Self::Close { least, places: vec![(0, 0); room] }
-    }
-
-    fn entry(&mut self, line: u32) -> Option<&mut Place> {
-        match self {
-            Self::Close { least, places } => places.get_mut(line.checked_sub(*least)? as usize),
-            Self::Far(places) => Some(places.entry(line).or_default()),
-        }
-    }
-
-    fn get(&self, line: u32) -> Option<Place> {
-        let place = match self {
-            Self::Close { least, places } => places.get(line.checked_sub(*least)? as usize),
-            Self::Far(places) => places.get(&line),
-        };
-        place.copied().filter(|(_, count)| *count > 0)
-    }
-}
-
 impl Places {
     fn new(old: &[u32], a: &Range<usize>) -> Self {
-        let mut first = First::of(&old[a.clone()]);
+        let mut first: Map<u32, (usize, u32)> = Map::with_capacity_and_hasher(a.len(), RandomState::default());
         let mut next = vec![None; a.len()];
         for at in a.clone().rev() {
-            let Some((place, count)) = first.entry(old[at]) else { continue };
-            next[at - a.start] = (*count > 0).then_some(*place);
-            *place = at;
-            *count += 1;
+            let place = first.entry(old[at]).and_modify(|(later, count)| {
+                next[at - a.start] = Some(*later);
+                *later = at;
+                *count += 1;
+            });
+            place.or_insert((at, 1));
         }
         Self { first, next, start: a.start }
     }
@@ -218,7 +134,7 @@ impl Places {
     }
 
     fn count(&self, line: u32) -> u32 {
-        self.first.get(line).map_or(0, |(_, count)| count)
+        self.first.get(&line).map_or(0, |(_, count)| *count)
     }
 }
 
@@ -229,7 +145,7 @@ fn longest_rare(old: &[u32], new: &[u32], a: &Range<usize>, b: &Range<usize>) ->
     let mut there = b.start;
     while there < b.end {
         let mut go_on = there + 1;
-        let Some((first, count)) = places.first.get(new[there]) else {
+        let Some((first, count)) = places.first.get(&new[there]).copied() else {
             there = go_on;
             continue;
         };

@@ -15,9 +15,7 @@ use crate::error::Result;
 use crate::git::blob::Content;
 use crate::git::conflict::{Loss, LostLine, Was};
 use crate::path::SitePath;
-
-/// A private key's lines are not for showing.
-const SECRET: [&str; 2] = ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"];
+use crate::redact::names_a_key;
 
 /// What `tree` lacks of what the site had changed.
 pub fn find(
@@ -131,7 +129,8 @@ impl Outcome {
                 let [base, ours, theirs, result] = texts.each_ref().map(|text| text.as_deref().unwrap_or_default());
                 let lines = lost_lines(base, ours, theirs_of(change, base, theirs), result)?;
                 if !lines.is_empty() {
-                    let secret = is_secret(base) || is_secret(ours);
+                    // A private key's lines are not for showing.
+                    let secret = names_a_key(base) || names_a_key(ours);
                     return Ok(told(if secret { Vec::new() } else { lines }));
                 }
             }
@@ -185,10 +184,6 @@ fn overwritten_empty(change: &Changed, result: Option<Version>) -> bool {
 fn mode_lost(change: &Changed, result: Option<Version>) -> bool {
     matches!((change.ours, result), (Some(ours), Some(result))
         if ours.mode != result.mode && change.base.is_none_or(|base| base.mode != ours.mode))
-}
-
-fn is_secret(text: &[u8]) -> bool {
-    SECRET.iter().any(|secret| memchr::memmem::find(text, secret.as_bytes()).is_some())
 }
 
 /// Upstream's text; the base's where upstream has none, for then nothing in the result is upstream's.
@@ -453,14 +448,6 @@ mod tests {
         assert_eq!(lost("x\ny\n", "x\nx\ny\n", "x\ny\nz\n").len(), 1);
         // One of them is upstream's to take out.
         assert_eq!(lost("x\na\nb\n", "x\na\nb\nx\n", "a\nb\nx\n"), []);
-    }
-
-    #[test]
-    fn private_keys_are_known() {
-        for end in ["RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
-            assert!(is_secret(format!("x\n-----END {end}-----\n").as_bytes()), "{end}");
-        }
-        assert!(!is_secret(b"-----END PUBLIC KEY-----\n"));
     }
 
     #[test]

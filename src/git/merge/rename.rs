@@ -8,6 +8,7 @@ use git2::{Oid, Repository};
 use super::similar::{IDENTICAL, Pieces, sizes_differ_too_much};
 use super::walk::{Candidate, Walk};
 use crate::error::{Context, Result};
+use crate::git::blob;
 
 /// The least score of a rename: half.
 const LEAST: u64 = IDENTICAL / 2;
@@ -217,8 +218,7 @@ impl Search<'_> {
 
     fn cut(&mut self, oid: Oid) -> Result<()> {
         if !self.pieces.contains_key(&oid) {
-            let blob = self.git.find_blob(oid).what_with(|| format!("could not read object {oid}"))?;
-            self.pieces.insert(oid, Pieces::new(blob.content()));
+            self.pieces.insert(oid, Pieces::new(blob::find(self.git, oid)?.content()));
         }
         Ok(())
     }

@@ -167,23 +167,19 @@ impl Walk {
     }
 
     fn children(&mut self, trees: &Trees<'_>, path: &[u8], folders: Three, deferrable: [bool; 3]) -> Result<()> {
-        let mut held = Vec::new();
+        let mut names: BTreeMap<Vec<u8>, Three> = BTreeMap::new();
         for (side, folder) in folders.iter().enumerate() {
-            held.extend(folder.map(|folder| Ok((side, trees.read(folder.oid)?))).transpose()?);
-        }
-        if let Some((_, theirs)) = held.iter().find(|(side, _)| *side == THEIRS) {
-            self.guard.folder(theirs, path)?;
-        }
-        let entries =
-            held.iter().flat_map(|(side, folder)| folder.iter().map(move |(name, version)| (name, *side, *version)));
-        let mut names: Vec<(&Vec<u8>, usize, Version)> = entries.collect();
-        names.sort_by_key(|(name, ..)| *name);
-        for same in names.chunk_by(|(one, ..), (other, ..)| one == other) {
-            let mut versions = Three::default();
-            for (_, side, version) in same {
-                versions[*side] = Some(*version);
+            let Some(folder) = folder else { continue };
+            let held = trees.read(folder.oid)?;
+            if side == THEIRS {
+                self.guard.folder(&held, path)?;
             }
-            self.child(trees, join(path, same[0].0), versions, deferrable)?;
+            for (name, version) in held.iter() {
+                names.entry(name.clone()).or_default()[side] = Some(*version);
+            }
+        }
+        for (name, versions) in names {
+            self.child(trees, join(path, &name), versions, deferrable)?;
         }
         Ok(())
     }
