@@ -218,11 +218,15 @@ impl Events {
     /// Tells every sink.
     pub fn emit(&self, event: Event) {
         let mut hub = self.hub();
+        let kept = hub.first.len() < KEPT && !matches!(event, Event::Progress { .. });
+        if hub.sinks.is_empty() && !kept {
+            return;
+        }
         let event = hub.redact.event(event);
         for sink in &mut hub.sinks {
             sink.event(&event);
         }
-        if hub.first.len() < KEPT && !matches!(event, Event::Progress { .. }) {
+        if kept {
             hub.first.push(event);
         }
     }

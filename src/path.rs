@@ -27,7 +27,9 @@ impl SitePath {
     pub fn text(&self) -> String {
         let mut text = String::with_capacity(self.0.len());
         for chunk in self.0.utf8_chunks() {
-            text.push_str(&chunk.valid().replace('%', "%25"));
+            let mut parts = chunk.valid().split('%');
+            text.push_str(parts.next().unwrap_or_default());
+            parts.for_each(|part| text.extend(["%25", part]));
             text.extend(chunk.invalid().iter().map(|byte| format!("%{byte:02X}")));
         }
         text
@@ -79,13 +81,13 @@ impl From<&Path> for SitePath {
 impl fmt::Display for SitePath {
     /// For people: control characters are encoded too, so that a name cannot move the cursor.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.text().chars() {
-            match character {
-                control if control.is_control() => write!(f, "%{:02X}", control as u32)?,
-                other => write!(f, "{other}")?,
-            }
+        let text = self.text();
+        let mut rest = text.as_str();
+        while let Some((at, control)) = rest.char_indices().find(|(_, character)| character.is_control()) {
+            write!(f, "{}%{:02X}", &rest[..at], control as u32)?;
+            rest = &rest[at + control.len_utf8()..];
         }
-        Ok(())
+        f.write_str(rest)
     }
 }
 

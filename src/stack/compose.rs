@@ -126,6 +126,13 @@ impl Compose {
         carry_out(&up, turn, &format!("could not start {service}")).await
     }
 
+    /// As [`Compose::up_alone`], and leaves a container that it made for others to start: compose itself looks only every half a second,
+    /// and never at once, whether each dependency near and far is healthy.
+    pub async fn create_alone(&self, files: &ComposeFiles, service: &str, turn: &Turn) -> Result<()> {
+        let create = self.making("create", files).args(["--", service]);
+        carry_out(&create, turn, &format!("could not make {service}")).await
+    }
+
     /// Makes what is missing, networks, volumes and containers, and starts, stops and replaces nothing.
     pub async fn create(&self, files: &ComposeFiles, turn: &Turn) -> Result<()> {
         let create = self.making("create", files).arg("--no-recreate");

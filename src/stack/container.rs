@@ -151,28 +151,36 @@ pub struct PublishedPort {
 impl Engine {
     /// The containers of a project's services, running or not, sorted by service and name; those of `compose run` are not among them.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
+        self.containers_of(project, |_| true).await
+    }
+
+    /// Those of some of its services: the engine looks closely at no others.
+    pub(super) async fn containers_of(&self, project: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<Container>> {
         let filter = HashMap::from([("label".to_owned(), vec![format!("{}={project}", label::PROJECT)])]);
-        self.containers_that(Some(filter)).await.map(|mut containers| {
-            let of_a_service = |one: &Container| {
-                !one.service.is_empty() && one.labels.get(label::ONE_OFF).is_none_or(|off| off != "True")
-            };
-            containers.retain(of_a_service);
-            containers
-        })
+        let of_a_service = |labels: &HashMap<String, String>| {
+            labels.get(label::SERVICE).is_some_and(|service| !service.is_empty() && wanted(service))
+                && labels.get(label::ONE_OFF).is_none_or(|off| off != "True")
+        };
+        self.containers_that(Some(filter), of_a_service).await
     }
 
     /// Every container on the engine, whoever made it.
     pub async fn all_containers(&self) -> Result<Vec<Container>> {
-        self.containers_that(None).await
+        self.containers_that(None, |_| true).await
     }
 
-    async fn containers_that(&self, filter: Option<HashMap<String, Vec<String>>>) -> Result<Vec<Container>> {
+    async fn containers_that(
+        &self,
+        filter: Option<HashMap<String, Vec<String>>>,
+        wanted: impl Fn(&HashMap<String, String>) -> bool,
+    ) -> Result<Vec<Container>> {
         let options = ListContainersOptionsBuilder::default().all(true);
         let options = filter.iter().fold(options, ListContainersOptionsBuilder::filters).build();
         let listed = self
             .ask("could not list the containers", async || self.docker().list_containers(Some(options.clone())).await)
             .await?;
-        let ids = listed.into_iter().filter_map(|summary| summary.id);
+        let listed = listed.into_iter().filter(|summary| wanted(summary.labels.as_ref().unwrap_or(&HashMap::new())));
+        let ids = listed.filter_map(|summary| summary.id);
         let found = try_join_all(ids.map(async |id| self.container(&id).await)).await?;
         let mut containers: Vec<Container> = found.into_iter().flatten().collect();
         containers.sort_by(|a, b| (&a.service, &a.name).cmp(&(&b.service, &b.name)));

@@ -1,9 +1,9 @@
-//! What is done with single containers without compose: restarting, renaming and removing them as they are.
+//! What is done with single containers without compose: starting, stopping, renaming and removing them as they are.
 
 use std::time::Duration;
 
 use bollard::query_parameters::{
-    RemoveContainerOptions, RenameContainerOptionsBuilder, RestartContainerOptions, StopContainerOptions,
+    RemoveContainerOptions, RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptions,
 };
 
 use super::container::Container;
@@ -13,13 +13,14 @@ use crate::error::Result;
 
 /// How long a container may take to stop, at most: its own time for it is part of it.
 const STOP: Duration = Duration::from_mins(15);
+/// How long the engine may take to start one: its mounts and its network are part of it.
+const START: Duration = Duration::from_mins(5);
 
 impl Engine {
-    /// Restarts a container; it is given its own time to stop.
-    pub(super) async fn restart(&self, container: &Container) -> Result<()> {
-        let engine = self.docker_within(STOP);
-        let restarted = engine.restart_container(&container.id, None::<RestartContainerOptions>).await;
-        restarted.map_err(|error| self.failed(&format!("could not restart {}", container.service), &error))
+    /// Starts a container.
+    pub(super) async fn start(&self, container: &Container) -> Result<()> {
+        let started = self.docker_within(START).start_container(&container.id, None::<StartContainerOptions>).await;
+        started.map_err(|error| self.failed(&format!("could not start {}", container.service), &error))
     }
 
     /// Stops a container; it is given its own time for it.

@@ -15,23 +15,23 @@ pub fn prerequisites<'a>(resolved: &'a Resolved, services: &BTreeSet<&'a str>) -
     services.iter().map(|name| (*name, of(name))).collect()
 }
 
-/// Does `act` with each as soon as its prerequisites are done, some of them side by side; `told` hears of each that is done. After a
-/// failure nothing more is begun, what is under way is finished, and the first failure is given. Those of a circle, which compose would
-/// refuse, come last together.
-pub async fn follow<'a>(
-    mut waiting: BTreeMap<&'a str, BTreeSet<&'a str>>,
+/// Does `act` with each as soon as its prerequisites are done, some of them side by side, in their order; `told` hears of each that is
+/// done. After a failure nothing more is begun, what is under way is finished, and the first failure is given. Those of a circle, which
+/// compose would refuse, come last together.
+pub async fn follow<K: Copy + Ord>(
+    mut waiting: BTreeMap<K, BTreeSet<K>>,
     at_a_time: usize,
-    act: impl AsyncFn(&'a str) -> Result<()>,
-    mut told: impl FnMut(),
+    act: impl AsyncFn(K) -> Result<()>,
+    mut told: impl FnMut(K),
 ) -> Result<()> {
     let mut under_way = FuturesUnordered::new();
     let mut failure: Option<Error> = None;
     loop {
         while failure.is_none() && under_way.len() < at_a_time {
             let free = waiting.iter().find(|(_, needs)| needs.is_empty()).map(|(name, _)| *name);
-            let circle = || waiting.keys().next().copied().filter(|_| under_way.is_empty());
+            let circle = || waiting.keys().next_back().copied().filter(|_| under_way.is_empty());
             let Some(next) = free.or_else(circle) else { break };
-            waiting.remove(next);
+            waiting.remove(&next);
             let act = &act;
             under_way.push(async move { (next, act(next).await) });
         }
@@ -39,9 +39,9 @@ pub async fn follow<'a>(
             None => return failure.map_or(Ok(()), Err),
             Some((_, Err(error))) => failure = failure.or(Some(error)),
             Some((done, Ok(()))) => {
-                told();
+                told(done);
                 for needs in waiting.values_mut() {
-                    needs.remove(done);
+                    needs.remove(&done);
                 }
             }
         }
@@ -100,7 +100,7 @@ mod tests {
             if time > 0 { Ok(()) } else { Err(Error::new(name)) }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let result = runtime.block_on(follow(prerequisites(&resolved, &names), at_a_time, act, || {}));
+        let result = runtime.block_on(follow(prerequisites(&resolved, &names), at_a_time, act, |_| {}));
         (log.into_inner(), result.is_ok())
     }
 
@@ -130,6 +130,6 @@ mod tests {
     fn a_circle_comes_last_and_ends() {
         let (log, well) = followed(&[("x", 10), ("y", 10), ("db", 10)], 1);
         assert!(well);
-        assert_eq!(log, ["db begins", "db ends", "x begins", "x ends", "y begins", "y ends"]);
+        assert_eq!(log, ["db begins", "db ends", "y begins", "y ends", "x begins", "x ends"]);
     }
 }

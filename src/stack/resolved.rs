@@ -77,6 +77,11 @@ impl Service {
         self.scale.or(deployed).unwrap_or(1) > 0
     }
 
+    /// Whether there is more to starting its containers than the engine knows of: files that compose puts into them, commands that it runs.
+    pub fn is_started_by_compose(&self) -> bool {
+        ["configs", "secrets", "pre_start", "post_start"].iter().any(|key| self.raw.get(key).is_some())
+    }
+
     /// The services whose namespaces or mounts it shares: it has to be made anew when they are.
     pub fn shares_with(&self) -> impl Iterator<Item = &str> {
         let modes = [&self.network_mode, &self.ipc, &self.pid];

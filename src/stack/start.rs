@@ -27,7 +27,7 @@ use super::container::{Container, State};
 use super::engine::Engine;
 use super::images::retag;
 use super::order;
-use super::resolved::Resolved;
+use super::resolved::{Resolved, Service};
 use crate::error::Result;
 use crate::event::{Events, Unit};
 
@@ -117,6 +117,15 @@ pub async fn stop_first(
     try_join_all(running.map(|container| engine.stop(container))).await.map(drop)
 }
 
+/// What is done with a service that changes, in the order of urgency: who has been stopped is started first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step<'a> {
+    /// It runs as the configuration wants it, or is gone.
+    Finish(&'a str),
+    /// Its new container takes the place of the old one and is not started yet, or the one that is to be started again is stopped.
+    Make(&'a str),
+}
+
 /// Each service that changes, as soon as those that it depends on are done.
 async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<()> {
     let changes: BTreeMap<&str, &ServiceChange> = start
@@ -127,13 +136,15 @@ async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<(
         .map(|change| (change.service.as_str(), change))
         .collect();
     let (mut done, total) = (0, changes.len() as u64);
-    let act = async |service: &str| match changes.get(service) {
-        Some(change) => one(start, turn, change).await,
-        None => Ok(()),
+    let act = async |step: Step<'_>| match step {
+        Step::Make(service) => make(start, turn, changes[service]).await,
+        Step::Finish(service) => finish(start, turn, changes[service]).await,
     };
-    order::follow(prerequisites(start, &changes), AT_A_TIME, act, || {
-        done += 1;
-        events.progress("services changed", done, Some(total), Unit::Items);
+    order::follow(steps(start, &changes), AT_A_TIME, act, |step| {
+        if matches!(step, Step::Finish(_)) {
+            done += 1;
+            events.progress("services changed", done, Some(total), Unit::Items);
+        }
     })
     .await?;
     if total > 0 {
@@ -142,41 +153,73 @@ async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<(
     Ok(())
 }
 
-/// What has to be done before each: what it depends on and, where its configuration is new, what goes away. That may have had the port or
-/// the address which the new configuration asks for.
-fn prerequisites<'a>(
+/// The steps, each with those that have to be done before: those of what it depends on and, where its configuration is new, of what goes
+/// away, which may have had the port or the address that the new configuration asks for. To be started, a service needs the others started;
+/// to be made, it needs them made, since that takes as long as the start of the others: it is not gone for longer.
+fn steps<'a>(
     start: &Start<'a>,
     changes: &BTreeMap<&'a str, &'a ServiceChange>,
-) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+) -> BTreeMap<Step<'a>, BTreeSet<Step<'a>>> {
     let names: BTreeSet<&str> = changes.keys().copied().collect();
-    let goes = |name: &&str| !start.resolved.services.get(*name).is_some_and(super::resolved::Service::is_wanted);
-    let going: BTreeSet<&str> = names.iter().copied().filter(goes).collect();
-    let mut before = order::prerequisites(start.resolved, &names);
-    for (name, needs) in &mut before {
+    let going: BTreeSet<&str> = names.iter().copied().filter(|name| wanted(start, name).is_none()).collect();
+    let mut steps = BTreeMap::new();
+    for (name, mut needs) in order::prerequisites(start.resolved, &names) {
         let takes_over = |kind| matches!(kind, ReasonKind::Config | ReasonKind::Network);
         if !going.contains(name) && changes[name].reasons.iter().any(|reason| takes_over(reason.kind)) {
             needs.extend(&going);
         }
+        let depends_on = wanted(start, name).map(|service| &service.depends_on);
+        let to_be_made = |other: &&'a str| {
+            let healthy = depends_on.and_then(|on| on.get(*other)).is_some_and(|on| on.condition == "service_healthy");
+            if healthy || going.contains(other) { Step::Finish(other) } else { Step::Make(other) }
+        };
+        steps.insert(Step::Make(name), needs.iter().map(to_be_made).collect());
+        steps.insert(Step::Finish(name), needs.into_iter().map(Step::Finish).chain([Step::Make(name)]).collect());
     }
-    before
+    steps
+}
+
+/// The service's configuration, if it shall have a container.
+fn wanted<'a>(start: &Start<'a>, service: &str) -> Option<&'a Service> {
+    start.resolved.services.get(service).filter(|service| service.is_wanted())
+}
+
+/// Makes a service's new container in place of the old one, where compose has no part in its start, or stops the one that is to be started
+/// again: once all is healthy that it needs to be.
+async fn make(start: &Start<'_>, turn: &Turn, change: &ServiceChange) -> Result<()> {
+    let service = change.service.as_str();
+    let Some(configuration) = wanted(start, service) else { return Ok(()) };
+    health::wait(start, service).await?;
+    if change.action == Action::Restart {
+        let containers = containers(start, service).await?;
+        let outdated = containers.iter().filter(|one| one.state != State::Ended && start.outdated.has(one));
+        return try_join_all(outdated.map(|container| start.engine.stop(container))).await.map(drop);
+    }
+    if configuration.is_started_by_compose() {
+        return Ok(());
+    }
+    start.compose.create_alone(start.new, service, turn).await
 }
 
 /// Brings one service to where the configuration wants it, whichever way the plan was made for.
-async fn one(start: &Start<'_>, turn: &Turn, change: &ServiceChange) -> Result<()> {
+async fn finish(start: &Start<'_>, turn: &Turn, change: &ServiceChange) -> Result<()> {
     let (engine, service) = (start.engine, change.service.as_str());
-    let mine = async || {
-        let containers = engine.containers(&start.resolved.project).await?;
-        Ok(containers.into_iter().filter(|one| one.service == service).collect::<Vec<_>>())
+    let Some(configuration) = wanted(start, service) else {
+        let containers = containers(start, service).await?;
+        return try_join_all(containers.iter().map(|container| engine.remove(container))).await.map(drop);
     };
-    if !start.resolved.services.get(service).is_some_and(super::resolved::Service::is_wanted) {
-        return try_join_all(mine().await?.iter().map(|container| engine.remove(container))).await.map(drop);
-    }
-    health::wait(start, service).await?;
-    if change.action != Action::Restart {
+    let again = change.action == Action::Restart;
+    if !again && (configuration.is_started_by_compose() || !health::is_met(start, service).await?) {
         return start.compose.up_alone(start.new, service, turn).await;
     }
-    let outdated: Vec<Container> = mine().await?.into_iter().filter(|one| start.outdated.has(one)).collect();
-    try_join_all(outdated.iter().map(|container| engine.restart(container))).await.map(drop)
+    let containers = containers(start, service).await?;
+    let idle = containers.iter().filter(|one| matches!(one.state, State::Created | State::Ended));
+    let due = idle.filter(|one| !again || start.outdated.has(one));
+    try_join_all(due.map(|container| engine.start(container))).await.map(drop)
+}
+
+async fn containers(start: &Start<'_>, service: &str) -> Result<Vec<Container>> {
+    start.engine.containers_of(&start.resolved.project, |name| name == service).await
 }
 
 #[cfg(test)]

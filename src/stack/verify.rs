@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::event::{Events, Unit};
 
 /// How often the engine is asked.
-const ROUND: Duration = Duration::from_millis(500);
+const ROUND: Duration = Duration::from_millis(250);
 /// How much of a service's log is shown.
 const LOG_LINES: usize = 20;
 /// How long the engine may take to give it.

@@ -13,6 +13,7 @@ use crate::support::tests;
 tests! {
     Stack: services_wait_for_what_they_need_and_for_nobody_else,
     who_needs_somebody_healthy_runs_until_he_is,
+    what_compose_does_at_a_start_is_done,
     what_was_left_half_made_is_put_in_order,
 }
 
@@ -113,6 +114,25 @@ fn who_needs_somebody_healthy_runs_until_he_is() {
         assert!(error.summary().contains("postfix-mailcow needs it to be healthy"), "{error}");
     });
     assert_eq!(interrupted(&seen), ["unbound-mailcow"], "{seen:#?}");
+}
+
+fn what_compose_does_at_a_start_is_done() {
+    let greeting =
+        "services:\n  memcached-mailcow:\n    configs: [greeting]\nconfigs:\n  greeting:\n    content: hello\n";
+    let site = Site::with_services(&["memcached-mailcow"]).has("docker-compose.override.yml", greeting);
+    let stack = Stack::of(site.running());
+    let old = stack.resolve();
+    stack.site.images.push("memcached", "new", &image_of("memcached").label("edition", "second")).unwrap();
+    stack.wants("memcached", "alpine", "new");
+    let new = stack.resolve();
+    let images = stack.plan(&new, false).unwrap();
+    let changes = stack.changes(&old, &new, &images, &[]);
+    let pulled = meanings(&stack.pull(&images).unwrap());
+    stack.start(&stack.files(), &new, &changes, &pulled);
+    let container = format!("{}-memcached-mailcow-1", stack.site.project());
+    let copy = stack.site.root().join("../greeting");
+    stack.site.engine().lines(&["cp", &format!("{container}:/greeting"), copy.to_str().unwrap()]).unwrap();
+    assert_eq!(std::fs::read_to_string(copy).unwrap(), "hello");
 }
 
 fn what_was_left_half_made_is_put_in_order() {

@@ -15,7 +15,7 @@ const ROUND: Duration = Duration::from_millis(250);
 pub(super) async fn wait(start: &Start<'_>, service: &str) -> Result<()> {
     let since = Instant::now();
     loop {
-        let containers = start.engine.containers(&start.resolved.project).await?;
+        let containers = needed(start, service).await?;
         let waits_for: Vec<&Container> = not_healthy(start.resolved, service, &containers).collect();
         let Some(late) = waits_for.iter().find(|one| since.elapsed() > patience(one, start.healthy)) else {
             if waits_for.is_empty() {
@@ -31,6 +31,18 @@ pub(super) async fn wait(start: &Start<'_>, service: &str) -> Result<()> {
     }
 }
 
+/// Whether all is there that the service depends on, so that nothing is left for compose to start or to wait for first.
+pub(super) async fn is_met(start: &Start<'_>, service: &str) -> Result<bool> {
+    Ok(meets(start.resolved, service, &needed(start, service).await?))
+}
+
+/// The containers of what the service depends on.
+async fn needed(start: &Start<'_>, service: &str) -> Result<Vec<Container>> {
+    let needs = start.resolved.services.get(service).map(|service| &service.depends_on);
+    let needed = |name: &str| needs.is_some_and(|needs| needs.contains_key(name));
+    start.engine.containers_of(&start.resolved.project, needed).await
+}
+
 /// The containers whose health the service waits for. Those that are not running, or have no check, are for compose to start and to judge.
 pub(in crate::stack) fn not_healthy<'a>(
     resolved: &'a Resolved,
@@ -44,7 +56,47 @@ pub(in crate::stack) fn not_healthy<'a>(
         .filter(|one| one.state == State::Running && matches!(one.health, Health::Starting | Health::Unhealthy))
 }
 
+/// Whether all that the service depends on is as it wants it.
+fn meets(resolved: &Resolved, service: &str, containers: &[Container]) -> bool {
+    let depends_on = resolved.services.get(service).into_iter().flat_map(|service| &service.depends_on);
+    depends_on.into_iter().all(|(name, on)| {
+        let mut its = containers.iter().filter(|one| one.service == *name).peekable();
+        let well = |one: &Container| {
+            one.state == State::Running
+                && match on.condition.as_str() {
+                    "service_started" => true,
+                    "service_healthy" => one.health == Health::Healthy,
+                    _ => false,
+                }
+        };
+        its.peek().is_some() && its.all(well)
+    })
+}
+
 /// What its own check allows it, and what the site's limits add.
 fn patience(container: &Container, more: Duration) -> Duration {
     container.check.unwrap_or_default().patience() + more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compose_is_left_what_it_has_to_start_or_to_wait_for() {
+        let met = |condition: &str, containers: &[(State, Health)]| {
+            let config = serde_json::json!({"name": "p", "services": {
+                "dns": {"image": "i"}, "mail": {"image": "i", "depends_on": {"dns": {"condition": condition}}},
+            }});
+            let resolved = Resolved::parse(&config.to_string(), "").unwrap();
+            let container =
+                |&(state, health)| Container { service: "dns".to_owned(), state, health, ..Container::default() };
+            meets(&resolved, "mail", &containers.iter().map(container).collect::<Vec<_>>())
+        };
+        let (up, ended) = ((State::Running, Health::None), (State::Ended, Health::None));
+        assert!(met("service_started", &[up]) && met("service_healthy", &[(State::Running, Health::Healthy)]));
+        assert!(!met("service_started", &[]) && !met("service_started", &[up, ended]));
+        assert!(!met("service_healthy", &[up]), "compose complains of a check that is missing");
+        assert!(!met("service_completed_successfully", &[ended]));
+    }
 }
