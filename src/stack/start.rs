@@ -1,5 +1,5 @@
-//! Bringing the new stack up with as little interruption as can be: each service that changes is replaced by itself, by compose, when what
-//! it depends on is done; what does not change goes on running.
+//! Bringing the new stack up with as little interruption as can be: each service that changes is replaced by itself, in the order of the
+//! dependencies; what does not change goes on running. Compose makes the new container, the engine starts it.
 //!
 //! A changed service runs until the moment it is replaced. Only who reads files live that change with it is stopped just before they do
 //! ([`stop_first`]): it would be the old program on the new files.

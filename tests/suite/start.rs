@@ -75,7 +75,7 @@ fn services_wait_for_what_they_need_and_for_nobody_else() {
         memcached.started < mysql.ended && seen["added"].started < mysql.ended,
         "nobody waits for mysql: {seen:#?}"
     );
-    assert!(mysql.started < php.ended, "php-fpm runs until mysql is there: {seen:#?}");
+    assert!(mysql.ended < php.ended && mysql.started < php.started, "php-fpm goes and comes after mysql: {seen:#?}");
     assert_eq!(volume_of(&stack, "memcached-mailcow", "/anonymous"), anonymous);
     let containers = stack.site.containers().unwrap();
     assert!(!containers.iter().any(|line| line.starts_with("solr")), "{containers:#?}");

@@ -84,8 +84,11 @@ impl<'g> Contents<'g> {
         T: Sync,
         R: Send,
     {
-        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let threads = processors.min(items.len() / WORTH_A_THREAD).max(1);
+        let threads = match items.len() / WORTH_A_THREAD {
+            0 | 1 => 1,
+            // Asking reads a dozen files.
+            worth => thread::available_parallelism().map_or(1, NonZeroUsize::get).min(worth),
+        };
         let (clone, known, work) = (self.git.path(), &self.known, &work);
         let (own, others) = items.split_at(items.len() / threads);
         let on_its_own = move |part: &[T]| -> Result<Vec<R>> {
