@@ -24,6 +24,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 #[derive(Clone, Debug)]
 pub struct Command {
     program: OsString,
+    name: Option<&'static str>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, Option<OsString>)>,
     folder: Option<OsString>,
@@ -66,11 +67,18 @@ impl Command {
     pub fn new(program: impl AsRef<OsStr>, limit: Duration) -> Self {
         Self {
             program: program.as_ref().to_owned(),
+            name: None,
             arguments: Vec::new(),
             environment: Vec::new(),
             folder: None,
             limit,
         }
+    }
+
+    /// What the program is called in messages, where that is not its path.
+    pub fn called(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// Adds an argument.
@@ -105,7 +113,8 @@ impl Command {
 
     /// The command line, for messages.
     pub fn line(&self) -> String {
-        let words = std::iter::once(&self.program).chain(&self.arguments);
+        let program = self.name.map_or(self.program.as_os_str(), OsStr::new);
+        let words = std::iter::once(program).chain(self.arguments.iter().map(OsString::as_os_str));
         words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 

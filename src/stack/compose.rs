@@ -1,5 +1,7 @@
 //! The `docker compose` command, for what only compose knows: resolving a configuration, bringing it up, taking it down.
 
+mod plugin;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +13,6 @@ use super::start::Turn;
 use crate::error::{Error, Result};
 use crate::process::{Command, Output};
 
-/// The ways in which compose is installed: as a plugin of `docker`, or as a program of its own.
-const WAYS: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
 /// For questions that need nothing but files.
 const QUESTION: Duration = Duration::from_mins(1);
 /// For `up`: 18 services in order, some of which may take minutes until they are healthy.
@@ -25,7 +25,7 @@ const KNOWS_PULL: (u32, u32) = (2, 5);
 /// A compose command of major version 2 or later that talks to the same engine as [`super::Engine`].
 #[derive(Clone, Debug)]
 pub struct Compose {
-    way: &'static [&'static str],
+    way: Way,
     version: String,
     number: (u32, u32),
     endpoint: Endpoint,
@@ -45,18 +45,55 @@ pub struct ComposeFiles {
     pub project_name: Option<String>,
 }
 
+/// A way to call compose.
+#[derive(Clone, Debug)]
+enum Way {
+    /// The program behind `docker compose`.
+    Plugin(PathBuf),
+    /// `docker compose`.
+    Docker,
+    /// A program of its own.
+    Standalone,
+}
+
+impl Way {
+    /// Those that may work here, the best one first.
+    fn all() -> impl Iterator<Item = Self> {
+        plugin::find().map(Self::Plugin).into_iter().chain([Self::Docker, Self::Standalone])
+    }
+
+    /// How a person calls it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Plugin(_) | Self::Docker => "docker compose",
+            Self::Standalone => "docker-compose",
+        }
+    }
+
+    fn command(&self, limit: Duration) -> Command {
+        match self {
+            Self::Plugin(program) => {
+                let (variable, value) = plugin::CALLED_BY;
+                Command::new(program, limit).called("docker").arg(plugin::ARGUMENT).env(variable, value)
+            }
+            Self::Docker => Command::new("docker", limit).arg("compose"),
+            Self::Standalone => Command::new("docker-compose", limit),
+        }
+    }
+}
+
 impl Compose {
     /// Finds compose. The error says whether it is missing or too old.
     pub async fn detect(endpoint: &Endpoint) -> Result<Self> {
         let mut too_old = None;
-        for way in WAYS {
-            let Some(version) = version_of(way).await else { continue };
+        for way in Way::all() {
+            let Some(version) = version_of(&way).await else { continue };
             match parse_version(&version) {
                 Some(number) if number.0 >= 2 => {
                     let (endpoint, remembered) = (endpoint.clone(), Remembered::default());
                     return Ok(Self { way, version, number, endpoint, remembered });
                 }
-                _ => too_old = Some(format!("`{}` is version {version}", way.join(" "))),
+                _ => too_old = Some(format!("`{}` is version {version}", way.name())),
             }
         }
         Err(match too_old {
@@ -73,7 +110,7 @@ impl Compose {
 
     /// How it is called: `native` for the plugin of docker, `standalone` for a command of its own.
     pub fn kind(&self) -> &'static str {
-        if self.way.len() > 1 { "native" } else { "standalone" }
+        if matches!(self.way, Way::Standalone) { "standalone" } else { "native" }
     }
 
     /// Resolves a configuration: merges, replaces variables, checks. Needs no engine.
@@ -152,7 +189,7 @@ impl Compose {
     }
 
     fn command(&self, files: &ComposeFiles, limit: Duration) -> Command {
-        let mut command = Command::new(self.way[0], limit).args(&self.way[1..]).folder(&files.project_directory);
+        let mut command = self.way.command(limit).folder(&files.project_directory);
         for (name, value) in self.endpoint.variables() {
             command = match value {
                 Some(value) => command.env(name, value),
@@ -179,9 +216,8 @@ async fn carry_out(command: &Command, turn: &Turn, what: &str) -> Result<()> {
     Err(Error::new(what).because(complaint(&output)).hint(format!("By hand: {}", command.line())))
 }
 
-async fn version_of(way: &[&str]) -> Option<String> {
-    let ask = Command::new(way[0], QUESTION).args(&way[1..]).args(["version", "--short"]);
-    let output = ask.run().await.ok().filter(Output::success)?;
+async fn version_of(way: &Way) -> Option<String> {
+    let output = way.command(QUESTION).args(["version", "--short"]).run().await.ok().filter(Output::success)?;
     // The plugin that is missing makes `docker` itself answer, with its own help.
     Some(output.text().trim_start_matches('v').to_owned())
         .filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))

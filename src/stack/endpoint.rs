@@ -87,7 +87,7 @@ impl std::fmt::Display for Endpoint {
 }
 
 /// Where Docker keeps its configuration.
-fn configuration_folder(set: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+pub(super) fn configuration_folder(set: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     set("DOCKER_CONFIG").map(PathBuf::from).or_else(|| set("HOME").map(|home| Path::new(&home).join(".docker")))
 }
 

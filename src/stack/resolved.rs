@@ -106,6 +106,13 @@ pub struct Dependency {
     pub restart: bool,
 }
 
+impl Dependency {
+    /// Whether the other one has to be healthy.
+    pub fn needs_health(&self) -> bool {
+        self.condition == "service_healthy"
+    }
+}
+
 /// A mount of a service.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -232,6 +239,17 @@ impl Resolved {
             hashes: hashes.lines().filter_map(hash).collect(),
             warnings: Vec::new(),
         })
+    }
+
+    /// A service's configuration, if it shall have a container.
+    pub fn wanted_as(&self, service: &str) -> Option<&Service> {
+        self.services.get(service).filter(|service| service.is_wanted())
+    }
+
+    /// What a service depends on, and how.
+    pub fn needs_of(&self, service: &str) -> impl Iterator<Item = (&str, &Dependency)> {
+        let service = self.services.get(service);
+        service.into_iter().flat_map(|service| &service.depends_on).map(|(name, on)| (name.as_str(), on))
     }
 
     /// The services that shall have a container.

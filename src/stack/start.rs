@@ -27,12 +27,12 @@ use super::container::{Container, State};
 use super::engine::Engine;
 use super::images::retag;
 use super::order;
-use super::resolved::{Resolved, Service};
+use super::resolved::Resolved;
 use crate::error::Result;
 use crate::event::{Events, Unit};
 
 /// How many services are replaced side by side. More would only make each of them wait longer between its end and its start.
-const AT_A_TIME: usize = 4;
+const AT_A_TIME: usize = 6;
 
 /// What is brought up, and how.
 #[derive(Clone, Copy, Debug)]
@@ -112,8 +112,8 @@ pub async fn stop_first(
 ) -> Result<()> {
     let first = |service: &str| changes.iter().any(|change| change.stops_first && change.service == service);
     let _turn = Turn::take(turn, events).await?;
-    let containers = engine.containers(project).await?;
-    let running = containers.iter().filter(|one| first(&one.service) && one.state == State::Running);
+    let containers = engine.containers_of(project, first).await?;
+    let running = containers.iter().filter(|one| one.state == State::Running);
     try_join_all(running.map(|container| engine.stop(container))).await.map(drop)
 }
 
@@ -126,19 +126,38 @@ enum Step<'a> {
     Make(&'a str),
 }
 
+/// How a service comes to where the configuration wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It shall have no container.
+    Gone,
+    /// Its container is stopped and started again.
+    Again,
+    /// Compose makes its new container, and the engine starts it.
+    Made,
+    /// Compose does all of it, since it has a part in the start.
+    ByCompose,
+}
+
+impl Way {
+    fn of(start: &Start<'_>, change: &ServiceChange) -> Self {
+        match start.resolved.wanted_as(&change.service) {
+            None => Self::Gone,
+            Some(_) if change.action == Action::Restart => Self::Again,
+            Some(service) if service.is_started_by_compose() => Self::ByCompose,
+            Some(_) => Self::Made,
+        }
+    }
+}
+
 /// Each service that changes, as soon as those that it depends on are done.
 async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<()> {
-    let changes: BTreeMap<&str, &ServiceChange> = start
-        .changes
-        .services
-        .iter()
-        .filter(|change| change.action != Action::Keep)
-        .map(|change| (change.service.as_str(), change))
-        .collect();
+    let changed = start.changes.services.iter().filter(|change| change.action != Action::Keep);
+    let changes: BTreeMap<&str, &ServiceChange> = changed.map(|change| (change.service.as_str(), change)).collect();
     let (mut done, total) = (0, changes.len() as u64);
     let act = async |step: Step<'_>| match step {
-        Step::Make(service) => make(start, turn, changes[service]).await,
-        Step::Finish(service) => finish(start, turn, changes[service]).await,
+        Step::Make(service) => make(start, turn, service, Way::of(start, changes[service])).await,
+        Step::Finish(service) => finish(start, turn, service, Way::of(start, changes[service])).await,
     };
     order::follow(steps(start, &changes), AT_A_TIME, act, |step| {
         if matches!(step, Step::Finish(_)) {
@@ -161,16 +180,16 @@ fn steps<'a>(
     changes: &BTreeMap<&'a str, &'a ServiceChange>,
 ) -> BTreeMap<Step<'a>, BTreeSet<Step<'a>>> {
     let names: BTreeSet<&str> = changes.keys().copied().collect();
-    let going: BTreeSet<&str> = names.iter().copied().filter(|name| wanted(start, name).is_none()).collect();
+    let goes = |name: &str| Way::of(start, changes[name]) == Way::Gone;
+    let going: BTreeSet<&str> = names.iter().copied().filter(|name| goes(name)).collect();
     let mut steps = BTreeMap::new();
     for (name, mut needs) in order::prerequisites(start.resolved, &names) {
         let takes_over = |kind| matches!(kind, ReasonKind::Config | ReasonKind::Network);
         if !going.contains(name) && changes[name].reasons.iter().any(|reason| takes_over(reason.kind)) {
             needs.extend(&going);
         }
-        let depends_on = wanted(start, name).map(|service| &service.depends_on);
         let to_be_made = |other: &&'a str| {
-            let healthy = depends_on.and_then(|on| on.get(*other)).is_some_and(|on| on.condition == "service_healthy");
+            let healthy = start.resolved.needs_of(name).any(|(needed, on)| needed == *other && on.needs_health());
             if healthy || going.contains(other) { Step::Finish(other) } else { Step::Make(other) }
         };
         steps.insert(Step::Make(name), needs.iter().map(to_be_made).collect());
@@ -179,43 +198,35 @@ fn steps<'a>(
     steps
 }
 
-/// The service's configuration, if it shall have a container.
-fn wanted<'a>(start: &Start<'a>, service: &str) -> Option<&'a Service> {
-    start.resolved.services.get(service).filter(|service| service.is_wanted())
-}
-
-/// Makes a service's new container in place of the old one, where compose has no part in its start, or stops the one that is to be started
-/// again: once all is healthy that it needs to be.
-async fn make(start: &Start<'_>, turn: &Turn, change: &ServiceChange) -> Result<()> {
-    let service = change.service.as_str();
-    let Some(configuration) = wanted(start, service) else { return Ok(()) };
-    health::wait(start, service).await?;
-    if change.action == Action::Restart {
-        let containers = containers(start, service).await?;
-        let outdated = containers.iter().filter(|one| one.state != State::Ended && start.outdated.has(one));
-        return try_join_all(outdated.map(|container| start.engine.stop(container))).await.map(drop);
+/// Does what comes before the service's start, once all is healthy that it needs to be. Until then it runs as it is.
+async fn make(start: &Start<'_>, turn: &Turn, service: &str, way: Way) -> Result<()> {
+    if way != Way::Gone {
+        health::wait(start, service).await?;
     }
-    if configuration.is_started_by_compose() {
-        return Ok(());
+    match way {
+        Way::Gone | Way::ByCompose => Ok(()),
+        Way::Made => start.compose.create_alone(start.new, service, turn).await,
+        Way::Again => {
+            let containers = containers(start, service).await?;
+            let outdated = containers.iter().filter(|one| one.state != State::Ended && start.outdated.has(one));
+            try_join_all(outdated.map(|container| start.engine.stop(container))).await.map(drop)
+        }
     }
-    start.compose.create_alone(start.new, service, turn).await
 }
 
 /// Brings one service to where the configuration wants it, whichever way the plan was made for.
-async fn finish(start: &Start<'_>, turn: &Turn, change: &ServiceChange) -> Result<()> {
-    let (engine, service) = (start.engine, change.service.as_str());
-    let Some(configuration) = wanted(start, service) else {
-        let containers = containers(start, service).await?;
-        return try_join_all(containers.iter().map(|container| engine.remove(container))).await.map(drop);
-    };
-    let again = change.action == Action::Restart;
-    if !again && (configuration.is_started_by_compose() || !health::is_met(start, service).await?) {
+async fn finish(start: &Start<'_>, turn: &Turn, service: &str, way: Way) -> Result<()> {
+    let by_compose = way == Way::ByCompose || way == Way::Made && !health::is_met(start, service).await?;
+    if by_compose {
         return start.compose.up_alone(start.new, service, turn).await;
     }
     let containers = containers(start, service).await?;
+    if way == Way::Gone {
+        return try_join_all(containers.iter().map(|container| start.engine.remove(container))).await.map(drop);
+    }
     let idle = containers.iter().filter(|one| matches!(one.state, State::Created | State::Ended));
-    let due = idle.filter(|one| !again || start.outdated.has(one));
-    try_join_all(due.map(|container| engine.start(container))).await.map(drop)
+    let due = idle.filter(|one| way == Way::Made || start.outdated.has(one));
+    try_join_all(due.map(|container| start.engine.start(container))).await.map(drop)
 }
 
 async fn containers(start: &Start<'_>, service: &str) -> Result<Vec<Container>> {

@@ -38,8 +38,7 @@ pub(super) async fn is_met(start: &Start<'_>, service: &str) -> Result<bool> {
 
 /// The containers of what the service depends on.
 async fn needed(start: &Start<'_>, service: &str) -> Result<Vec<Container>> {
-    let needs = start.resolved.services.get(service).map(|service| &service.depends_on);
-    let needed = |name: &str| needs.is_some_and(|needs| needs.contains_key(name));
+    let needed = |name: &str| start.resolved.needs_of(service).any(|(other, _)| other == name);
     start.engine.containers_of(&start.resolved.project, needed).await
 }
 
@@ -49,18 +48,16 @@ pub(in crate::stack) fn not_healthy<'a>(
     service: &str,
     containers: &'a [Container],
 ) -> impl Iterator<Item = &'a Container> {
-    let depends_on = resolved.services.get(service).map(|service| &service.depends_on);
-    let awaited = depends_on.into_iter().flatten().filter(|(_, on)| on.condition == "service_healthy");
+    let awaited = resolved.needs_of(service).filter(|(_, on)| on.needs_health());
     awaited
-        .flat_map(|(name, _)| containers.iter().filter(move |one| one.service == *name))
+        .flat_map(|(name, _)| containers.iter().filter(move |one| one.service == name))
         .filter(|one| one.state == State::Running && matches!(one.health, Health::Starting | Health::Unhealthy))
 }
 
 /// Whether all that the service depends on is as it wants it.
 fn meets(resolved: &Resolved, service: &str, containers: &[Container]) -> bool {
-    let depends_on = resolved.services.get(service).into_iter().flat_map(|service| &service.depends_on);
-    depends_on.into_iter().all(|(name, on)| {
-        let mut its = containers.iter().filter(|one| one.service == *name).peekable();
+    resolved.needs_of(service).all(|(name, on)| {
+        let mut its = containers.iter().filter(|one| one.service == name).peekable();
         let well = |one: &Container| {
             one.state == State::Running
                 && match on.condition.as_str() {
