@@ -1,7 +1,7 @@
 //! What a component says about itself, read from its bytes: nothing of it is run or compiled.
 
 use serde::Serialize;
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{Chunk, Encoding, Parser, Payload};
 
 use super::request::{Request, SECTION};
 use super::spec::Hook;
@@ -12,6 +12,8 @@ use crate::error::{Context, Error, Result};
 const PACKAGE: &str = "cowhand:hooks/";
 /// The version of the hooks that this Cowhand offers; plugins for any `0.1.x` work.
 pub const HOOKS_VERSION: &str = "0.1";
+/// What is said of bytes that cannot be read.
+const DAMAGED: &str = "it is not WebAssembly, or damaged";
 /// More requests than a person would read before agreeing are refused.
 const MOST_REQUESTS: usize = 64;
 /// So are longer values and reasons.
@@ -56,22 +58,38 @@ struct Parts {
 
 fn parts(bytes: &[u8]) -> Result<Parts> {
     let mut parts = Parts::default();
+    let (mut parser, mut rest) = (Parser::new(0), bytes);
     // Modules and components inside have imports and exports of their own, which are nobody's business here.
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload.what("it is not WebAssembly, or damaged")? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+    let mut outside: Vec<Parser> = Vec::new();
+    loop {
+        let Chunk::Parsed { payload, consumed } = parser.parse(rest, true).what(DAMAGED)? else {
+            return Err(Error::new(DAMAGED));
+        };
+        rest = &rest[consumed..];
+        let whole = outside.is_empty();
+        match payload {
+            Payload::Version { encoding: Encoding::Module, .. } if whole => {
                 let hint = "Build it for `wasm32-wasip2`, or turn it into a component with the tools of its language.";
                 return Err(Error::new("it is a core module, not a component").hint(hint));
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentExportSection(section) if depth == 0 => {
+            Payload::ModuleSection { parser: inner, .. } | Payload::ComponentSection { parser: inner, .. } => {
+                outside.push(std::mem::replace(&mut parser, inner));
+            }
+            Payload::End(_) => match outside.pop() {
+                Some(outer) => parser = outer,
+                None => return Ok(parts),
+            },
+            // Nearly all of it is code, and says nothing.
+            Payload::CodeSectionStart { size, .. } => {
+                parser.skip_section();
+                rest = rest.get(size as usize..).ok_or_else(|| Error::new(DAMAGED))?;
+            }
+            Payload::ComponentExportSection(section) if whole => {
                 for export in section {
                     parts.exports.push(export.what("its exports are damaged")?.name.name.to_owned());
                 }
             }
-            Payload::ComponentImportSection(section) if depth == 0 => {
+            Payload::ComponentImportSection(section) if whole => {
                 for import in section {
                     parts.imports.push(import.what("its imports are damaged")?.name.name.to_owned());
                 }
@@ -82,7 +100,6 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
             _ => {}
         }
     }
-    Ok(parts)
 }
 
 /// The hooks among the exports, and the version they are for.
