@@ -9,6 +9,7 @@ mod health;
 mod missing;
 mod turn;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +33,7 @@ use crate::error::Result;
 use crate::event::{Events, Unit};
 
 /// How many services are replaced side by side. More would only make each of them wait longer between its end and its start.
-const AT_A_TIME: usize = 6;
+const AT_A_TIME: usize = 5;
 
 /// What is brought up, and how.
 #[derive(Clone, Copy, Debug)]
@@ -117,13 +118,22 @@ pub async fn stop_first(
     try_join_all(running.map(|container| engine.stop(container))).await.map(drop)
 }
 
-/// What is done with a service that changes, in the order of urgency: who has been stopped is started first.
+/// One step of a service that changes, in the order of urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step<'a> {
-    /// It runs as the configuration wants it, or is gone.
-    Finish(&'a str),
+struct Step<'a> {
+    what: What,
+    /// How many others wait for the service: the longest way through the services decides when all are there.
+    awaited_by: Reverse<usize>,
+    service: &'a str,
+}
+
+/// What a step does. Who has been stopped is started first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// The service runs as the configuration wants it, or is gone.
+    Finish,
     /// Its new container takes the place of the old one and is not started yet, or the one that is to be started again is stopped.
-    Make(&'a str),
+    Make,
 }
 
 /// How a service comes to where the configuration wants it.
@@ -155,12 +165,15 @@ async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<(
     let changed = start.changes.services.iter().filter(|change| change.action != Action::Keep);
     let changes: BTreeMap<&str, &ServiceChange> = changed.map(|change| (change.service.as_str(), change)).collect();
     let (mut done, total) = (0, changes.len() as u64);
-    let act = async |step: Step<'_>| match step {
-        Step::Make(service) => make(start, turn, service, Way::of(start, changes[service])).await,
-        Step::Finish(service) => finish(start, turn, service, Way::of(start, changes[service])).await,
+    let act = async |Step { what, service, .. }: Step<'_>| {
+        let way = Way::of(start, changes[service]);
+        match what {
+            What::Make => make(start, turn, service, way).await,
+            What::Finish => finish(start, turn, service, way).await,
+        }
     };
     order::follow(steps(start, &changes), AT_A_TIME, act, |step| {
-        if matches!(step, Step::Finish(_)) {
+        if step.what == What::Finish {
             done += 1;
             events.progress("services changed", done, Some(total), Unit::Items);
         }
@@ -182,18 +195,25 @@ fn steps<'a>(
     let names: BTreeSet<&str> = changes.keys().copied().collect();
     let goes = |name: &str| Way::of(start, changes[name]) == Way::Gone;
     let going: BTreeSet<&str> = names.iter().copied().filter(|name| goes(name)).collect();
+    let prerequisites = order::prerequisites(start.resolved, &names);
+    let step = |what, service| {
+        let awaited_by = prerequisites.values().filter(|needs| needs.contains(service)).count();
+        Step { what, awaited_by: Reverse(awaited_by), service }
+    };
     let mut steps = BTreeMap::new();
-    for (name, mut needs) in order::prerequisites(start.resolved, &names) {
+    for (&name, needs) in &prerequisites {
+        let mut needs = needs.clone();
         let takes_over = |kind| matches!(kind, ReasonKind::Config | ReasonKind::Network);
         if !going.contains(name) && changes[name].reasons.iter().any(|reason| takes_over(reason.kind)) {
             needs.extend(&going);
         }
         let to_be_made = |other: &&'a str| {
             let healthy = start.resolved.needs_of(name).any(|(needed, on)| needed == *other && on.needs_health());
-            if healthy || going.contains(other) { Step::Finish(other) } else { Step::Make(other) }
+            step(if healthy || going.contains(other) { What::Finish } else { What::Make }, other)
         };
-        steps.insert(Step::Make(name), needs.iter().map(to_be_made).collect());
-        steps.insert(Step::Finish(name), needs.into_iter().map(Step::Finish).chain([Step::Make(name)]).collect());
+        steps.insert(step(What::Make, name), needs.iter().map(to_be_made).collect());
+        let finished = needs.iter().map(|other| step(What::Finish, other));
+        steps.insert(step(What::Finish, name), finished.chain([step(What::Make, name)]).collect());
     }
     steps
 }
