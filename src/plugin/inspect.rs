@@ -14,6 +14,8 @@ const PACKAGE: &str = "cowhand:hooks/";
 pub const HOOKS_VERSION: &str = "0.1";
 /// What is said of bytes that cannot be read.
 const DAMAGED: &str = "it is not WebAssembly, or damaged";
+/// Components within components cost a file nothing; nobody's compiler nests them like this.
+const DEEPEST: usize = 100;
 /// More requests than a person would read before agreeing are refused.
 const MOST_REQUESTS: usize = 64;
 /// So are longer values and reasons.
@@ -71,6 +73,9 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
             Payload::Version { encoding: Encoding::Module, .. } if whole => {
                 let hint = "Build it for `wasm32-wasip2`, or turn it into a component with the tools of its language.";
                 return Err(Error::new("it is a core module, not a component").hint(hint));
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if outside.len() == DEEPEST => {
+                return Err(Error::new(format!("its components are nested more than {DEEPEST} deep")));
             }
             Payload::ModuleSection { parser: inner, .. } | Payload::ComponentSection { parser: inner, .. } => {
                 outside.push(std::mem::replace(&mut parser, inner));
@@ -174,6 +179,19 @@ mod tests {
             let error = requested(bad, 1).unwrap_err().summary();
             assert!(error.contains("no plain line") && !error.chars().any(char::is_control), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_nested_without_end_is_refused() {
+        const HEAD: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
+        let seven_bits = |number: usize| u8::try_from(number % 128).unwrap();
+        let size = |length: usize| [seven_bits(length) | 0x80, seven_bits(length / 128)];
+        // Section 4 of a component holds a component.
+        let around = |inner: Vec<u8>, _| [&HEAD[..], &[4], &size(inner.len()), &inner].concat();
+        let nested = |depth: usize| (0..depth).fold(HEAD.to_vec(), around);
+        assert!(parts(&nested(DEEPEST)).is_ok());
+        assert!(parts(&nested(DEEPEST + 1)).is_err());
+        assert!(parts(&nested(3)[..25]).is_err(), "cut off");
     }
 
     #[test]

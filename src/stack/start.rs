@@ -122,7 +122,7 @@ pub async fn stop_first(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Step<'a> {
     what: What,
-    /// How many others wait for the service: the longest way through the services decides when all are there.
+    /// How many others wait for the service, near and far: who holds up most goes first.
     awaited_by: Reverse<usize>,
     service: &'a str,
 }
@@ -138,7 +138,7 @@ enum What {
 
 /// How a service comes to where the configuration wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Means {
     /// It shall have no container.
     Gone,
     /// Its container is stopped and started again.
@@ -149,7 +149,8 @@ enum Way {
     ByCompose,
 }
 
-impl Way {
+impl Means {
+    /// What the configuration asks for, whether the plan was made for it or for the way back from it.
     fn of(start: &Start<'_>, change: &ServiceChange) -> Self {
         match start.resolved.wanted_as(&change.service) {
             None => Self::Gone,
@@ -166,10 +167,10 @@ async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<(
     let changes: BTreeMap<&str, &ServiceChange> = changed.map(|change| (change.service.as_str(), change)).collect();
     let (mut done, total) = (0, changes.len() as u64);
     let act = async |Step { what, service, .. }: Step<'_>| {
-        let way = Way::of(start, changes[service]);
+        let means = Means::of(start, changes[service]);
         match what {
-            What::Make => make(start, turn, service, way).await,
-            What::Finish => finish(start, turn, service, way).await,
+            What::Make => make(start, turn, service, means).await,
+            What::Finish => finish(start, turn, service, means).await,
         }
     };
     order::follow(steps(start, &changes), AT_A_TIME, act, |step| {
@@ -193,7 +194,7 @@ fn steps<'a>(
     changes: &BTreeMap<&'a str, &'a ServiceChange>,
 ) -> BTreeMap<Step<'a>, BTreeSet<Step<'a>>> {
     let names: BTreeSet<&str> = changes.keys().copied().collect();
-    let goes = |name: &str| Way::of(start, changes[name]) == Way::Gone;
+    let goes = |name: &str| Means::of(start, changes[name]) == Means::Gone;
     let going: BTreeSet<&str> = names.iter().copied().filter(|name| goes(name)).collect();
     let prerequisites = order::prerequisites(start.resolved, &names);
     let step = |what, service| {
@@ -202,7 +203,8 @@ fn steps<'a>(
     };
     let mut steps = BTreeMap::new();
     for (&name, needs) in &prerequisites {
-        let mut needs = needs.clone();
+        // What goes away needs nobody, and others may wait for it.
+        let mut needs = if going.contains(name) { BTreeSet::new() } else { needs.clone() };
         let takes_over = |kind| matches!(kind, ReasonKind::Config | ReasonKind::Network);
         if !going.contains(name) && changes[name].reasons.iter().any(|reason| takes_over(reason.kind)) {
             needs.extend(&going);
@@ -219,14 +221,14 @@ fn steps<'a>(
 }
 
 /// Does what comes before the service's start, once all is healthy that it needs to be. Until then it runs as it is.
-async fn make(start: &Start<'_>, turn: &Turn, service: &str, way: Way) -> Result<()> {
-    if way != Way::Gone {
+async fn make(start: &Start<'_>, turn: &Turn, service: &str, means: Means) -> Result<()> {
+    if means != Means::Gone {
         health::wait(start, service).await?;
     }
-    match way {
-        Way::Gone | Way::ByCompose => Ok(()),
-        Way::Made => start.compose.create_alone(start.new, service, turn).await,
-        Way::Again => {
+    match means {
+        Means::Gone | Means::ByCompose => Ok(()),
+        Means::Made => start.compose.create_alone(start.new, service, turn).await,
+        Means::Again => {
             let containers = containers(start, service).await?;
             let outdated = containers.iter().filter(|one| one.state != State::Ended && start.outdated.has(one));
             try_join_all(outdated.map(|container| start.engine.stop(container))).await.map(drop)
@@ -234,18 +236,22 @@ async fn make(start: &Start<'_>, turn: &Turn, service: &str, way: Way) -> Result
     }
 }
 
-/// Brings one service to where the configuration wants it, whichever way the plan was made for.
-async fn finish(start: &Start<'_>, turn: &Turn, service: &str, way: Way) -> Result<()> {
-    let by_compose = way == Way::ByCompose || way == Way::Made && !health::is_met(start, service).await?;
+/// Brings one service to where the configuration wants it.
+async fn finish(start: &Start<'_>, turn: &Turn, service: &str, means: Means) -> Result<()> {
+    let by_compose = match means {
+        Means::ByCompose => true,
+        Means::Made => !health::is_met(start, service).await?,
+        Means::Gone | Means::Again => false,
+    };
     if by_compose {
         return start.compose.up_alone(start.new, service, turn).await;
     }
     let containers = containers(start, service).await?;
-    if way == Way::Gone {
+    if means == Means::Gone {
         return try_join_all(containers.iter().map(|container| start.engine.remove(container))).await.map(drop);
     }
     let idle = containers.iter().filter(|one| matches!(one.state, State::Created | State::Ended));
-    let due = idle.filter(|one| way == Way::Made || start.outdated.has(one));
+    let due = idle.filter(|one| means != Means::Again || start.outdated.has(one));
     try_join_all(due.map(|container| start.engine.start(container))).await.map(drop)
 }
 

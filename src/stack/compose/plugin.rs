@@ -1,5 +1,5 @@
 //! Where `docker` keeps the program behind `docker compose`: called as `docker` itself calls it, it answers in a third of the time, since
-//! `docker` starts it twice for each call, and first looks at what else it could start.
+//! `docker` starts it twice for each call, and up to version 28.3 all its other plugins once.
 
 use std::fs::File;
 use std::io::Read;
@@ -24,34 +24,36 @@ const PLACES: [&str; 4] = [
     "/usr/libexec/docker/cli-plugins",
 ];
 
-/// The program that `docker compose` would start; none where that is not for us to know: without `docker`, or where `docker` is a script,
-/// which is somebody's own way of calling it.
+/// The program that `docker compose` would start; none where that is not for us to know.
 pub(super) fn find() -> Option<PathBuf> {
-    let docker = process::find("docker")?;
-    let folder = configuration_folder(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    if is_script(&docker) { None } else { first(&places(folder.as_deref())) }
+    let folder = configuration_folder(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
+    if is_dockers_own(&process::find("docker")?) { first(&places(&folder)) } else { None }
 }
 
-fn is_script(program: &Path) -> bool {
+/// Whether it is Docker's own program, rather than a script, which is somebody's own way of calling it, or the door to something else: a snap
+/// has its own compose inside.
+fn is_dockers_own(program: &Path) -> bool {
+    let named = program.canonicalize().is_ok_and(|program| program.ends_with("docker"));
     let mut start = [0; 2];
-    File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
+    named && File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start != *b"#!"
 }
 
 /// The folders that are looked through, in this order.
-fn places(configuration: Option<&Path>) -> Vec<PathBuf> {
+fn places(configuration: &Path) -> Vec<PathBuf> {
     #[derive(Default, Deserialize)]
     struct Config {
         #[serde(rename = "cliPluginsExtraDirs", default)]
         more: Vec<PathBuf>,
     }
-    let text = configuration.and_then(|folder| std::fs::read_to_string(folder.join("config.json")).ok());
+    let text = std::fs::read_to_string(configuration.join("config.json")).ok();
     let config: Config = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let own = configuration.map(|folder| folder.join("cli-plugins"));
-    config.more.into_iter().chain(own).chain(PLACES.map(PathBuf::from)).collect()
+    config.more.into_iter().chain([configuration.join("cli-plugins")]).chain(PLACES.map(PathBuf::from)).collect()
 }
 
+/// The first that is there, as it is called from any folder.
 fn first(places: &[PathBuf]) -> Option<PathBuf> {
-    places.iter().map(|place| place.join(NAME)).find(|program| program.exists())
+    let program = places.iter().map(|place| place.join(NAME)).find(|program| program.exists())?;
+    std::path::absolute(program).ok()
 }
 
 #[cfg(test)]
@@ -66,22 +68,28 @@ mod tests {
             std::fs::create_dir_all(place).unwrap();
             std::fs::write(place.join(NAME), "").unwrap();
         };
-        assert_eq!(first(&places(Some(root))), first(&places(None)), "nothing is there yet");
+        assert!(first(&places(root)).is_none_or(|system| !system.starts_with(root)), "nothing is there yet");
         add(&own);
-        assert_eq!(first(&places(Some(root))), Some(own.join(NAME)));
+        assert_eq!(first(&places(root)), Some(own.join(NAME)));
         let more = root.join("more");
         std::fs::write(root.join("config.json"), serde_json::json!({"cliPluginsExtraDirs": [more]}).to_string())
             .unwrap();
-        assert_eq!(first(&places(Some(root))), Some(own.join(NAME)), "the folder is empty");
+        assert_eq!(first(&places(root)), Some(own.join(NAME)), "the folder is empty");
         add(&more);
-        assert_eq!(first(&places(Some(root))), Some(more.join(NAME)));
+        assert_eq!(first(&places(root)), Some(more.join(NAME)));
     }
 
     #[test]
-    fn a_script_is_told_from_a_program() {
+    fn scripts_and_links_to_something_else_are_not_dockers_own() {
         let folder = tempfile::tempdir().unwrap();
-        let script = folder.path().join("docker");
+        let [script, program, snap] =
+            ["script/docker", "bin/docker", "snap/docker"].map(|path| folder.path().join(path));
+        for path in [&script, &program, &snap] {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
         std::fs::write(&script, "#!/bin/sh\n").unwrap();
-        assert!(is_script(&script) && !is_script(&std::env::current_exe().unwrap()));
+        std::fs::copy("/bin/true", &program).unwrap();
+        std::os::unix::fs::symlink("/bin/true", &snap).unwrap();
+        assert_eq!([&script, &program, &snap].map(|path| is_dockers_own(path)), [false, true, false]);
     }
 }
