@@ -151,8 +151,8 @@ enum Means {
 
 impl Means {
     /// What the configuration asks for, whether the plan was made for it or for the way back from it.
-    fn of(start: &Start<'_>, change: &ServiceChange) -> Self {
-        match start.resolved.wanted_as(&change.service) {
+    fn of(resolved: &Resolved, change: &ServiceChange) -> Self {
+        match resolved.wanted_as(&change.service) {
             None => Self::Gone,
             Some(_) if change.action == Action::Restart => Self::Again,
             Some(service) if service.is_started_by_compose() => Self::ByCompose,
@@ -167,13 +167,13 @@ async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<(
     let changes: BTreeMap<&str, &ServiceChange> = changed.map(|change| (change.service.as_str(), change)).collect();
     let (mut done, total) = (0, changes.len() as u64);
     let act = async |Step { what, service, .. }: Step<'_>| {
-        let means = Means::of(start, changes[service]);
+        let means = Means::of(start.resolved, changes[service]);
         match what {
             What::Make => make(start, turn, service, means).await,
             What::Finish => finish(start, turn, service, means).await,
         }
     };
-    order::follow(steps(start, &changes), AT_A_TIME, act, |step| {
+    order::follow(steps(start.resolved, &changes), AT_A_TIME, act, |step| {
         if step.what == What::Finish {
             done += 1;
             events.progress("services changed", done, Some(total), Unit::Items);
@@ -190,13 +190,13 @@ async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<(
 /// away, which may have had the port or the address that the new configuration asks for. To be started, a service needs the others started;
 /// to be made, it needs them made, since that takes as long as the start of the others: it is not gone for longer.
 fn steps<'a>(
-    start: &Start<'a>,
+    resolved: &'a Resolved,
     changes: &BTreeMap<&'a str, &'a ServiceChange>,
 ) -> BTreeMap<Step<'a>, BTreeSet<Step<'a>>> {
     let names: BTreeSet<&str> = changes.keys().copied().collect();
-    let goes = |name: &str| Means::of(start, changes[name]) == Means::Gone;
+    let goes = |name: &str| Means::of(resolved, changes[name]) == Means::Gone;
     let going: BTreeSet<&str> = names.iter().copied().filter(|name| goes(name)).collect();
-    let prerequisites = order::prerequisites(start.resolved, &names);
+    let prerequisites = order::prerequisites(resolved, &names);
     let step = |what, service| {
         let awaited_by = prerequisites.values().filter(|needs| needs.contains(service)).count();
         Step { what, awaited_by: Reverse(awaited_by), service }
@@ -210,7 +210,7 @@ fn steps<'a>(
             needs.extend(&going);
         }
         let to_be_made = |other: &&'a str| {
-            let healthy = start.resolved.needs_of(name).any(|(needed, on)| needed == *other && on.needs_health());
+            let healthy = resolved.needs_of(name).any(|(needed, on)| needed == *other && on.needs_health());
             step(if healthy || going.contains(other) { What::Finish } else { What::Make }, other)
         };
         steps.insert(step(What::Make, name), needs.iter().map(to_be_made).collect());
@@ -261,7 +261,56 @@ async fn containers(start: &Start<'_>, service: &str) -> Result<Vec<Container>> 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::stack::change::Reason;
+
+    /// The steps of these services, all of which change, in the order in which they are done one at a time: `make web`, `finish web`.
+    fn in_order(services: &serde_json::Value, why: ReasonKind) -> Vec<String> {
+        let resolved = Resolved::parse(&json!({"name": "p", "services": services}).to_string(), "").unwrap();
+        let change = |service: &String| ServiceChange {
+            service: service.clone(),
+            action: Action::Recreate,
+            reasons: vec![Reason { kind: why, detail: String::new() }],
+            stops_first: false,
+        };
+        let changes: Vec<ServiceChange> = resolved.services.keys().map(change).collect();
+        let changes = changes.iter().map(|change| (change.service.as_str(), change)).collect();
+        let (mut waiting, mut done) = (steps(&resolved, &changes), Vec::new());
+        while let Some(next) = waiting.iter().find(|(_, needs)| needs.is_empty()).map(|(step, _)| *step) {
+            waiting.remove(&next);
+            for needs in waiting.values_mut() {
+                needs.remove(&next);
+            }
+            done.push(format!("{:?} {}", next.what, next.service).to_lowercase());
+        }
+        assert!(waiting.is_empty(), "a circle: {waiting:?}");
+        done
+    }
+
+    #[test]
+    fn who_is_awaited_most_comes_first_and_what_was_stopped_is_started_at_once() {
+        let services = json!({
+            "alone": {"image": "i"}, "db": {"image": "i"},
+            "php": {"image": "i", "depends_on": {"db": {"condition": "service_started"}}},
+            "web": {"image": "i", "depends_on": {"php": {"condition": "service_started"}}},
+        });
+        let expected =
+            ["make db", "finish db", "make php", "finish php", "make alone", "finish alone", "make web", "finish web"];
+        assert_eq!(in_order(&services, ReasonKind::Image), expected);
+    }
+
+    #[test]
+    fn what_goes_away_goes_before_what_may_take_its_port_also_where_it_needs_that() {
+        let services = json!({
+            "db": {"image": "i"},
+            "old": {"image": "i", "scale": 0, "depends_on": {"db": {"condition": "service_started"}}},
+        });
+        let order = in_order(&services, ReasonKind::Config);
+        let at = |step: &str| order.iter().position(|done| done == step);
+        assert!(at("finish old") < at("make db"), "{order:?}");
+    }
 
     #[test]
     fn only_what_was_started_with_other_files_is_outdated() {
