@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::resolved::Resolved;
+use super::resolved::{Resolved, Service};
 use crate::error::{Error, Result};
 
 /// For each of the services, those of them that it depends on, directly or through others that are not named.
@@ -61,8 +61,8 @@ fn below<'a>(resolved: &'a Resolved, service: &str) -> BTreeSet<&'a str> {
 }
 
 fn direct<'a>(resolved: &'a Resolved, service: &str) -> impl Iterator<Item = &'a str> {
-    let service = resolved.services.get(service);
-    service.into_iter().flat_map(|service| service.depends_on.keys().map(String::as_str).chain(service.shares_with()))
+    let shared = resolved.services.get(service).into_iter().flat_map(Service::shares_with);
+    resolved.needs_of(service).map(|(name, _)| name).chain(shared)
 }
 
 #[cfg(test)]

@@ -202,12 +202,15 @@ fn steps<'a>(
         Step { what, awaited_by: Reverse(awaited_by), service }
     };
     let mut steps = BTreeMap::new();
-    for (&name, needs) in &prerequisites {
+    for (&name, prerequisites) in &prerequisites {
+        let mut needs = BTreeSet::new();
         // What goes away needs nobody, and others may wait for it.
-        let mut needs = if going.contains(name) { BTreeSet::new() } else { needs.clone() };
-        let takes_over = |kind| matches!(kind, ReasonKind::Config | ReasonKind::Network);
-        if !going.contains(name) && changes[name].reasons.iter().any(|reason| takes_over(reason.kind)) {
-            needs.extend(&going);
+        if !going.contains(name) {
+            needs.extend(prerequisites);
+            let takes_over = |kind| matches!(kind, ReasonKind::Config | ReasonKind::Network);
+            if changes[name].reasons.iter().any(|reason| takes_over(reason.kind)) {
+                needs.extend(&going);
+            }
         }
         let to_be_made = |other: &&'a str| {
             let healthy = resolved.needs_of(name).any(|(needed, on)| needed == *other && on.needs_health());
