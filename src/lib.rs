@@ -13,6 +13,7 @@ pub mod exit;
 pub mod fault;
 pub mod files;
 pub mod git;
+pub mod https;
 pub mod interrupt;
 pub mod nearest;
 pub mod path;

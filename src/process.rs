@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -194,6 +194,62 @@ impl Command {
             .await
             .map_err(|_| Error::new(format!("`{}` did not end within {} s", self.line(), self.limit.as_secs())))?
             .what_with(|| format!("could not run `{}`", self.line()))
+    }
+}
+
+/// A program in conversation: what is written is its standard input, what is read its standard output. It ends when this value is
+/// dropped, and with this process.
+#[derive(Debug)]
+pub struct Dialogue {
+    child: std::process::Child,
+    errors: File,
+}
+
+impl Command {
+    /// Starts it for a conversation, which may last as long as it likes.
+    pub fn talk(&self) -> Result<Dialogue> {
+        let doing = || format!("could not run `{}`", self.line());
+        let errors = tempfile::tempfile().what_with(doing)?;
+        let mut command = self.bound();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.try_clone().what_with(doing)?);
+        Ok(Dialogue { child: command.as_std_mut().spawn().what_with(doing)?, errors })
+    }
+}
+
+impl Dialogue {
+    /// Ends it, where it does not end by itself within `limit`; the last lines of its standard error.
+    pub fn end(&mut self, limit: Duration) -> String {
+        drop(self.child.stdin.take());
+        let since = std::time::Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < limit {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut stderr = Vec::new();
+        let _ = self.errors.rewind().and_then(|()| self.errors.read_to_end(&mut stderr));
+        Output { code: None, stdout: Vec::new(), stderr }.tail()
+    }
+}
+
+impl Read for Dialogue {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.child.stdout.as_mut().map_or(Ok(0), |output| output.read(buffer))
+    }
+}
+
+impl Write for Dialogue {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.child.stdin.as_mut().map_or_else(|| Err(std::io::ErrorKind::BrokenPipe.into()), |input| input.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Dialogue {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -5,9 +5,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use cowhand::demo::engine::Engine;
+use cowhand::demo::https::Https;
 use cowhand::demo::site::{SERVICES, Site};
 
-use crate::https::{Https, publish};
+use crate::history::git;
 use crate::measure::{Row, compare};
 
 /// On a site that is one release behind, and has fetched it.
@@ -18,8 +19,9 @@ pub fn ratios() -> [Row; 2] {
     site.git(&["fetch", "--quiet"]).unwrap();
     let beside = ratio("check, one release behind, upstream a folder on this machine", &site.root(), None);
     let folder = tempfile::tempdir().unwrap();
-    publish(&site.git(&["remote", "get-url", "origin"]).unwrap(), folder.path(), "upstream.git");
-    let server = Https::serve(folder.path());
+    let upstream = site.git(&["remote", "get-url", "origin"]).unwrap();
+    git(folder.path(), &["clone", "--quiet", "--bare", &upstream, "upstream.git"]);
+    let server = Https::serve(folder.path()).unwrap();
     site.git(&["remote", "set-url", "origin", &format!("{}/upstream.git", server.url)]).unwrap();
     let across = ratio("check, one release behind, upstream over https", &site.root(), Some(&server.trusted));
     [across, beside]

@@ -15,7 +15,6 @@ mod conflicts;
 mod downtime;
 mod history;
 mod hook;
-mod https;
 mod journal;
 mod measure;
 mod merge;
@@ -30,11 +29,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["merge", what, root, ours, theirs] => {
-            start();
             merge::once(what, root, ours, theirs);
         }
         ["conflicts", root, ours, theirs] => {
-            start();
             conflicts::once(root, ours, theirs);
         }
         ["hook", question, site] => hook::once(question, site),
@@ -45,15 +42,6 @@ fn main() {
             eprintln!("the parts are {}", PARTS.map(|(name, _)| name).join(", "));
             std::process::exit(2);
         }
-    }
-}
-
-/// Starts libgit2 as the program itself does.
-fn start() {
-    #[expect(unsafe_code, reason = "the measured sides are programs of their own, and begin with this")]
-    // SAFETY: no other thread has been started yet.
-    unsafe {
-        cowhand::git::trust::defer();
     }
 }
 

@@ -37,11 +37,6 @@ pub fn main() -> ExitCode {
     };
     // What update.sh sets, so that files appear with the modes that upstream's containers expect.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    #[expect(unsafe_code, reason = "saves every command the reading of certificates that only https needs")]
-    // SAFETY: no other thread has been started yet.
-    unsafe {
-        crate::git::trust::defer();
-    }
     let runtime = match runtime(&arguments.command) {
         Ok(runtime) => runtime,
         Err(error) => {

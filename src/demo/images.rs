@@ -115,8 +115,7 @@ pub struct Images {
 impl Images {
     /// For the registry at `HOST:PORT`, spoken to over http; `prefix` is the first part of every image's name.
     pub fn new(registry: &str, prefix: &str) -> Self {
-        // A second call finds the provider in place, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::https::provide();
         let settings =
             ClientConfig { protocol: ClientProtocol::Http, use_monolithic_push: true, ..ClientConfig::default() };
         Self { client: Client::new(settings), registry: registry.to_owned(), prefix: prefix.to_owned(), named: true }

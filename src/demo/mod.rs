@@ -5,6 +5,7 @@
 pub mod certificate;
 pub mod engine;
 pub mod http;
+pub mod https;
 pub mod images;
 pub mod registry;
 pub mod site;

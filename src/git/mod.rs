@@ -11,7 +11,7 @@ pub mod ready;
 pub mod remote;
 pub mod repo;
 pub mod switch;
-pub mod trust;
+mod transport;
 
 pub use git2::Oid;
 pub use ready::{Branch, Upstream};

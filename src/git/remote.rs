@@ -2,23 +2,14 @@
 //!
 //! No hook, credential helper or ssh command that the clone configures is executed.
 
-use std::cell::Cell;
-use std::path::PathBuf;
+use git2::{AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks};
 
-use git2::{
-    AutotagOption, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, Remote,
-    RemoteCallbacks,
-};
-
-use super::{Branch, Repo, trust};
+use super::{Branch, Repo, transport};
 use crate::error::{Context, Error, Result};
 use crate::event::{Events, Unit};
 
 /// git's own number for "the whole history".
 const UNSHALLOW: i32 = i32::MAX;
-
-/// The keys that ssh itself tries, best first.
-const KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 impl Repo {
     /// Fetches what `git fetch REMOTE` would, and upstream's branch in any case; gives the commit that branch is at now.
@@ -50,7 +41,7 @@ impl Repo {
             specs.push(wanted);
         }
         let mut options = FetchOptions::new();
-        options.remote_callbacks(callbacks(&upstream.url, Some(events))).proxy_options(proxy());
+        options.remote_callbacks(progress(events));
         options.download_tags(AutotagOption::Auto);
         if let Some(depth) = depth {
             options.depth(depth);
@@ -90,9 +81,8 @@ impl Repo {
     /// The refs that upstream has, in its order, as `git ls-remote` lists them.
     fn advertised(&self, branch: &Branch) -> Result<Vec<(String, Oid)>> {
         let mut remote = self.remote(branch)?;
-        let connection = remote
-            .connect_auth(Direction::Fetch, Some(callbacks(&branch.upstream.url, None)), Some(proxy()))
-            .map_err(|error| unreachable(branch, &error))?;
+        let connection =
+            remote.connect_auth(Direction::Fetch, None, None).map_err(|error| unreachable(branch, &error))?;
         let list = connection.list().map_err(|error| unreachable(branch, &error))?;
         Ok(list.iter().map(|head| (head.name().to_owned(), head.oid())).collect())
     }
@@ -100,10 +90,8 @@ impl Repo {
     /// Brings the commits of upstream's branch here without moving a ref, so that they can be read. Writes objects only.
     pub fn download(&self, branch: &Branch) -> Result<()> {
         let mut remote = self.remote(branch)?;
-        let mut options = FetchOptions::new();
-        options.remote_callbacks(callbacks(&branch.upstream.url, None)).proxy_options(proxy());
         let source = format!("refs/heads/{}", branch.upstream.branch);
-        remote.download(&[source], Some(&mut options)).map_err(|error| unreachable(branch, &error))
+        remote.download(&[source], None).map_err(|error| unreachable(branch, &error))
     }
 
     /// Where the last fetch left upstream's branch; none where it never was fetched. For working without the network.
@@ -115,26 +103,14 @@ impl Repo {
     fn remote(&self, branch: &Branch) -> Result<Remote<'_>> {
         let name = &branch.upstream.remote;
         let remote = self.git.find_remote(name).what_with(|| format!("could not read the remote `{name}`"))?;
-        trust::load(remote.url_bytes());
+        transport::prepare(self.git.config().and_then(|mut config| config.snapshot()).ok().as_ref(), name);
         Ok(remote)
     }
 }
 
-fn proxy() -> ProxyOptions<'static> {
-    let mut options = ProxyOptions::new();
-    options.auto();
-    options
-}
-
-fn callbacks<'a>(url: &'a str, events: Option<&'a Events>) -> RemoteCallbacks<'a> {
-    let mut callbacks = RemoteCallbacks::new();
-    let tries = Cell::new(0);
-    callbacks.credentials(move |_, user, allowed| {
-        let attempt = tries.replace(tries.get() + 1);
-        credentials(url, user, allowed, attempt)
-    });
-    let Some(events) = events else { return callbacks };
+fn progress(events: &Events) -> RemoteCallbacks<'_> {
     let task = "Fetching upstream";
+    let mut callbacks = RemoteCallbacks::new();
     callbacks.transfer_progress(move |progress| {
         let (done, total) = (progress.indexed_objects() as u64, progress.total_objects() as u64);
         match done {
@@ -147,31 +123,12 @@ fn callbacks<'a>(url: &'a str, events: Option<&'a Events>) -> RemoteCallbacks<'a
     callbacks
 }
 
-/// The `attempt`th answer to what the server asks for: the ssh agent, then the usual keys. libgit2 asks until there is none left.
-fn credentials(url: &str, user: Option<&str>, allowed: CredentialType, attempt: usize) -> Result<Cred, git2::Error> {
-    let user = user.unwrap_or("git");
-    if allowed.contains(CredentialType::USERNAME) {
-        return Cred::username(user);
-    }
-    if allowed.contains(CredentialType::SSH_KEY) {
-        if attempt == 0 && std::env::var_os("SSH_AUTH_SOCK").is_some() {
-            return Cred::ssh_key_from_agent(user);
-        }
-        let folder = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".ssh")).unwrap_or_default();
-        let keys: Vec<PathBuf> = KEYS.iter().map(|key| folder.join(key)).filter(|key| key.is_file()).collect();
-        if let Some(key) = keys.get(attempt.saturating_sub(1)) {
-            return Cred::ssh_key(user, None, key, None);
-        }
-    }
-    Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Net, format!("{url} asks for a login and none works")))
-}
-
 fn unreachable(branch: &Branch, error: &git2::Error) -> Error {
     let upstream = &branch.upstream;
     let told = Error::new(format!("could not fetch from upstream at {}", upstream.url)).because(error.message());
     match (error.class(), error.code()) {
         (_, ErrorCode::Auth) => told.hint(
-            "Cowhand knows ssh (agent, or a key without a passphrase in ~/.ssh) and logins in the address itself; it runs no credential helper.",
+            "ssh is called with BatchMode=yes: it needs an agent, or a key without a passphrase. For https, a login may stand in the address; credential helpers are not run.",
         ),
         (_, ErrorCode::Certificate) => told.hint("Its certificate or host key is not trusted here; check that it is the right server."),
         (ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh | ErrorClass::Os, _) => told.hint(format!(

@@ -120,7 +120,7 @@ impl Repo {
 fn settings() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Bounds for an upstream that accepts a connection and then says nothing.
+        // Bounds for an upstream at git:// that accepts a connection and then says nothing.
         const CONNECT: i32 = 30_000;
         const SILENCE: i32 = 60_000;
         // What a fetch brings is hashed as it comes; hashing each object again whenever it is read is more than git does.

@@ -127,8 +127,7 @@ fn client(endpoint: &Endpoint) -> Result<Docker, EngineError> {
     let docker = match &endpoint.tls {
         _ if endpoint.is_local() => Docker::connect_with_unix(host, limit, version)?,
         Some(folder) => {
-            // Several providers may be compiled in; the first to be installed is used by all, and a second call is no harm.
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            crate::https::provide();
             let file = |name: &str| folder.join(name);
             Docker::connect_with_ssl(host, &file("key.pem"), &file("cert.pem"), &file("ca.pem"), limit, version)?
         }

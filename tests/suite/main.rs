@@ -16,6 +16,7 @@ mod plugin_fetch;
 mod plugin_trust;
 mod plugins;
 mod prune;
+mod reach;
 mod recovery;
 mod refusals;
 mod resolvers;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         plugins::all(),
         plugin_fetch::all(),
         plugin_trust::all(),
+        reach::all(),
         refusals::all(),
         resolvers::all(),
         seen::all(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Intake;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
+use crate::https;
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may be silent.
@@ -14,7 +15,7 @@ const MOST_REDIRECTS: usize = 5;
 
 /// What is at this address. Redirects are followed as long as they are https.
 pub(super) async fn get(address: &str, task: &str, events: &Events) -> Result<Vec<u8>> {
-    let client = reqwest::Client::builder()
+    let client = https::client()
         .https_only(true)
         .redirect(reqwest::redirect::Policy::limited(MOST_REDIRECTS))
         .connect_timeout(CONNECT)
@@ -23,19 +24,10 @@ pub(super) async fn get(address: &str, task: &str, events: &Events) -> Result<Ve
         .build()
         .what("could not set up a client")?;
     let asked = client.get(address).send().await.and_then(reqwest::Response::error_for_status);
-    let mut answer = asked.map_err(|error| explain(&error))?;
+    let mut answer = asked.map_err(|error| Error::new(https::reason(&error)))?;
     let mut intake = Intake::new(answer.content_length(), task, events)?;
-    while let Some(piece) = answer.chunk().await.map_err(|error| explain(&error))? {
+    while let Some(piece) = answer.chunk().await.map_err(|error| Error::new(https::reason(&error)))? {
         intake.add(&piece)?;
     }
     Ok(intake.bytes)
-}
-
-/// The innermost cause says what is wrong; the outer ones only that something is.
-fn explain(error: &reqwest::Error) -> Error {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    Error::new(cause.to_string())
 }

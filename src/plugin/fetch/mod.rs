@@ -24,8 +24,7 @@ pub struct Fetched {
 
 /// Fetches a remote source. `digest`, where it is known, is demanded.
 pub async fn fetch(source: &str, digest: Option<Digest>, login: Option<Login>, events: &Events) -> Result<Fetched> {
-    // Whoever builds a TLS client here takes the process's provider; a second one changes nothing.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::https::provide();
     let task = format!("fetch {source}");
     let doing = |error: Error| {
         let what = Error::new(format!("could not fetch {source}")).because(error.summary());

@@ -32,6 +32,8 @@ pub enum Need {
     Stack,
     /// The same, and `strace`.
     Trace,
+    /// OpenSSH, both sides.
+    Ssh,
     /// What makes plugins of Python.
     Python,
     /// What makes plugins of JavaScript.
@@ -89,7 +91,9 @@ pub fn trials(tests: Vec<Test>) -> (Vec<Trial>, Vec<(String, String)>) {
 fn missing(need: Need) -> Option<String> {
     match need {
         Need::Nothing => None,
-        Need::Stack | Need::Trace => missing_for_the_stack(need),
+        Need::Stack => missing_for_the_stack(&["dockerd", "docker", "docker-registry"]),
+        Need::Trace => missing_for_the_stack(&["dockerd", "docker", "docker-registry", "strace"]),
+        Need::Ssh => missing_program(&["ssh", "sshd", "ssh-keygen"]),
         Need::Python => missing_tool("python/bin/componentize-py"),
         Need::JavaScript => missing_tool("javascript/node_modules/@bytecodealliance/componentize-js"),
     }
@@ -105,15 +109,16 @@ fn missing_tool(path: &str) -> Option<String> {
     (!tool.exists()).then(|| format!("there is no {}; run scripts/setup authors", tool.display()))
 }
 
-fn missing_for_the_stack(need: Need) -> Option<String> {
+fn missing_for_the_stack(programs: &[&str]) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("an engine of the suite's own needs root".to_owned());
     }
+    missing_program(programs)
+}
+
+fn missing_program(programs: &[&str]) -> Option<String> {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let found = |program: &str| path.split(':').any(|folder| Path::new(folder).join(program).exists());
-    let programs = ["dockerd", "docker", "docker-registry", "strace"];
-    programs[..if need == Need::Trace { 4 } else { 3 }]
-        .iter()
-        .find(|program| !found(program))
-        .map(|program| format!("there is no {program}; run scripts/setup"))
+    let lacking = programs.iter().find(|program| !found(program));
+    lacking.map(|program| format!("there is no {program}; run scripts/setup"))
 }

@@ -1,0 +1,225 @@
+//! git's smart protocol over https and http: one request for the refs, one for each round of the negotiation, the last of which
+//! is answered with the pack. <https://git-scm.com/docs/http-protocol>
+
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
+use git2::{ErrorClass, ErrorCode};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, NoProxy, Proxy, RequestBuilder, StatusCode, Url};
+
+use crate::https;
+
+const CONNECT: Duration = Duration::from_secs(30);
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(60);
+/// As servers expect it: some answer only who calls itself git.
+const AGENT: &str = concat!("git/2.0 (cowhand ", env!("CARGO_PKG_VERSION"), ")");
+const REFS: &str = "/info/refs";
+const PACK: &str = "/git-upload-pack";
+/// How many pieces of an answer may lie here unread.
+const AHEAD: usize = 16;
+
+/// One remote.
+pub(super) struct Http {
+    client: Client,
+    worker: Worker,
+    /// Where the refs were found, redirects followed: what comes next is asked there.
+    place: RefCell<Option<Url>>,
+}
+
+impl Http {
+    /// For a remote at `url`, through `proxy` or what the environment names.
+    pub(super) fn new(url: &[u8], proxy: Option<&str>) -> Result<Self, git2::Error> {
+        let mut client = https::client()
+            .user_agent(AGENT)
+            .https_only(url.starts_with(b"https"))
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE);
+        if let Some(proxy) = proxy.filter(|proxy| !proxy.is_empty()) {
+            client = client.proxy(Proxy::all(proxy).map_err(|error| failed(&error))?.no_proxy(NoProxy::from_env()));
+        }
+        let client = client.build().map_err(|error| failed(&error))?;
+        Ok(Self { client, worker: Worker::start(), place: RefCell::default() })
+    }
+
+    fn refs(&self, url: &str) -> Result<Body, git2::Error> {
+        let wrong = |error| net(format!("`{url}` is not an address: {error}"));
+        let asked =
+            Url::parse(&format!("{}{REFS}?service=git-upload-pack", url.trim_end_matches('/'))).map_err(wrong)?;
+        let answer = self.worker.ask(self.client.get(asked.clone()))?.demand("advertisement")?;
+        let mut place = answer.url;
+        let path = place.path().strip_suffix(REFS).map(str::to_owned);
+        place.set_path(&path.ok_or_else(|| net(format!("it redirects to {place}, where no git repository is")))?);
+        place.set_query(None);
+        if place.origin() == asked.origin() {
+            // A login is for the server that it was given for.
+            let _ = place.set_username(asked.username());
+            let _ = place.set_password(asked.password());
+        }
+        self.place.replace(Some(place));
+        Ok(answer.body)
+    }
+
+    fn pack(&self) -> Result<Exchange, git2::Error> {
+        let mut place = self.place.borrow().clone().ok_or_else(|| net("nobody asked for the refs yet"))?;
+        place.set_path(&format!("{}{PACK}", place.path()));
+        let request = self.client.post(place).header(CONTENT_TYPE, "application/x-git-upload-pack-request");
+        let request = request.header(ACCEPT, "application/x-git-upload-pack-result");
+        Ok(Exchange::Question { worker: self.worker.clone(), request, body: Vec::new() })
+    }
+}
+
+impl SmartSubtransport for Http {
+    fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+        match action {
+            Service::UploadPackLs => Ok(Box::new(Exchange::Answer(self.refs(url)?))),
+            Service::UploadPack => Ok(Box::new(self.pack()?)),
+            Service::ReceivePackLs | Service::ReceivePack => Err(net("nothing is ever pushed")),
+        }
+    }
+
+    fn close(&self) -> Result<(), git2::Error> {
+        Ok(())
+    }
+}
+
+/// A request that grows as libgit2 writes it, is sent when libgit2 first reads, and then is its answer.
+enum Exchange {
+    Question { worker: Worker, request: RequestBuilder, body: Vec<u8> },
+    Answer(Body),
+}
+
+impl Write for Exchange {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Question { body, .. } => body.write(bytes),
+            Self::Answer(_) => Err(io::Error::other("the request has been sent already")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Exchange {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Answer(answer) => answer.read(buffer),
+            Self::Question { worker, request, body } => {
+                let request = request.try_clone().ok_or_else(|| io::Error::other("the request cannot be sent"))?;
+                let answer = worker.ask(request.body(std::mem::take(body))).and_then(|answer| answer.demand("result"));
+                *self = Self::Answer(answer.map_err(|error| io::Error::other(error.message().to_owned()))?.body);
+                self.read(buffer)
+            }
+        }
+    }
+}
+
+/// What came back, its body still on the way.
+struct Answer {
+    url: Url,
+    status: StatusCode,
+    kind: Option<String>,
+    body: Body,
+}
+
+impl Answer {
+    /// The answer, where it is what git's protocol wants at this point.
+    fn demand(self, what: &str) -> Result<Self, git2::Error> {
+        let Self { status, kind, .. } = &self;
+        if matches!(
+            *status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        ) {
+            return Err(git2::Error::new(
+                ErrorCode::Auth,
+                ErrorClass::Http,
+                format!("it answers {status}: it wants another login"),
+            ));
+        }
+        if !status.is_success() {
+            return Err(net(format!("it answers {status}")));
+        }
+        match kind {
+            Some(kind) if *kind == format!("application/x-git-upload-pack-{what}") => Ok(self),
+            other => {
+                let other = other.as_deref().unwrap_or("something without a type");
+                Err(net(format!("it answers with {other}, not as a git server does")))
+            }
+        }
+    }
+}
+
+/// The pieces of a body as they arrive.
+struct Body {
+    pieces: Receiver<io::Result<Bytes>>,
+    rest: Bytes,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            let Ok(piece) = self.pieces.recv() else { return Ok(0) };
+            self.rest = piece?;
+        }
+        let length = self.rest.len().min(buffer.len());
+        self.rest.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// A thread that sends one request after the other, since libgit2 waits and the client does not. It ends when nobody can ask any more.
+#[derive(Clone)]
+struct Worker(Sender<(RequestBuilder, SyncSender<reqwest::Result<Answer>>)>);
+
+impl Worker {
+    fn start() -> Self {
+        let (ask, asked) = channel::<(RequestBuilder, SyncSender<_>)>();
+        std::thread::spawn(move || {
+            // Without a runtime nobody listens, which whoever asks is told.
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            for (request, told) in asked {
+                runtime.block_on(carry_out(request, &told));
+            }
+        });
+        Self(ask)
+    }
+
+    fn ask(&self, request: RequestBuilder) -> Result<Answer, git2::Error> {
+        let (tell, told) = sync_channel(1);
+        let gone = || net("the thread that asks the server has ended");
+        self.0.send((request, tell)).map_err(|_| gone())?;
+        told.recv().map_err(|_| gone())?.map_err(|error| failed(&error))
+    }
+}
+
+async fn carry_out(request: RequestBuilder, told: &SyncSender<reqwest::Result<Answer>>) {
+    let mut response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return told.send(Err(error)).unwrap_or_default(),
+    };
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| Some(kind.to_str().ok()?.to_owned()));
+    let (give, pieces) = sync_channel(AHEAD);
+    let body = Body { pieces, rest: Bytes::new() };
+    let answer = Answer { url: response.url().clone(), status: response.status(), kind, body };
+    let mut wanted = told.send(Ok(answer)).is_ok();
+    while wanted {
+        let piece = response.chunk().await.map_err(|error| io::Error::other(https::reason(&error)));
+        wanted = piece.transpose().is_some_and(|piece| give.send(piece).is_ok());
+    }
+}
+
+fn failed(error: &reqwest::Error) -> git2::Error {
+    let code = if https::untrusted(error) { ErrorCode::Certificate } else { ErrorCode::GenericError };
+    git2::Error::new(code, ErrorClass::Http, https::reason(error))
+}
+
+fn net(what: impl AsRef<str>) -> git2::Error {
+    git2::Error::new(ErrorCode::GenericError, ErrorClass::Net, what)
+}
