@@ -92,11 +92,14 @@ fn through_the_proxy_of_the_environment_or_of_the_clone() {
     assert!(seen > 0, "the proxy of the environment was not asked");
     served.looks(&[trusted, ("https_proxy", &front.url), ("no_proxy", "localhost")]).exits(0);
     assert_eq!(front.seen(), seen, "the proxy was asked for a host that needs none");
-    served.site.git(["config", "http.proxy", &front.url]);
+    served.site.git(["config", "http.proxy", &front.url.replace("http://127.0.0.1", "localhost")]);
     served.looks(&[trusted]).exits(0);
     assert!(front.seen() > seen, "the proxy of the clone was not asked");
     served.site.git(["config", "http.proxy", "http://127.0.0.1:1"]);
     served.looks(&[trusted]).exits(99).says("proxy");
+    served.site.git(["config", "http.proxy", ""]);
+    served.looks(&[trusted, ("https_proxy", "http://127.0.0.1:1")]).exits(0);
+    served.site.git(["config", "http.proxy", "http://127.0.0.1:1"]);
     served.site.git(["config", "remote.origin.proxy", &front.url]);
     served.looks(&[trusted]).exits(0);
 }
@@ -350,5 +353,5 @@ fn a_repository_that_is_not_there() {
     served.at(&sshd.url(&served.folder.path().join("nothing.git")));
     served.looks(&[("PATH", &sshd.path())]).exits(99).says("does not appear to be a git repository");
     served.at("ssh://-oProxyCommand=true/path");
-    served.looks(&[("PATH", &sshd.path())]).exits(99).says("no address of ssh");
+    served.looks(&[("PATH", &sshd.path())]).exits(99).says("no address");
 }

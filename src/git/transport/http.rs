@@ -16,7 +16,7 @@ use crate::https;
 
 const CONNECT: Duration = Duration::from_secs(30);
 /// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// As servers expect it: some answer only who calls itself git.
 const AGENT: &str = concat!("git/2.0 (cowhand ", env!("CARGO_PKG_VERSION"), ")");
 const REFS: &str = "/info/refs";
@@ -35,22 +35,24 @@ pub(super) struct Http {
 impl Http {
     /// For a remote at `url`, through `proxy` or what the environment names.
     pub(super) fn new(url: &[u8], proxy: Option<&str>) -> Result<Self, git2::Error> {
-        let mut client = https::client()
-            .user_agent(AGENT)
-            .https_only(url.starts_with(b"https"))
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE);
-        if let Some(proxy) = proxy.filter(|proxy| !proxy.is_empty()) {
-            client = client.proxy(Proxy::all(proxy).map_err(|error| failed(&error))?.no_proxy(NoProxy::from_env()));
-        }
+        let client = https::client().user_agent(AGENT).connect_timeout(CONNECT).read_timeout(SILENCE);
+        let client = client.https_only(url.starts_with(b"https"));
+        let client = match proxy {
+            None => client,
+            // As git has it: an empty name is no proxy, whatever the environment says.
+            Some("") => client.no_proxy(),
+            Some(proxy) => {
+                let proxy = if proxy.contains("://") { proxy } else { &format!("http://{proxy}") };
+                client.proxy(Proxy::all(proxy).map_err(|error| failed(&error))?.no_proxy(NoProxy::from_env()))
+            }
+        };
         let client = client.build().map_err(|error| failed(&error))?;
         Ok(Self { client, worker: Worker::start(), place: RefCell::default() })
     }
 
     fn refs(&self, url: &str) -> Result<Body, git2::Error> {
-        let wrong = |error| net(format!("`{url}` is not an address: {error}"));
-        let asked =
-            Url::parse(&format!("{}{REFS}?service=git-upload-pack", url.trim_end_matches('/'))).map_err(wrong)?;
+        let asked = format!("{}{REFS}?service=git-upload-pack", url.trim_end_matches('/'));
+        let asked = Url::parse(&asked).map_err(|error| net(format!("this is not an address: {error}")))?;
         let answer = self.worker.ask(self.client.get(asked.clone()))?.demand("advertisement")?;
         let mut place = answer.url;
         let path = place.path().strip_suffix(REFS).map(str::to_owned);
@@ -70,7 +72,7 @@ impl Http {
         place.set_path(&format!("{}{PACK}", place.path()));
         let request = self.client.post(place).header(CONTENT_TYPE, "application/x-git-upload-pack-request");
         let request = request.header(ACCEPT, "application/x-git-upload-pack-result");
-        Ok(Exchange::Question { worker: self.worker.clone(), request, body: Vec::new() })
+        Ok(Exchange::Question { worker: self.worker.clone(), request: Box::new(request), body: Vec::new() })
     }
 }
 
@@ -90,7 +92,7 @@ impl SmartSubtransport for Http {
 
 /// A request that grows as libgit2 writes it, is sent when libgit2 first reads, and then is its answer.
 enum Exchange {
-    Question { worker: Worker, request: RequestBuilder, body: Vec<u8> },
+    Question { worker: Worker, request: Box<RequestBuilder>, body: Vec<u8> },
     Answer(Body),
 }
 

@@ -14,10 +14,10 @@ static PROXY: Mutex<Option<String>> = Mutex::new(None);
 
 /// Makes libgit2 reach its remotes this way; `config` and `remote` say through which proxy from now on.
 pub(super) fn prepare(config: Option<&Config>, remote: &str) {
+    static ONCE: Once = Once::new();
     let named = |key: &str| config?.get_string(key).ok();
     *PROXY.lock().unwrap_or_else(PoisonError::into_inner) =
         named(&format!("remote.{remote}.proxy")).or_else(|| named("http.proxy"));
-    static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for scheme in ["https", "http"] {
             add(scheme, http);

@@ -23,7 +23,7 @@ impl SmartSubtransport for Ssh {
         if action != Service::UploadPackLs {
             return Err(wrong("nothing is ever pushed"));
         }
-        let place = Place::of(url).ok_or_else(|| wrong(format!("`{url}` is no address of ssh")))?;
+        let place = Place::of(url).ok_or_else(|| wrong("this is no address that ssh could be given"))?;
         let dialogue = place.command().talk().map_err(|error| wrong(error.summary()))?;
         let mut stream = Stream(BufReader::new(dialogue));
         match stream.0.fill_buf() {
@@ -82,12 +82,11 @@ struct Place {
 impl Place {
     /// `ssh://[USER@]HOST[:PORT]/PATH` or `[USER@]HOST:PATH`, as git reads them. None for what is neither, or what ssh would take for an option.
     fn of(url: &str) -> Option<Self> {
-        let place = match url.split_once("://") {
-            Some((_, rest)) => Self::of_url(rest)?,
-            None => {
-                let (host, path) = url.split_once(':')?;
-                Self { host: host.to_owned(), port: None, path: path.to_owned() }
-            }
+        let place = if let Some((_, rest)) = url.split_once("://") {
+            Self::of_url(rest)?
+        } else {
+            let (host, path) = url.split_once(':')?;
+            Self { host: host.to_owned(), port: None, path: path.to_owned() }
         };
         let fit = |word: &str| !word.is_empty() && !word.starts_with('-');
         (place.host.rsplit('@').all(fit) && fit(&place.path)).then_some(place)
@@ -133,22 +132,20 @@ fn wrong(what: impl AsRef<str>) -> git2::Error {
 mod tests {
     use super::Place;
 
-    fn read(url: &str) -> Option<(String, String, String)> {
-        Place::of(url).map(|place| (place.host, place.port.unwrap_or_default(), place.path))
-    }
-
-    fn place(host: &str, port: &str, path: &str) -> Option<(String, String, String)> {
-        Some((host.to_owned(), port.to_owned(), path.to_owned()))
+    #[track_caller]
+    fn is_read_as(url: &str, host: &str, port: Option<&str>, path: &str) {
+        let place = Place { host: host.to_owned(), port: port.map(str::to_owned), path: path.to_owned() };
+        assert_eq!(Place::of(url), Some(place));
     }
 
     #[test]
     fn addresses_are_read_as_git_reads_them() {
-        assert_eq!(read("ssh://host/a/b.git"), place("host", "", "/a/b.git"));
-        assert_eq!(read("ssh://me@host:2222/a%20b"), place("me@host", "2222", "/a b"));
-        assert_eq!(read("git+ssh://me%2B1:ignored@[::1]:22/~you/b"), place("me+1@::1", "22", "~you/b"));
-        assert_eq!(read("ssh://[::1]/b"), place("::1", "", "/b"));
-        assert_eq!(read("git@host:a/b.git"), place("git@host", "", "a/b.git"));
-        assert_eq!(read("host:/a/b"), place("host", "", "/a/b"));
+        is_read_as("ssh://host/a/b.git", "host", None, "/a/b.git");
+        is_read_as("ssh://me@host:2222/a%20b", "me@host", Some("2222"), "/a b");
+        is_read_as("git+ssh://me%2B1:ignored@[::1]:22/~you/b", "me+1@::1", Some("22"), "~you/b");
+        is_read_as("ssh://[::1]/b", "::1", None, "/b");
+        is_read_as("git@host:a/b.git", "git@host", None, "a/b.git");
+        is_read_as("host:/a/b", "host", None, "/a/b");
     }
 
     #[test]
@@ -164,7 +161,7 @@ mod tests {
             "host",
             "ssh://host",
         ] {
-            assert_eq!(read(url), None, "{url}");
+            assert_eq!(Place::of(url), None, "{url}");
         }
     }
 }
