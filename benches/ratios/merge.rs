@@ -76,7 +76,7 @@ pub fn ratios() -> [Row; 3] {
         ),
         compare(
             "the same, whole processes",
-            ("Cowhand's, with the start of libgit2 and OpenSSL", || cowhand(COMMITS)),
+            ("Cowhand's, with the start of a process of 50 MB", || cowhand(COMMITS)),
             (name, git),
         ),
         compare_times(

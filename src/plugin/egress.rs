@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +12,6 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -172,21 +171,7 @@ where
         .boxed_unsync()
 }
 
-/// TLS with the machine's roots, so that a site's own authority counts; with Mozilla's where the machine has none.
 fn connector() -> Result<TlsConnector, Error> {
-    static CONFIG: OnceLock<Result<Arc<ClientConfig>, rustls::Error>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
-    });
-    match config {
-        Ok(config) => Ok(TlsConnector::from(Arc::clone(config))),
-        Err(error) => Err(Error::InternalError(Some(error.to_string()))),
-    }
+    let config = crate::https::config().map_err(|error| Error::InternalError(Some(error.summary())))?;
+    Ok(TlsConnector::from(config))
 }

@@ -25,7 +25,7 @@ const KNOWS_PULL: (u32, u32) = (2, 5);
 /// A compose command of major version 2 or later that talks to the same engine as [`super::Engine`].
 #[derive(Clone, Debug)]
 pub struct Compose {
-    way: Way,
+    program: Program,
     version: String,
     number: (u32, u32),
     endpoint: Endpoint,
@@ -45,9 +45,9 @@ pub struct ComposeFiles {
     pub project_name: Option<String>,
 }
 
-/// A way to call compose.
+/// The program that is compose here.
 #[derive(Clone, Debug)]
-enum Way {
+enum Program {
     /// The program behind `docker compose`.
     Plugin(PathBuf),
     /// `docker compose`.
@@ -56,7 +56,7 @@ enum Way {
     Standalone,
 }
 
-impl Way {
+impl Program {
     /// Those that may work here, the best one first.
     fn all() -> impl Iterator<Item = Self> {
         plugin::find().map(Self::Plugin).into_iter().chain([Self::Docker, Self::Standalone])
@@ -72,9 +72,9 @@ impl Way {
 
     fn command(&self, limit: Duration) -> Command {
         match self {
-            Self::Plugin(program) => {
+            Self::Plugin(file) => {
                 let (variable, value) = plugin::CALLED_BY;
-                Command::new(program, limit).called("docker").arg(plugin::ARGUMENT).env(variable, value)
+                Command::new(file, limit).called("docker").arg(plugin::ARGUMENT).env(variable, value)
             }
             Self::Docker => Command::new("docker", limit).arg("compose"),
             Self::Standalone => Command::new("docker-compose", limit),
@@ -86,14 +86,14 @@ impl Compose {
     /// Finds compose. The error says whether it is missing or too old.
     pub async fn detect(endpoint: &Endpoint) -> Result<Self> {
         let mut too_old = None;
-        for way in Way::all() {
-            let Some(version) = version_of(&way).await else { continue };
+        for program in Program::all() {
+            let Some(version) = version_of(&program).await else { continue };
             match parse_version(&version) {
                 Some(number) if number.0 >= 2 => {
                     let (endpoint, remembered) = (endpoint.clone(), Remembered::default());
-                    return Ok(Self { way, version, number, endpoint, remembered });
+                    return Ok(Self { program, version, number, endpoint, remembered });
                 }
-                _ => too_old = Some(format!("`{}` is version {version}", way.name())),
+                _ => too_old = Some(format!("`{}` is version {version}", program.name())),
             }
         }
         Err(match too_old {
@@ -110,7 +110,7 @@ impl Compose {
 
     /// How it is called: `native` for the plugin of docker, `standalone` for a command of its own.
     pub fn kind(&self) -> &'static str {
-        if matches!(self.way, Way::Standalone) { "standalone" } else { "native" }
+        if matches!(self.program, Program::Standalone) { "standalone" } else { "native" }
     }
 
     /// Resolves a configuration: merges, replaces variables, checks. Needs no engine.
@@ -189,7 +189,7 @@ impl Compose {
     }
 
     fn command(&self, files: &ComposeFiles, limit: Duration) -> Command {
-        let mut command = self.way.command(limit).folder(&files.project_directory);
+        let mut command = self.program.command(limit).folder(&files.project_directory);
         for (name, value) in self.endpoint.variables() {
             command = match value {
                 Some(value) => command.env(name, value),
@@ -216,8 +216,8 @@ async fn carry_out(command: &Command, turn: &Turn, what: &str) -> Result<()> {
     Err(Error::new(what).because(complaint(&output)).hint(format!("By hand: {}", command.line())))
 }
 
-async fn version_of(way: &Way) -> Option<String> {
-    let output = way.command(QUESTION).args(["version", "--short"]).run().await.ok().filter(Output::success)?;
+async fn version_of(program: &Program) -> Option<String> {
+    let output = program.command(QUESTION).args(["version", "--short"]).run().await.ok().filter(Output::success)?;
     // The plugin that is missing makes `docker` itself answer, with its own help.
     Some(output.text().trim_start_matches('v').to_owned())
         .filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::docker_config::{self, DockerConfig};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 
 /// The socket where nothing else is said.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -24,8 +25,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// The engine that `docker` would talk to in this environment.
     pub fn from_environment() -> Result<Self> {
-        let variable = |name: &str| std::env::var(name).ok();
-        Self::choose(&variable)
+        Self::choose(&docker_config::variable)
     }
 
     /// An engine at this address, whatever the environment says.
@@ -33,9 +33,8 @@ impl Endpoint {
         Self { host: host.to_owned(), tls: None, said_by: "the caller".to_owned() }
     }
 
-    fn choose(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let folder = configuration_folder(&set);
+    fn choose(set: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let folder = docker_config::folder(set);
         if let Some(host) = set("DOCKER_HOST") {
             let wants_tls = set("DOCKER_TLS_VERIFY").is_some() || set("DOCKER_TLS").is_some();
             let certificates = set("DOCKER_CERT_PATH").map(PathBuf::from).or(folder);
@@ -86,26 +85,10 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// Where Docker keeps its configuration.
-pub(super) fn configuration_folder(set: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    set("DOCKER_CONFIG").map(PathBuf::from).or_else(|| set("HOME").map(|home| Path::new(&home).join(".docker")))
-}
-
 /// The context that `docker context use` chose, if any, and the file that says so.
 fn current_context(folder: &Path) -> Result<Option<(String, String)>> {
-    #[derive(Deserialize)]
-    struct File {
-        #[serde(rename = "currentContext", default)]
-        current: String,
-    }
-    let path = folder.join("config.json");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).what_with(|| format!("could not read {}", path.display())),
-    };
-    let file: File = serde_json::from_str(&text).what_with(|| format!("{} is not valid", path.display()))?;
-    Ok(Some((file.current, path.display().to_string())).filter(|(name, _)| !name.is_empty()))
+    let name = DockerConfig::read(folder)?.context;
+    Ok(Some((name, folder.join(DockerConfig::FILE).display().to_string())).filter(|(name, _)| !name.is_empty()))
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ pub mod compose;
 pub mod container;
 pub mod credentials;
 pub mod disk;
+mod docker_config;
 pub mod endpoint;
 pub mod engine;
 pub mod exec;

@@ -35,7 +35,8 @@ pub(super) struct Http {
 impl Http {
     /// For a remote at `url`, through `proxy` or what the environment names.
     pub(super) fn new(url: &[u8], proxy: Option<&str>) -> Result<Self, git2::Error> {
-        let client = https::client().user_agent(AGENT).connect_timeout(CONNECT).read_timeout(SILENCE);
+        let client = https::client().map_err(|error| net(error.summary()))?;
+        let client = client.user_agent(AGENT).connect_timeout(CONNECT).read_timeout(SILENCE);
         let client = client.https_only(url.starts_with(b"https"));
         let client = match proxy {
             None => client,

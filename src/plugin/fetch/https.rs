@@ -15,7 +15,7 @@ const MOST_REDIRECTS: usize = 5;
 
 /// What is at this address. Redirects are followed as long as they are https.
 pub(super) async fn get(address: &str, task: &str, events: &Events) -> Result<Vec<u8>> {
-    let client = https::client()
+    let client = https::client()?
         .https_only(true)
         .redirect(reqwest::redirect::Policy::limited(MOST_REDIRECTS))
         .connect_timeout(CONNECT)

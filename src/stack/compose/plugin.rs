@@ -5,10 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use crate::process;
-use crate::stack::endpoint::configuration_folder;
+use crate::stack::docker_config::{self, DockerConfig};
 
 /// What the program is called in a folder of plugins.
 const NAME: &str = "docker-compose";
@@ -26,7 +24,7 @@ const PLACES: [&str; 4] = [
 
 /// The program that `docker compose` would start; none where that is not for us to know.
 pub(super) fn find() -> Option<PathBuf> {
-    let folder = configuration_folder(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
+    let folder = docker_config::folder(&docker_config::variable)?;
     if is_dockers_own(&process::find("docker")?) { first(&places(&folder)) } else { None }
 }
 
@@ -40,14 +38,9 @@ fn is_dockers_own(program: &Path) -> bool {
 
 /// The folders that are looked through, in this order.
 fn places(configuration: &Path) -> Vec<PathBuf> {
-    #[derive(Default, Deserialize)]
-    struct Config {
-        #[serde(rename = "cliPluginsExtraDirs", default)]
-        more: Vec<PathBuf>,
-    }
-    let text = std::fs::read_to_string(configuration.join("config.json")).ok();
-    let config: Config = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    config.more.into_iter().chain([configuration.join("cli-plugins")]).chain(PLACES.map(PathBuf::from)).collect()
+    // A file that cannot be read is no reason not to look where plugins usually lie.
+    let more = DockerConfig::read(configuration).unwrap_or_default().plugins;
+    more.into_iter().chain([configuration.join("cli-plugins")]).chain(PLACES.map(PathBuf::from)).collect()
 }
 
 /// The first that is there, as it is called from any folder.
