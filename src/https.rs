@@ -1,7 +1,7 @@
 //! The one TLS of this program (rustls, with ring), and the client that fetches over it: for plugins and upstream alike.
 
 use std::error::Error as StdError;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use reqwest::ClientBuilder;
@@ -9,10 +9,12 @@ use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// What Debian makes of everything that lies in the folder around it: one file is read in a third of the time.
-const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// By these a person names other authorities, as OpenSSL has it.
+const NAMED_BY: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Names the cryptography that TLS clients of libraries take. To be called before one is made; again changes nothing.
 pub fn provide() {
@@ -20,30 +22,32 @@ pub fn provide() {
 }
 
 /// How TLS is spoken, made once a process: with the authorities that this machine trusts, so that a site's own counts, or that
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name; with Mozilla's where there are none.
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name; with Mozilla's on a machine that has none.
 pub fn config() -> Result<Arc<ClientConfig>> {
-    static CONFIG: OnceLock<Result<Arc<ClientConfig>, rustls::Error>> = OnceLock::new();
-    let made = CONFIG.get_or_init(|| {
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-        let config = config.with_safe_default_protocol_versions()?;
-        Ok(Arc::new(config.with_root_certificates(authorities()).with_no_client_auth()))
-    });
-    made.clone().what("could not set up TLS")
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>>> = OnceLock::new();
+    CONFIG
+        .get_or_init(|| {
+            let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+            let config = config.with_safe_default_protocol_versions().what("could not set up TLS")?;
+            Ok(Arc::new(config.with_root_certificates(authorities()?).with_no_client_auth()))
+        })
+        .clone()
 }
 
-fn authorities() -> RootCertStore {
-    let [file, folder] = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| std::env::var_os(name).map(PathBuf::from));
-    let found = match (file, folder) {
-        (None, None) if Path::new(BUNDLE).is_file() => load_certs_from_paths(Some(Path::new(BUNDLE)), None),
-        (None, None) => load_native_certs(),
-        (file, folder) => load_certs_from_paths(file.as_deref(), folder.as_deref()),
-    };
+fn authorities() -> Result<RootCertStore> {
+    let named = NAMED_BY.iter().any(|name| std::env::var_os(name).is_some());
+    let bundle = Some(Path::new(BUNDLE)).filter(|bundle| !named && bundle.is_file());
+    let found = bundle.map_or_else(load_native_certs, |bundle| load_certs_from_paths(Some(bundle), None));
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(found.certs);
+    if authorities.is_empty() && named {
+        let error = Error::new(format!("{} names no certificate that can be read", NAMED_BY.join(" or ")));
+        return Err(found.errors.iter().fold(error, Error::because));
+    }
     if authorities.is_empty() {
         authorities.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    authorities
+    Ok(authorities)
 }
 
 /// A client that speaks so, and takes the environment's proxies.

@@ -1,17 +1,22 @@
-//! The one place that spawns processes: with a time limit, no standard input, and errors that carry what the command said.
+//! The one place that spawns processes: with a time limit, no standard input unless it is a conversation, and errors that carry what the
+//! command said.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::{Context, Error, Result};
 use crate::fault;
 
 /// How much of a failed command's standard error an error carries.
 const TAIL_LINES: usize = 12;
+/// How long a program may take to end that has closed its output.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Where a program is: by its path, else in the folders of `PATH`.
 pub fn find(program: &str) -> Option<PathBuf> {
@@ -203,42 +208,50 @@ impl Command {
 pub struct Dialogue {
     child: std::process::Child,
     errors: File,
+    limit: Timespec,
 }
 
 impl Command {
-    /// Starts it for a conversation, which may last as long as it likes.
+    /// Starts it for a conversation, in which it may be silent for as long as the limit, each time that something is to be read.
     pub fn talk(&self) -> Result<Dialogue> {
         let doing = || format!("could not run `{}`", self.line());
         let errors = tempfile::tempfile().what_with(doing)?;
         let mut command = self.bound();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.try_clone().what_with(doing)?);
-        Ok(Dialogue { child: command.as_std_mut().spawn().what_with(doing)?, errors })
+        let limit = Timespec::try_from(self.limit).what_with(doing)?;
+        Ok(Dialogue { child: command.as_std_mut().spawn().what_with(doing)?, errors, limit })
     }
 }
 
 impl Dialogue {
-    /// Ends it, where it does not end by itself within `limit`; the last lines of its standard error.
-    pub fn end(&mut self, limit: Duration) -> String {
+    /// What it has left behind, once it has nothing more to say; a program that does not end now is ended.
+    pub fn end(&mut self) -> Output {
         drop(self.child.stdin.take());
         let since = std::time::Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < limit {
+        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < LAST_WORDS {
             std::thread::sleep(Duration::from_millis(10));
         }
+        let _ = self.child.kill();
+        let code = self.child.wait().ok().and_then(|status| status.code());
         let mut stderr = Vec::new();
         let _ = self.errors.rewind().and_then(|()| self.errors.read_to_end(&mut stderr));
-        Output { code: None, stdout: Vec::new(), stderr }.tail()
+        Output { code, stdout: Vec::new(), stderr }
     }
 }
 
 impl Read for Dialogue {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.child.stdout.as_mut().map_or(Ok(0), |output| output.read(buffer))
+        let Some(output) = &mut self.child.stdout else { return Ok(0) };
+        if poll(&mut [PollFd::new(output, PollFlags::IN)], Some(&self.limit))? == 0 {
+            return Err(std::io::Error::new(ErrorKind::TimedOut, format!("silent for {} s", self.limit.tv_sec)));
+        }
+        output.read(buffer)
     }
 }
 
 impl Write for Dialogue {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.child.stdin.as_mut().map_or_else(|| Err(std::io::ErrorKind::BrokenPipe.into()), |input| input.write(bytes))
+        self.child.stdin.as_mut().map_or_else(|| Err(ErrorKind::BrokenPipe.into()), |input| input.write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -323,5 +336,25 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_ends_when_the_other_side_is_silent_or_gone() {
+        let mut cat = Command::new("cat", Duration::from_mins(1)).talk().unwrap();
+        cat.write_all(b"there").unwrap();
+        let mut heard = [0; 5];
+        cat.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"there");
+        let mut silent = Command::new("sleep", Duration::from_millis(1)).arg("600").talk().unwrap();
+        assert_eq!(silent.read(&mut heard).unwrap_err().kind(), ErrorKind::TimedOut);
+        let mut gone = Command::new("sh", Duration::from_mins(1)).args(["-c", "echo why >&2; exit 3"]).talk().unwrap();
+        assert_eq!(gone.read(&mut heard).unwrap(), 0);
+        let left = gone.end();
+        assert_eq!((left.code, left.tail().as_str()), (Some(3), "why"));
     }
 }

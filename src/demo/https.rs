@@ -10,9 +10,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::http;
 use crate::error::{Context, Result};
-
-/// What Debian trusts: whoever checks a certificate reads this much.
-const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
+use crate::https::BUNDLE;
 
 /// A folder of repositories, served until this process ends.
 pub struct Https {
@@ -28,8 +26,8 @@ impl Https {
         let doing = "could not serve repositories over https";
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).what(doing)?;
         let trusted = folder.join("trusted.pem");
-        std::fs::write(&trusted, std::fs::read_to_string(TRUSTED).unwrap_or_default() + &made.cert.pem())
-            .what(doing)?;
+        // Whoever checks a certificate reads as much as on any machine.
+        std::fs::write(&trusted, std::fs::read_to_string(BUNDLE).unwrap_or_default() + &made.cert.pem()).what(doing)?;
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).what(doing)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().what(doing)?;

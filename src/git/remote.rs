@@ -103,7 +103,8 @@ impl Repo {
     fn remote(&self, branch: &Branch) -> Result<Remote<'_>> {
         let name = &branch.upstream.remote;
         let remote = self.git.find_remote(name).what_with(|| format!("could not read the remote `{name}`"))?;
-        transport::prepare(self.git.config().and_then(|mut config| config.snapshot()).ok().as_ref(), name);
+        let config = self.git.config().and_then(|mut config| config.snapshot()).ok();
+        transport::prepare(config.as_ref(), name, remote.url().unwrap_or_default());
         Ok(remote)
     }
 }
@@ -127,14 +128,22 @@ fn unreachable(branch: &Branch, error: &git2::Error) -> Error {
     let upstream = &branch.upstream;
     let told = Error::new(format!("could not fetch from upstream at {}", upstream.url)).because(error.message());
     match (error.class(), error.code()) {
-        (_, ErrorCode::Auth) => told.hint(
-            "ssh is called with BatchMode=yes: it needs an agent, or a key without a passphrase. For https, a login may stand in the address; credential helpers are not run.",
-        ),
-        (_, ErrorCode::Certificate) => told.hint("Its certificate or host key is not trusted here; check that it is the right server."),
-        (ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh | ErrorClass::Os, _) => told.hint(format!(
-            "Check the network, DNS and proxy (http.proxy of git, or https_proxy); try: git ls-remote {}",
-            upstream.url
-        )),
+        (ErrorClass::Ssh, ErrorCode::Auth) => {
+            told.hint("ssh is called with BatchMode=yes: it needs an agent, or a key without a passphrase.")
+        }
+        (_, ErrorCode::Auth) => {
+            told.hint("A login may stand in the address (https://USER:TOKEN@HOST/…); credential helpers are not run.")
+        }
+        (ErrorClass::Ssh, ErrorCode::NotFound) => told.hint("Install it: apt install openssh-client"),
+        (_, ErrorCode::Certificate) => {
+            told.hint("Its certificate or host key is not trusted here; check that it is the right server.")
+        }
+        (ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssl | ErrorClass::Ssh | ErrorClass::Os, _) => {
+            told.hint(format!(
+                "Check the network, DNS and proxy (http.proxy of git, or https_proxy); try: git ls-remote {}",
+                upstream.url
+            ))
+        }
         _ => told,
     }
 }

@@ -26,14 +26,20 @@ pub(super) struct DockerConfig {
     /// The context that `docker context use` chose; empty where none is.
     #[serde(rename = "currentContext")]
     pub(super) context: String,
-    /// More folders of plugins, to be looked through first.
+    /// Whatever stands there, an engine can be talked to.
     #[serde(rename = "cliPluginsExtraDirs")]
-    pub(super) plugins: Vec<PathBuf>,
+    plugins: serde_json::Value,
 }
 
 impl DockerConfig {
     /// The file's name.
     pub(super) const FILE: &str = "config.json";
+
+    /// More folders of plugins, to be looked through first.
+    pub(super) fn plugins(&self) -> Vec<PathBuf> {
+        let folders = self.plugins.as_array().into_iter().flatten();
+        folders.filter_map(|folder| Some(PathBuf::from(folder.as_str()?))).collect()
+    }
 
     /// Reads it from the folder. Where it is not, nothing is configured.
     pub(super) fn read(folder: &Path) -> Result<Self> {

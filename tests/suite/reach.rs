@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cowhand::demo::http;
 use cowhand::demo::https::Https;
@@ -18,12 +18,15 @@ tests! {
     a_certificate_that_nobody_trusts_is_refused,
     through_the_proxy_of_the_environment_or_of_the_clone,
     a_login_in_the_address_is_used_and_never_shown,
+    a_login_is_for_the_server_that_it_was_given_for,
     redirects_are_followed,
     what_is_no_git_server_is_named,
     a_server_that_is_not_there;
     Ssh: over_ssh,
     a_key_that_the_server_does_not_know,
     a_server_that_ssh_does_not_know,
+    a_server_whose_git_breaks_off,
+    a_machine_without_ssh,
     a_repository_that_is_not_there,
 }
 
@@ -96,7 +99,9 @@ fn through_the_proxy_of_the_environment_or_of_the_clone() {
     served.looks(&[trusted]).exits(0);
     assert!(front.seen() > seen, "the proxy of the clone was not asked");
     served.site.git(["config", "http.proxy", "http://127.0.0.1:1"]);
-    served.looks(&[trusted]).exits(99).says("proxy");
+    served.looks(&[trusted]).exits(99).says("refused");
+    served.site.git(["config", "http.proxy", "gopher://me:hidden@127.0.0.1:1"]);
+    served.looks(&[trusted]).exits(99).says("`gopher` is none of http").keeps_quiet_about("hidden");
     served.site.git(["config", "http.proxy", ""]);
     served.looks(&[trusted, ("https_proxy", "http://127.0.0.1:1")]).exits(0);
     served.site.git(["config", "http.proxy", "http://127.0.0.1:1"]);
@@ -109,10 +114,22 @@ fn a_login_in_the_address_is_used_and_never_shown() {
     let front = Front::serve(Answers::Login(http::serve(served.folder.path()).unwrap()));
     served.at(&format!("{}/upstream.git", front.url));
     served.looks(&[]).exits(99).says("401").says("login may stand in the address");
-    served.at(&format!("{}/upstream.git", front.url.replace("://", "://site:se%3Acret@")));
-    served.fetches(&[]).exits(0).keeps_quiet_about("cret@");
+    served.at(&format!("{}/upstream.git", front.url.replace("://", "://site:se%3Akret7@")));
+    served.fetches(&[]).exits(0).keeps_quiet_about("kret7");
+    let mut search = Command::new("grep");
+    search.args(["--recursive", "--files-with-matches", "--exclude-dir=.git", "kret7"]).arg(served.site.root());
+    let kept = search.output().unwrap();
+    assert_eq!(kept.status.code(), Some(1), "the login is kept in {}", String::from_utf8_lossy(&kept.stdout));
     served.at(&format!("{}/upstream.git", front.url.replace("://", "://site:wrong-one@")));
     served.looks(&[]).exits(99).says("401").keeps_quiet_about("wrong-one");
+}
+
+fn a_login_is_for_the_server_that_it_was_given_for() {
+    let served = Served::new();
+    let other = Front::serve(Answers::Login(http::serve(served.folder.path()).unwrap()));
+    let front = Front::serve(Answers::Redirect(other.url.clone()));
+    served.at(&format!("{}/upstream", front.url.replace("://", "://site:se%3Akret7@")));
+    served.looks(&[]).exits(99).says(&format!("{}/upstream.git", other.url)).says("401");
 }
 
 fn redirects_are_followed() {
@@ -140,7 +157,7 @@ fn a_server_that_is_not_there() {
     served.at("https://127.0.0.1:1/upstream.git");
     served.looks(&[]).exits(99).says("refused").says("Check the network");
     served.at("https://nowhere.invalid/upstream.git");
-    served.looks(&[]).exits(99).says("nowhere.invalid").says("Check the network");
+    served.looks(&[]).exits(99).says("lookup").says("Check the network");
 }
 
 /// What stands before a server, or in its place.
@@ -184,43 +201,58 @@ impl Front {
 }
 
 impl Answers {
+    /// Answers one connection's requests, each on its own.
     fn answer(&self, stream: TcpStream) {
         let mut stream = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if stream.read_line(&mut head).unwrap() == 0 {
-                return;
+        while let Some(head) = read_head(&mut stream) {
+            let target = head.split_whitespace().nth(1).unwrap().to_owned();
+            match self {
+                Self::Connect => {
+                    stream.get_mut().write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                    return relay(stream, &target);
+                }
+                // site:se:kret7
+                Self::Login(to) if head.contains("c2l0ZTpzZTprcmV0Nw==") => pass_on(&mut stream, &head, to),
+                Self::Login(_) => {
+                    say(&mut stream, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"upstream\"\r\n");
+                }
+                Self::Redirect(to) => {
+                    let place = format!("{to}{}", target.replacen("/upstream/", "/upstream.git/", 1));
+                    say(&mut stream, "301 Moved Permanently", &format!("Location: {place}\r\n"));
+                }
+                Self::Page => say(&mut stream, "200 OK", "Content-Type: text/html\r\n"),
             }
-        }
-        let target = head.split_whitespace().nth(1).unwrap().to_owned();
-        match self {
-            Self::Connect => {
-                stream.get_mut().write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
-                relay(stream, &target, "");
-            }
-            // site:se:cret
-            Self::Login(to) if head.contains("c2l0ZTpzZTpjcmV0") => {
-                relay(stream, to.trim_start_matches("http://"), &head);
-            }
-            Self::Login(_) => say(stream, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"upstream\"\r\n"),
-            Self::Redirect(to) => {
-                let place = format!("{to}{}", target.replacen("/upstream/", "/upstream.git/", 1));
-                say(stream, "301 Moved Permanently", &format!("Location: {place}\r\n"));
-            }
-            Self::Page => say(stream, "200 OK", "Content-Type: text/html\r\n"),
         }
     }
 }
 
-fn say(mut stream: BufReader<TcpStream>, status: &str, headers: &str) {
-    let answer = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n");
+fn read_head(stream: &mut impl BufRead) -> Option<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        stream.read_line(&mut head).ok().filter(|read| *read > 0)?;
+    }
+    Some(head)
+}
+
+fn say(stream: &mut BufReader<TcpStream>, status: &str, headers: &str) {
+    let answer = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\n\r\n");
     stream.get_mut().write_all(answer.as_bytes()).unwrap();
 }
 
-/// Carries everything to `to` and back, this first.
-fn relay(mut stream: BufReader<TcpStream>, to: &str, first: &str) {
+/// Has the server at `to` answer one request.
+fn pass_on(stream: &mut BufReader<TcpStream>, head: &str, to: &str) {
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).unwrap();
+    let mut there = TcpStream::connect(to.trim_start_matches("http://")).unwrap();
+    there.write_all(head.as_bytes()).and_then(|()| there.write_all(&body)).unwrap();
+    there.shutdown(Shutdown::Write).unwrap();
+    std::io::copy(&mut there, stream.get_mut()).unwrap();
+}
+
+/// Carries everything to `to` and back.
+fn relay(mut stream: BufReader<TcpStream>, to: &str) {
     let mut there = TcpStream::connect(to.replace("localhost", "127.0.0.1")).unwrap();
-    there.write_all(first.as_bytes()).unwrap();
     let (mut back, mut answers) = (stream.get_ref().try_clone().unwrap(), there.try_clone().unwrap());
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut answers, &mut back);
@@ -237,6 +269,10 @@ struct Sshd {
     port: u16,
 }
 
+/// Debian's sshd wants a folder that it makes only where it is started as a service: here it has a `/run` of its own. It ends with the test.
+const ALONE: [&str; 7] = ["--mount", "setpriv", "--pdeathsig", "KILL", "sh", "-c", START];
+const START: &str = "mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec /usr/sbin/sshd -D -e -f \"$0/sshd_config\" 2>\"$0/log\"";
+
 impl Sshd {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -244,28 +280,12 @@ impl Sshd {
         for key in ["host", "site", "stranger"] {
             runs(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]));
         }
-        // Who asks for no port gets one that is free: taken, and let go of for the server.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         std::fs::copy(at("site.pub"), at("authorized")).unwrap();
+        let (server, port) = (0..5).find_map(|_| serve(folder.path())).expect("sshd starts");
         let known = std::fs::read_to_string(at("host.pub")).unwrap();
         std::fs::write(at("known"), format!("[127.0.0.1]:{port} {known}")).unwrap();
-        let server = [
-            format!("ListenAddress 127.0.0.1:{port}"),
-            format!("HostKey {}", at("host")),
-            format!("AuthorizedKeysFile {}", at("authorized")),
-            "PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no"
-                .to_owned(),
-        ];
-        std::fs::write(at("sshd_config"), server.join("\n") + "\n").unwrap();
-        // Debian's sshd wants this folder, and makes it only where it is started as a service.
-        std::fs::create_dir_all("/run/sshd").unwrap();
-        let log = std::fs::File::create(at("log")).unwrap();
-        let mut command = Command::new("/usr/sbin/sshd");
-        command.args(["-D", "-e", "-f", &at("sshd_config")]).stderr(log);
-        let server = command.spawn().unwrap();
         let sshd = Self { server, folder, port };
         sshd.is_asked_with("site", "known");
-        sshd.answers();
         sshd
     }
 
@@ -284,22 +304,6 @@ impl Sshd {
         cowhand::files::write(&bin.join("ssh"), script.as_bytes(), 0o755).unwrap();
     }
 
-    fn answers(&self) {
-        let since = Instant::now();
-        loop {
-            let greeted = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).and_then(|mut stream| {
-                stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-                stream.read_exact(&mut [0; 4])
-            });
-            if greeted.is_ok() {
-                return;
-            }
-            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            assert!(since.elapsed() < Duration::from_mins(1), "sshd does not answer: {log}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
     fn path(&self) -> String {
         format!("{}:{}", self.folder.path().join("bin").display(), std::env::var("PATH").unwrap())
     }
@@ -314,6 +318,34 @@ impl Drop for Sshd {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// Starts it on a port that was free a moment ago. None where somebody else was faster.
+fn serve(folder: &Path) -> Option<(std::process::Child, u16)> {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    // Without PAM, whose password is locked as some systems lock it is let in by no key either.
+    let locked = std::fs::read_to_string("/etc/shadow").is_ok_and(|shadow| shadow.contains("root:!"));
+    let config = [
+        format!("ListenAddress 127.0.0.1:{port}"),
+        format!("HostKey {}", folder.join("host").display()),
+        format!("AuthorizedKeysFile {}", folder.join("authorized").display()),
+        format!("UsePAM {}", if locked { "yes" } else { "no" }),
+        "PidFile none\nStrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n".to_owned(),
+    ];
+    std::fs::write(folder.join("sshd_config"), config.join("\n")).unwrap();
+    let mut server = Command::new("unshare").args(ALONE).arg(folder).spawn().unwrap();
+    while server.try_wait().unwrap().is_none() {
+        let greeted = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).and_then(|mut stream| {
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.read_exact(&mut [0; 4])
+        });
+        if greeted.is_ok() {
+            return Some((server, port));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    eprintln!("sshd: {}", std::fs::read_to_string(folder.join("log")).unwrap_or_default());
+    None
 }
 
 fn runs(command: &mut Command) {
@@ -354,4 +386,24 @@ fn a_repository_that_is_not_there() {
     served.looks(&[("PATH", &sshd.path())]).exits(99).says("does not appear to be a git repository");
     served.at("ssh://-oProxyCommand=true/path");
     served.looks(&[("PATH", &sshd.path())]).exits(99).says("no address");
+}
+
+fn a_server_whose_git_breaks_off() {
+    let (served, sshd) = (Served::new(), Sshd::start());
+    let upstream = served.folder.path().join("upstream.git");
+    served.at(&sshd.url(&upstream));
+    // The refs are there, the pack cannot be made.
+    let tree = Command::new("git").arg("-C").arg(&upstream).args(["rev-parse", "master^{tree}"]).output().unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    std::fs::remove_file(upstream.join("objects").join(&tree[..2]).join(tree[2..].trim())).unwrap();
+    let before = served.site.state();
+    served.looks(&[("PATH", &sshd.path())]).exits(99).says("possible repository corruption on the remote side");
+    served.site.is_untouched_since(&before);
+}
+
+fn a_machine_without_ssh() {
+    let served = Served::new();
+    served.at("git@mail.example.org:upstream.git");
+    let nothing = served.folder.path().display().to_string();
+    served.looks(&[("PATH", &nothing)]).exits(99).says("no `ssh`").says("apt install openssh-client");
 }

@@ -24,37 +24,42 @@ const PACK: &str = "/git-upload-pack";
 /// How many pieces of an answer may lie here unread.
 const AHEAD: usize = 16;
 
+/// The kinds of proxies that the client knows.
+const PROXIES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+
 /// One remote.
 pub(super) struct Http {
-    client: Client,
+    secure: bool,
+    proxy: Option<String>,
     worker: Worker,
-    /// Where the refs were found, redirects followed: what comes next is asked there.
-    place: RefCell<Option<Url>>,
+    /// Where the refs were found, redirects followed: what comes next is asked there, by the same client.
+    place: RefCell<Option<(Client, Url)>>,
 }
 
 impl Http {
     /// For a remote at `url`, through `proxy` or what the environment names.
-    pub(super) fn new(url: &[u8], proxy: Option<&str>) -> Result<Self, git2::Error> {
+    pub(super) fn new(url: &[u8], proxy: Option<String>) -> Self {
+        let secure = url.to_ascii_lowercase().starts_with(b"https");
+        Self { secure, proxy, worker: Worker::start(), place: RefCell::default() }
+    }
+
+    fn client(&self) -> Result<Client, git2::Error> {
         let client = https::client().map_err(|error| net(error.summary()))?;
-        let client = client.user_agent(AGENT).connect_timeout(CONNECT).read_timeout(SILENCE);
-        let client = client.https_only(url.starts_with(b"https"));
-        let client = match proxy {
+        let client = client.user_agent(AGENT).connect_timeout(CONNECT).read_timeout(SILENCE).https_only(self.secure);
+        let client = match self.proxy.as_deref() {
             None => client,
             // As git has it: an empty name is no proxy, whatever the environment says.
             Some("") => client.no_proxy(),
-            Some(proxy) => {
-                let proxy = if proxy.contains("://") { proxy } else { &format!("http://{proxy}") };
-                client.proxy(Proxy::all(proxy).map_err(|error| failed(&error))?.no_proxy(NoProxy::from_env()))
-            }
+            Some(named) => client.proxy(proxy(named)?),
         };
-        let client = client.build().map_err(|error| failed(&error))?;
-        Ok(Self { client, worker: Worker::start(), place: RefCell::default() })
+        client.build().map_err(|error| failed(&error))
     }
 
     fn refs(&self, url: &str) -> Result<Body, git2::Error> {
         let asked = format!("{}{REFS}?service=git-upload-pack", url.trim_end_matches('/'));
         let asked = Url::parse(&asked).map_err(|error| net(format!("this is not an address: {error}")))?;
-        let answer = self.worker.ask(self.client.get(asked.clone()))?.demand("advertisement")?;
+        let client = self.client()?;
+        let answer = self.worker.ask(client.get(asked.clone()))?.demand("advertisement")?;
         let mut place = answer.url;
         let path = place.path().strip_suffix(REFS).map(str::to_owned);
         place.set_path(&path.ok_or_else(|| net(format!("it redirects to {place}, where no git repository is")))?);
@@ -64,14 +69,15 @@ impl Http {
             let _ = place.set_username(asked.username());
             let _ = place.set_password(asked.password());
         }
-        self.place.replace(Some(place));
+        self.place.replace(Some((client, place)));
         Ok(answer.body)
     }
 
     fn pack(&self) -> Result<Exchange, git2::Error> {
-        let mut place = self.place.borrow().clone().ok_or_else(|| net("nobody asked for the refs yet"))?;
+        let known = self.place.borrow().clone();
+        let (client, mut place) = known.ok_or_else(|| net("nobody asked for the refs yet"))?;
         place.set_path(&format!("{}{PACK}", place.path()));
-        let request = self.client.post(place).header(CONTENT_TYPE, "application/x-git-upload-pack-request");
+        let request = client.post(place).header(CONTENT_TYPE, "application/x-git-upload-pack-request");
         let request = request.header(ACCEPT, "application/x-git-upload-pack-result");
         Ok(Exchange::Question { worker: self.worker.clone(), request: Box::new(request), body: Vec::new() })
     }
@@ -135,25 +141,21 @@ struct Answer {
 impl Answer {
     /// The answer, where it is what git's protocol wants at this point.
     fn demand(self, what: &str) -> Result<Self, git2::Error> {
-        let Self { status, kind, .. } = &self;
+        let Self { url, status, kind, .. } = &self;
         if matches!(
             *status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED
         ) {
-            return Err(git2::Error::new(
-                ErrorCode::Auth,
-                ErrorClass::Http,
-                format!("it answers {status}: it wants another login"),
-            ));
+            return Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Http, format!("{url} answers {status}")));
         }
         if !status.is_success() {
-            return Err(net(format!("it answers {status}")));
+            return Err(net(format!("{url} answers {status}")));
         }
         match kind {
             Some(kind) if *kind == format!("application/x-git-upload-pack-{what}") => Ok(self),
             other => {
                 let other = other.as_deref().unwrap_or("something without a type");
-                Err(net(format!("it answers with {other}, not as a git server does")))
+                Err(net(format!("{url} answers with {other}, not as a git server does")))
             }
         }
     }
@@ -216,6 +218,18 @@ async fn carry_out(request: RequestBuilder, told: &SyncSender<reqwest::Result<An
         let piece = response.chunk().await.map_err(|error| io::Error::other(https::reason(&error)));
         wanted = piece.transpose().is_some_and(|piece| give.send(piece).is_ok());
     }
+}
+
+/// What the clone's configuration names. Its password is shown nowhere.
+fn proxy(named: &str) -> Result<Proxy, git2::Error> {
+    let unfit = |why: &str| net(format!("the proxy of git's configuration cannot be used: {why}"));
+    let address = if named.contains("://") { named } else { &format!("http://{named}") };
+    let url = Url::parse(address).map_err(|error| unfit(&error.to_string()))?;
+    if !PROXIES.contains(&url.scheme()) {
+        return Err(unfit(&format!("`{}` is none of {}", url.scheme(), PROXIES.join(", "))));
+    }
+    let proxy = Proxy::all(url).map_err(|error| unfit(&https::reason(&error)))?;
+    Ok(proxy.no_proxy(NoProxy::from_env()))
 }
 
 fn failed(error: &reqwest::Error) -> git2::Error {

@@ -4,23 +4,28 @@
 mod http;
 mod ssh;
 
-use std::sync::{Mutex, Once, PoisonError};
+use std::cell::RefCell;
+use std::sync::Once;
 
 use git2::transport::{Transport, register};
 use git2::{Config, Remote};
+use reqwest::Url;
 
-/// The proxy that the clone's configuration names: libgit2 offers a transport no way to ask for it.
-static PROXY: Mutex<Option<String>> = Mutex::new(None);
+thread_local! {
+    /// The proxy that the clone's configuration names: libgit2 offers a transport no way to ask for it.
+    static PROXY: RefCell<Option<String>> = const { RefCell::new(None) };
+}
 
-/// Makes libgit2 reach its remotes this way; `config` and `remote` say through which proxy from now on.
-pub(super) fn prepare(config: Option<&Config>, remote: &str) {
+/// Makes libgit2 reach its remotes this way; `config` says through which proxy this thread reaches `remote` at `url` from now on.
+pub(super) fn prepare(config: Option<&Config>, remote: &str, url: &str) {
     static ONCE: Once = Once::new();
-    let named = |key: &str| config?.get_string(key).ok();
-    *PROXY.lock().unwrap_or_else(PoisonError::into_inner) =
-        named(&format!("remote.{remote}.proxy")).or_else(|| named("http.proxy"));
+    PROXY.set(config.and_then(|config| configured_proxy(config, remote, url)));
     ONCE.call_once(|| {
         for scheme in ["https", "http"] {
-            add(scheme, http);
+            add(scheme, |remote| {
+                let proxy = PROXY.with_borrow(Clone::clone);
+                Transport::smart(remote, true, http::Http::new(remote.url_bytes(), proxy))
+            });
         }
         // An address like `git@host:path` counts as ssh, too.
         for scheme in ["ssh", "git+ssh", "ssh+git"] {
@@ -29,13 +34,46 @@ pub(super) fn prepare(config: Option<&Config>, remote: &str) {
     });
 }
 
-fn http(remote: &Remote<'_>) -> Result<Transport, git2::Error> {
-    let proxy = PROXY.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Transport::smart(remote, true, http::Http::new(remote.url_bytes(), proxy.as_deref())?)
+/// The remote's own proxy, that of the longest part of its address that has one (`http.URL.proxy`), or that of all.
+fn configured_proxy(config: &Config, remote: &str, url: &str) -> Option<String> {
+    let parts = parts(url).into_iter().flat_map(|part| [format!("http.{part}.proxy"), format!("http.{part}/.proxy")]);
+    let mut keys = [format!("remote.{remote}.proxy")].into_iter().chain(parts).chain(["http.proxy".to_owned()]);
+    keys.find_map(|key| config.get_string(&key).ok())
+}
+
+/// An address without its login, and ever shorter parts of it down to `SCHEME://HOST`, none with a slash at its end.
+fn parts(url: &str) -> Vec<String> {
+    let Ok(mut url) = Url::parse(url) else { return Vec::new() };
+    let _ = (url.set_username(""), url.set_password(None));
+    let whole = url.as_str().trim_end_matches('/').to_owned();
+    let shorter = |part: &String| Some(part.rsplit_once('/')?.0.to_owned()).filter(|part| !part.ends_with('/'));
+    std::iter::successors(Some(whole), shorter).collect()
 }
 
 #[expect(unsafe_code, reason = "libgit2's list of transports has no lock of its own")]
 fn add(scheme: &str, transport: impl Fn(&Remote<'_>) -> Result<Transport, git2::Error> + Send + Sync + 'static) {
     // SAFETY: called once, and before anything here connects to a remote. Failing leaves the address unsupported, which the fetch then says.
     let _ = unsafe { register(scheme, transport) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proxy_of_the_longest_part_counts() {
+        let whole = ["https://host:1/a/b.git", "https://host:1/a", "https://host:1"];
+        assert_eq!(parts("https://me:pass@host:1/a/b.git/"), whole);
+        assert!(parts("git@host:path").is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::open(&folder.path().join("config")).unwrap();
+        let mut proxy = |key: &str| {
+            config.set_str(key, key).unwrap();
+            configured_proxy(&config, "origin", "https://host/a/b.git").unwrap()
+        };
+        for key in ["http.proxy", "http.https://host/.proxy", "http.https://host/a.proxy", "remote.origin.proxy"] {
+            assert_eq!(proxy(key), key);
+        }
+        assert_eq!(proxy("http.https://other.proxy"), "remote.origin.proxy");
+    }
 }

@@ -1,18 +1,20 @@
 //! git's protocol over ssh, through the machine's own `ssh`: with the configuration, keys, agent and known hosts that it has there.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
 use git2::{ErrorClass, ErrorCode};
 use percent_encoding::percent_decode_str;
 
-use crate::process::{Command, Dialogue};
+use crate::process::{self, Command, Dialogue};
 
-/// Nobody is asked for a passphrase or about a host; who is silent for a minute is given up.
-const OPTIONS: [&str; 4] = ["BatchMode=yes", "ConnectTimeout=30", "ServerAliveInterval=20", "ServerAliveCountMax=3"];
-/// How long ssh may take to end after the other side has said its last.
-const END: Duration = Duration::from_secs(10);
+/// Nobody is asked for a passphrase or about a host, and no connection is shared with anybody, whom its end would hit too.
+const OPTIONS: [&str; 5] =
+    ["BatchMode=yes", "ControlPath=none", "ConnectTimeout=30", "ServerAliveInterval=20", "ServerAliveCountMax=3"];
+/// How long the other side may be silent.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// One remote.
 pub(super) struct Ssh;
@@ -21,15 +23,19 @@ impl SmartSubtransport for Ssh {
     fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         // What follows the refs goes through the same stream, and is not asked for here.
         if action != Service::UploadPackLs {
-            return Err(wrong("nothing is ever pushed"));
+            return Err(wrong(ErrorCode::GenericError, "nothing is ever pushed"));
         }
-        let place = Place::of(url).ok_or_else(|| wrong("this is no address that ssh could be given"))?;
-        let dialogue = place.command().talk().map_err(|error| wrong(error.summary()))?;
+        let place = Place::of(url).ok_or_else(|| {
+            let why = "this is no address that ssh could be given (a folder with a colon in its name is file:///…)";
+            wrong(ErrorCode::InvalidSpec, why)
+        })?;
+        let ssh = process::find("ssh").ok_or_else(|| wrong(ErrorCode::NotFound, "there is no `ssh` here"))?;
+        let dialogue = place.command(&ssh).talk().map_err(|error| wrong(ErrorCode::GenericError, error.summary()))?;
         let mut stream = Stream(BufReader::new(dialogue));
         match stream.0.fill_buf() {
             Ok([]) => Err(stream.refused()),
             Ok(_) => Ok(Box::new(stream)),
-            Err(error) => Err(wrong(error.to_string())),
+            Err(error) => Err(wrong(ErrorCode::GenericError, error.to_string())),
         }
     }
 
@@ -42,27 +48,40 @@ impl SmartSubtransport for Ssh {
 struct Stream(BufReader<Dialogue>);
 
 impl Stream {
-    /// Why there is not a single byte: what ssh or the other side's git said.
+    /// Why there is not a single byte.
     fn refused(&mut self) -> git2::Error {
-        let told = self.0.get_mut().end(END);
+        let told = self.last_words();
         let code = match &told {
             told if told.contains("Permission denied") => ErrorCode::Auth,
             told if told.contains("Host key verification failed") => ErrorCode::Certificate,
             _ => ErrorCode::GenericError,
         };
-        git2::Error::new(code, ErrorClass::Ssh, told)
+        wrong(code, told)
+    }
+
+    /// What ssh or the other side's git said, to be read in a message.
+    fn last_words(&mut self) -> String {
+        let ended = self.0.get_mut().end();
+        let told: String = ended.tail().chars().filter(|char| *char == '\n' || !char.is_control()).collect();
+        let code = ended.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
+        if told.is_empty() { format!("ssh ended {code} and said nothing") } else { told }
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        // libgit2 reads only where more has to come.
+        match self.0.read(buffer)? {
+            0 if !buffer.is_empty() => Err(io::Error::other(self.last_words())),
+            read => Ok(read),
+        }
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.get_mut().write(bytes)
+        let written = self.0.get_mut().write(bytes);
+        written.map_err(|_| io::Error::other(self.last_words()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -82,14 +101,12 @@ struct Place {
 impl Place {
     /// `ssh://[USER@]HOST[:PORT]/PATH` or `[USER@]HOST:PATH`, as git reads them. None for what is neither, or what ssh would take for an option.
     fn of(url: &str) -> Option<Self> {
-        let place = if let Some((_, rest)) = url.split_once("://") {
-            Self::of_url(rest)?
-        } else {
-            let (host, path) = url.split_once(':')?;
-            Self { host: host.to_owned(), port: None, path: path.to_owned() }
+        let place = match url.split_once("://") {
+            Some((_, rest)) => Self::of_url(rest),
+            None => Self::of_short(url),
         };
         let fit = |word: &str| !word.is_empty() && !word.starts_with('-');
-        (place.host.rsplit('@').all(fit) && fit(&place.path)).then_some(place)
+        place.filter(|place| place.host.rsplit('@').all(fit) && !place.host.contains('/') && fit(&place.path))
     }
 
     fn of_url(rest: &str) -> Option<Self> {
@@ -99,19 +116,37 @@ impl Place {
         let path = decoded(path)?;
         let path = if path.starts_with('~') { path } else { format!("/{path}") };
         let (user, host) = place.rsplit_once('@').map_or((None, place), |(user, host)| (Some(user), host));
+        let user = user.map(|user| user.split_once(':').map_or(user, |(user, _)| user));
         let (host, port) = match host.strip_prefix('[').and_then(|six| six.split_once(']')) {
             Some((six, port)) => (six, port.strip_prefix(':')),
             None => host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port))),
         };
-        let host = match user.map(|user| user.split_once(':').map_or(user, |(user, _)| user)) {
-            Some(user) => format!("{}@{host}", decoded(user)?),
-            None => host.to_owned(),
-        };
-        Some(Self { host, port: port.filter(|port| !port.is_empty()).map(str::to_owned), path })
+        let user = user.map_or(Some(None), |user| decoded(user).map(Some))?;
+        Some(Self::new(user.as_deref(), host, port, path))
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new("ssh", Duration::MAX).arg("-T");
+    /// The host may stand in brackets, with a port or as an address of IPv6.
+    fn of_short(url: &str) -> Option<Self> {
+        let (user, rest) = match url.split_once('@') {
+            Some((user, rest)) if !user.contains([':', '/']) => (Some(user), rest),
+            _ => (None, url),
+        };
+        let Some((inside, path)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("]:")) else {
+            let (host, path) = rest.split_once(':')?;
+            return Some(Self::new(user, host, None, path.to_owned()));
+        };
+        let with_port = inside.split_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let (host, port) = with_port.map_or((inside, None), |(host, port)| (host, Some(port)));
+        Some(Self::new(user, host, port, path.to_owned()))
+    }
+
+    fn new(user: Option<&str>, host: &str, port: Option<&str>, path: String) -> Self {
+        let host = user.map_or_else(|| host.to_owned(), |user| format!("{user}@{host}"));
+        Self { host, port: port.filter(|port| !port.is_empty()).map(str::to_owned), path }
+    }
+
+    fn command(&self, ssh: &Path) -> Command {
+        let mut command = Command::new(ssh, SILENCE).called("ssh").arg("-T");
         for option in OPTIONS {
             command = command.args(["-o", option]);
         }
@@ -124,8 +159,8 @@ impl Place {
     }
 }
 
-fn wrong(what: impl AsRef<str>) -> git2::Error {
-    git2::Error::new(ErrorCode::GenericError, ErrorClass::Ssh, what)
+fn wrong(code: ErrorCode, what: impl AsRef<str>) -> git2::Error {
+    git2::Error::new(code, ErrorClass::Ssh, what)
 }
 
 #[cfg(test)]
@@ -146,6 +181,8 @@ mod tests {
         is_read_as("ssh://[::1]/b", "::1", None, "/b");
         is_read_as("git@host:a/b.git", "git@host", None, "a/b.git");
         is_read_as("host:/a/b", "host", None, "/a/b");
+        is_read_as("me@[host:2222]:a/b", "me@host", Some("2222"), "a/b");
+        is_read_as("[::1]:a/b@c", "::1", None, "a/b@c");
     }
 
     #[test]
@@ -158,6 +195,7 @@ mod tests {
             "host:-x",
             "ssh:///b",
             "host:",
+            "/srv/up:stream",
             "host",
             "ssh://host",
         ] {

@@ -39,7 +39,7 @@ fn is_dockers_own(program: &Path) -> bool {
 /// The folders that are looked through, in this order.
 fn places(configuration: &Path) -> Vec<PathBuf> {
     // A file that cannot be read is no reason not to look where plugins usually lie.
-    let more = DockerConfig::read(configuration).unwrap_or_default().plugins;
+    let more = DockerConfig::read(configuration).unwrap_or_default().plugins();
     more.into_iter().chain([configuration.join("cli-plugins")]).chain(PLACES.map(PathBuf::from)).collect()
 }
 

@@ -91,9 +91,9 @@ pub fn trials(tests: Vec<Test>) -> (Vec<Trial>, Vec<(String, String)>) {
 fn missing(need: Need) -> Option<String> {
     match need {
         Need::Nothing => None,
-        Need::Stack => missing_for_the_stack(&["dockerd", "docker", "docker-registry"]),
-        Need::Trace => missing_for_the_stack(&["dockerd", "docker", "docker-registry", "strace"]),
-        Need::Ssh => missing_program(&["ssh", "sshd", "ssh-keygen"]),
+        Need::Stack => missing_to_root(&["dockerd", "docker", "docker-registry"]),
+        Need::Trace => missing_to_root(&["dockerd", "docker", "docker-registry", "strace"]),
+        Need::Ssh => missing_to_root(&["ssh", "sshd", "ssh-keygen", "setpriv", "unshare"]),
         Need::Python => missing_tool("python/bin/componentize-py"),
         Need::JavaScript => missing_tool("javascript/node_modules/@bytecodealliance/componentize-js"),
     }
@@ -109,14 +109,10 @@ fn missing_tool(path: &str) -> Option<String> {
     (!tool.exists()).then(|| format!("there is no {}; run scripts/setup authors", tool.display()))
 }
 
-fn missing_for_the_stack(programs: &[&str]) -> Option<String> {
+fn missing_to_root(programs: &[&str]) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
-        return Some("an engine of the suite's own needs root".to_owned());
+        return Some("an engine or a server of the suite's own needs root".to_owned());
     }
-    missing_program(programs)
-}
-
-fn missing_program(programs: &[&str]) -> Option<String> {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let found = |program: &str| path.split(':').any(|folder| Path::new(folder).join(program).exists());
     let lacking = programs.iter().find(|program| !found(program));
