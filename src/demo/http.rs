@@ -34,16 +34,20 @@ pub fn answer(stream: impl Read + Write, folder: &Path) {
     }
 }
 
-struct Request {
+/// What a client asks for.
+pub struct Request {
     method: String,
-    path: String,
-    query: String,
+    /// What stands before the query; of a proxy, the host and port that are wanted.
+    pub path: String,
+    /// What stands behind the question mark.
+    pub query: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Request {
-    fn read(stream: &mut impl BufRead) -> Option<Self> {
+    /// The next one of a connection; none where there is none any more.
+    pub fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut line = String::new();
         stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let mut words = line.split_whitespace();
@@ -70,12 +74,13 @@ impl Request {
         Some(body)
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    /// A header, by its name in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// What `git http-backend` answers, as HTTP.
-    fn ask_git(&self, folder: &Path) -> Option<Vec<u8>> {
+    pub fn ask_git(&self, folder: &Path) -> Option<Vec<u8>> {
         let mut backend = Command::new("git");
         backend.arg("http-backend").env("GIT_PROJECT_ROOT", folder).env("GIT_HTTP_EXPORT_ALL", "1");
         backend.env("REQUEST_METHOD", &self.method).env("PATH_INFO", &self.path).env("QUERY_STRING", &self.query);

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
-use super::http;
+use super::{certificate, http};
 use crate::error::{Context, Result};
 use crate::https::BUNDLE;
 
@@ -24,15 +23,12 @@ impl Https {
     /// Serves the repositories below `folder`; puts the certificates there too.
     pub fn serve(folder: &Path) -> Result<Self> {
         let doing = "could not serve repositories over https";
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).what(doing)?;
+        let made = certificate::for_name("localhost")?;
         let trusted = folder.join("trusted.pem");
         // Whoever checks a certificate reads as much as on any machine.
-        std::fs::write(&trusted, std::fs::read_to_string(BUNDLE).unwrap_or_default() + &made.cert.pem()).what(doing)?;
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).what(doing)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().what(doing)?;
-        let config = config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).what(doing)?;
-        let (config, listener) = (Arc::new(config), TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).what(doing)?);
+        std::fs::write(&trusted, std::fs::read_to_string(BUNDLE).unwrap_or_default() + &made.certificate)
+            .what(doing)?;
+        let (config, listener) = (made.server()?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).what(doing)?);
         let url = format!("https://localhost:{}", listener.local_addr().what(doing)?.port());
         let served = folder.to_owned();
         thread::spawn(move || {

@@ -103,8 +103,7 @@ impl Repo {
     fn remote(&self, branch: &Branch) -> Result<Remote<'_>> {
         let name = &branch.upstream.remote;
         let remote = self.git.find_remote(name).what_with(|| format!("could not read the remote `{name}`"))?;
-        let config = self.git.config().and_then(|mut config| config.snapshot()).ok();
-        transport::prepare(config.as_ref(), name, remote.url().unwrap_or_default());
+        transport::prepare(self.git.config().ok().as_ref(), name, remote.url().unwrap_or_default());
         Ok(remote)
     }
 }

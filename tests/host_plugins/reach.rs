@@ -230,15 +230,10 @@ fn in_a_process_with_its_own_root(test: &str) {
 
 /// A server that answers over TLS with the certificate and key in this file.
 async fn tls_server(pair: std::path::PathBuf) -> u16 {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let certificate = CertificateDer::from_pem_file(&pair).unwrap();
-    let key = PrivateKeyDer::from_pem_file(&pair).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-    let (acceptor, listener) =
-        (tokio_rustls::TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let certificate = std::fs::read_to_string(pair).unwrap();
+    let made = cowhand::demo::certificate::Certificate { key: certificate.clone(), certificate };
+    let acceptor = tokio_rustls::TlsAcceptor::from(made.server().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

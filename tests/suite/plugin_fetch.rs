@@ -2,7 +2,6 @@
 //! a run.
 
 use std::fs;
-use std::sync::Arc;
 
 use cowhand::demo::registry::Registry;
 use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLayer};
@@ -128,18 +127,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        use rustls::pki_types::pem::PemObject;
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
         let made = cowhand::demo::certificate::for_name("localhost").unwrap();
         let root = tempfile::NamedTempFile::new().unwrap();
         fs::write(root.path(), &made.certificate).unwrap();
-        let certificate = CertificateDer::from_pem_slice(made.certificate.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(made.key.as_bytes()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let acceptor = tokio_rustls::TlsAcceptor::from(made.server().unwrap());
         let runtime = runtime();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();

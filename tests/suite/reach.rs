@@ -1,15 +1,17 @@
 //! How upstream is reached: https with certificates, logins, redirects and proxies; and ssh, by a real `sshd`.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cowhand::demo::http;
+use cowhand::demo::http::{self, Request};
 use cowhand::demo::https::Https;
 
-use crate::support::ran::Ran;
+use crate::support::ran::{Cowhand, Ran};
 use crate::support::site::Site;
 use crate::support::tests;
 
@@ -52,15 +54,17 @@ impl Served {
 
     /// An update up to the merge, which fetches.
     fn fetches(&self, environment: &[(&str, &str)]) -> Ran {
-        let asked = self.site.prepared(["update", "--until", "merge", "--yes"]);
-        environment.iter().fold(asked, |asked, (name, value)| asked.env(name, value)).run()
+        run_in(self.site.prepared(["update", "--until", "merge", "--yes"]), environment)
     }
 
     /// `check`, which looks only.
     fn looks(&self, environment: &[(&str, &str)]) -> Ran {
-        let asked = self.site.prepared(["check"]);
-        environment.iter().fold(asked, |asked, (name, value)| asked.env(name, value)).run()
+        run_in(self.site.prepared(["check"]), environment)
     }
+}
+
+fn run_in(asked: Cowhand, environment: &[(&str, &str)]) -> Ran {
+    environment.iter().fold(asked, |asked, (name, value)| asked.env(name, value)).run()
 }
 
 fn over_https() {
@@ -111,7 +115,7 @@ fn through_the_proxy_of_the_environment_or_of_the_clone() {
 
 fn a_login_in_the_address_is_used_and_never_shown() {
     let served = Served::new();
-    let front = Front::serve(Answers::Login(http::serve(served.folder.path()).unwrap()));
+    let front = Front::serve(Answers::Login(served.folder.path().to_owned()));
     served.at(&format!("{}/upstream.git", front.url));
     served.looks(&[]).exits(99).says("401").says("login may stand in the address");
     served.at(&format!("{}/upstream.git", front.url.replace("://", "://site:se%3Akret7@")));
@@ -126,7 +130,7 @@ fn a_login_in_the_address_is_used_and_never_shown() {
 
 fn a_login_is_for_the_server_that_it_was_given_for() {
     let served = Served::new();
-    let other = Front::serve(Answers::Login(http::serve(served.folder.path()).unwrap()));
+    let other = Front::serve(Answers::Login(served.folder.path().to_owned()));
     let front = Front::serve(Answers::Redirect(other.url.clone()));
     served.at(&format!("{}/upstream", front.url.replace("://", "://site:se%3Akret7@")));
     served.looks(&[]).exits(99).says(&format!("{}/upstream.git", other.url)).says("401");
@@ -164,8 +168,8 @@ fn a_server_that_is_not_there() {
 enum Answers {
     /// It is a proxy.
     Connect,
-    /// It lets through, to this address, who says `site` and `se:cret`.
-    Login(String),
+    /// It serves this folder's repositories to who says `site` and `se:kret7`.
+    Login(PathBuf),
     /// It sends everybody to this address, where the name ends with `.git`.
     Redirect(String),
     /// It answers with a page.
@@ -175,18 +179,18 @@ enum Answers {
 /// A small server on loopback, until the test's process ends.
 struct Front {
     url: String,
-    seen: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    seen: Arc<AtomicUsize>,
 }
 
 impl Front {
     fn serve(answers: Answers) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
-        let (counter, answers) = (seen.clone(), std::sync::Arc::new(answers));
+        let seen = Arc::<AtomicUsize>::default();
+        let (counter, answers) = (seen.clone(), Arc::new(answers));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                counter.fetch_add(1, Ordering::Relaxed);
                 let answers = answers.clone();
                 std::thread::spawn(move || answers.answer(stream));
             }
@@ -196,7 +200,7 @@ impl Front {
 
     /// How many have connected.
     fn seen(&self) -> usize {
-        self.seen.load(std::sync::atomic::Ordering::Relaxed)
+        self.seen.load(Ordering::Relaxed)
     }
 }
 
@@ -204,50 +208,30 @@ impl Answers {
     /// Answers one connection's requests, each on its own.
     fn answer(&self, stream: TcpStream) {
         let mut stream = BufReader::new(stream);
-        while let Some(head) = read_head(&mut stream) {
-            let target = head.split_whitespace().nth(1).unwrap().to_owned();
-            match self {
+        while let Some(request) = Request::read(&mut stream) {
+            let answer = match self {
                 Self::Connect => {
                     stream.get_mut().write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
-                    return relay(stream, &target);
+                    return relay(stream, &request.path);
                 }
                 // site:se:kret7
-                Self::Login(to) if head.contains("c2l0ZTpzZTprcmV0Nw==") => pass_on(&mut stream, &head, to),
-                Self::Login(_) => {
-                    say(&mut stream, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"upstream\"\r\n");
+                Self::Login(folder) if request.header("authorization") == Some("Basic c2l0ZTpzZTprcmV0Nw==") => {
+                    request.ask_git(folder).unwrap()
                 }
+                Self::Login(_) => empty("401 Unauthorized", "WWW-Authenticate: Basic realm=\"upstream\""),
                 Self::Redirect(to) => {
-                    let place = format!("{to}{}", target.replacen("/upstream/", "/upstream.git/", 1));
-                    say(&mut stream, "301 Moved Permanently", &format!("Location: {place}\r\n"));
+                    let path = request.path.replacen("/upstream/", "/upstream.git/", 1);
+                    empty("301 Moved Permanently", &format!("Location: {to}{path}?{}", request.query))
                 }
-                Self::Page => say(&mut stream, "200 OK", "Content-Type: text/html\r\n"),
-            }
+                Self::Page => empty("200 OK", "Content-Type: text/html"),
+            };
+            stream.get_mut().write_all(&answer).unwrap();
         }
     }
 }
 
-fn read_head(stream: &mut impl BufRead) -> Option<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        stream.read_line(&mut head).ok().filter(|read| *read > 0)?;
-    }
-    Some(head)
-}
-
-fn say(stream: &mut BufReader<TcpStream>, status: &str, headers: &str) {
-    let answer = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\n\r\n");
-    stream.get_mut().write_all(answer.as_bytes()).unwrap();
-}
-
-/// Has the server at `to` answer one request.
-fn pass_on(stream: &mut BufReader<TcpStream>, head: &str, to: &str) {
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    stream.read_exact(&mut body).unwrap();
-    let mut there = TcpStream::connect(to.trim_start_matches("http://")).unwrap();
-    there.write_all(head.as_bytes()).and_then(|()| there.write_all(&body)).unwrap();
-    there.shutdown(Shutdown::Write).unwrap();
-    std::io::copy(&mut there, stream.get_mut()).unwrap();
+fn empty(status: &str, header: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\n{header}\r\nContent-Length: 0\r\n\r\n").into_bytes()
 }
 
 /// Carries everything to `to` and back.

@@ -29,7 +29,6 @@ const PROXIES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "soc
 
 /// One remote.
 pub(super) struct Http {
-    secure: bool,
     proxy: Option<String>,
     worker: Worker,
     /// Where the refs were found, redirects followed: what comes next is asked there, by the same client.
@@ -37,15 +36,15 @@ pub(super) struct Http {
 }
 
 impl Http {
-    /// For a remote at `url`, through `proxy` or what the environment names.
-    pub(super) fn new(url: &[u8], proxy: Option<String>) -> Self {
-        let secure = url.to_ascii_lowercase().starts_with(b"https");
-        Self { secure, proxy, worker: Worker::start(), place: RefCell::default() }
+    /// Through `proxy`, or what the environment names.
+    pub(super) fn new(proxy: Option<String>) -> Self {
+        Self { proxy, worker: Worker::start(), place: RefCell::default() }
     }
 
-    fn client(&self) -> Result<Client, git2::Error> {
+    /// A `secure` one is led to no plain http.
+    fn client(&self, secure: bool) -> Result<Client, git2::Error> {
         let client = https::client().map_err(|error| net(error.summary()))?;
-        let client = client.user_agent(AGENT).connect_timeout(CONNECT).read_timeout(SILENCE).https_only(self.secure);
+        let client = client.user_agent(AGENT).connect_timeout(CONNECT).read_timeout(SILENCE).https_only(secure);
         let client = match self.proxy.as_deref() {
             None => client,
             // As git has it: an empty name is no proxy, whatever the environment says.
@@ -58,7 +57,7 @@ impl Http {
     fn refs(&self, url: &str) -> Result<Body, git2::Error> {
         let asked = format!("{}{REFS}?service=git-upload-pack", url.trim_end_matches('/'));
         let asked = Url::parse(&asked).map_err(|error| net(format!("this is not an address: {error}")))?;
-        let client = self.client()?;
+        let client = self.client(asked.scheme() == "https")?;
         let answer = self.worker.ask(client.get(asked.clone()))?.demand("advertisement")?;
         let mut place = answer.url;
         let path = place.path().strip_suffix(REFS).map(str::to_owned);
@@ -77,9 +76,7 @@ impl Http {
         let known = self.place.borrow().clone();
         let (client, mut place) = known.ok_or_else(|| net("nobody asked for the refs yet"))?;
         place.set_path(&format!("{}{PACK}", place.path()));
-        let request = client.post(place).header(CONTENT_TYPE, "application/x-git-upload-pack-request");
-        let request = request.header(ACCEPT, "application/x-git-upload-pack-result");
-        Ok(Exchange::Question { worker: self.worker.clone(), request: Box::new(request), body: Vec::new() })
+        Ok(Exchange::Question { worker: self.worker.clone(), client, place, body: Vec::new() })
     }
 }
 
@@ -99,7 +96,7 @@ impl SmartSubtransport for Http {
 
 /// A request that grows as libgit2 writes it, is sent when libgit2 first reads, and then is its answer.
 enum Exchange {
-    Question { worker: Worker, request: Box<RequestBuilder>, body: Vec<u8> },
+    Question { worker: Worker, client: Client, place: Url, body: Vec<u8> },
     Answer(Body),
 }
 
@@ -120,9 +117,10 @@ impl Read for Exchange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Answer(answer) => answer.read(buffer),
-            Self::Question { worker, request, body } => {
-                let request = request.try_clone().ok_or_else(|| io::Error::other("the request cannot be sent"))?;
-                let answer = worker.ask(request.body(std::mem::take(body))).and_then(|answer| answer.demand("result"));
+            Self::Question { worker, client, place, body } => {
+                let request = client.post(place.clone()).header(CONTENT_TYPE, "application/x-git-upload-pack-request");
+                let request = request.header(ACCEPT, "application/x-git-upload-pack-result").body(std::mem::take(body));
+                let answer = worker.ask(request).and_then(|answer| answer.demand("result"));
                 *self = Self::Answer(answer.map_err(|error| io::Error::other(error.message().to_owned()))?.body);
                 self.read(buffer)
             }

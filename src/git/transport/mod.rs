@@ -22,10 +22,7 @@ pub(super) fn prepare(config: Option<&Config>, remote: &str, url: &str) {
     PROXY.set(config.and_then(|config| configured_proxy(config, remote, url)));
     ONCE.call_once(|| {
         for scheme in ["https", "http"] {
-            add(scheme, |remote| {
-                let proxy = PROXY.with_borrow(Clone::clone);
-                Transport::smart(remote, true, http::Http::new(remote.url_bytes(), proxy))
-            });
+            add(scheme, |remote| Transport::smart(remote, true, http::Http::new(PROXY.with_borrow(Clone::clone))));
         }
         // An address like `git@host:path` counts as ssh, too.
         for scheme in ["ssh", "git+ssh", "ssh+git"] {

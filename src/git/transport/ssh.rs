@@ -51,10 +51,12 @@ impl Stream {
     /// Why there is not a single byte.
     fn refused(&mut self) -> git2::Error {
         let told = self.last_words();
-        let code = match &told {
-            told if told.contains("Permission denied") => ErrorCode::Auth,
-            told if told.contains("Host key verification failed") => ErrorCode::Certificate,
-            _ => ErrorCode::GenericError,
+        let code = if told.contains("Permission denied") {
+            ErrorCode::Auth
+        } else if told.contains("Host key verification failed") {
+            ErrorCode::Certificate
+        } else {
+            ErrorCode::GenericError
         };
         wrong(code, told)
     }
@@ -111,17 +113,16 @@ impl Place {
 
     fn of_url(rest: &str) -> Option<Self> {
         let (place, path) = rest.split_once('/')?;
-        let decoded = |text: &str| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned());
         // `/~user/path` is below a home folder, every other path begins at the root.
-        let path = decoded(path)?;
-        let path = if path.starts_with('~') { path } else { format!("/{path}") };
+        let path = percent_decode_str(path).decode_utf8().ok()?;
+        let path = if path.starts_with('~') { path.into_owned() } else { format!("/{path}") };
         let (user, host) = place.rsplit_once('@').map_or((None, place), |(user, host)| (Some(user), host));
         let user = user.map(|user| user.split_once(':').map_or(user, |(user, _)| user));
         let (host, port) = match host.strip_prefix('[').and_then(|six| six.split_once(']')) {
             Some((six, port)) => (six, port.strip_prefix(':')),
             None => host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port))),
         };
-        let user = user.map_or(Some(None), |user| decoded(user).map(Some))?;
+        let user = user.map(|user| percent_decode_str(user).decode_utf8()).transpose().ok()?;
         Some(Self::new(user.as_deref(), host, port, path))
     }
 
