@@ -92,7 +92,8 @@ impl Request {
         ] {
             backend.envs(self.header(header).map(|value| (variable, value)));
         }
-        let mut backend = backend.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        backend.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut backend = backend.spawn().ok()?;
         backend.stdin.take()?.write_all(&self.body).ok()?;
         let answered = backend.wait_with_output().ok()?.stdout;
         let end = answered.windows(4).position(|four| four == b"\r\n\r\n")?;

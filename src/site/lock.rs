@@ -95,13 +95,16 @@ mod tests {
     fn a_second_run_is_told_who_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let first = Lock::take(&path, "update").unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert!(Lock::holder(&path).is_none());
+        // `wait`, not `take`: what another test starts at such a moment has the lock's file, too, until it runs.
+        let first = Lock::wait(&path, "update").unwrap();
         let error = Lock::take(&path, "update").unwrap_err();
         assert_eq!(error.exit_code(), Some(Exit::Locked));
         assert!(error.headline().contains(&format!("process {}", std::process::id())), "{error}");
         assert_eq!(Lock::holder(&path).unwrap().command, "update");
         drop(first);
-        assert!(Lock::holder(&path).is_none());
-        Lock::take(&path, "update").unwrap();
+        let _second = Lock::wait(&path, "check").unwrap();
+        assert_eq!(Lock::holder(&path).unwrap().command, "check");
     }
 }

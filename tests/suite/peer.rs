@@ -21,7 +21,7 @@ tests! {
     what_the_script_does_to_the_machine_is_told_and_not_done,
 }
 
-/// The script of our own and a link to Cowhand, both called `update.sh`.
+/// Links to the script of our own and to Cowhand, both called `update.sh`.
 struct Both(TempDir);
 
 /// The flags that only ask, and what the script says when it has found something.
@@ -42,7 +42,7 @@ impl Both {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/peer/update.sh");
-        fs::copy(script, folder.path().join("script/update.sh")).unwrap();
+        symlink(script, folder.path().join("script/update.sh")).unwrap();
         symlink(binary(), folder.path().join("cowhand/update.sh")).unwrap();
         Self(folder)
     }

@@ -13,7 +13,7 @@ use cowhand::demo::https::Https;
 
 use crate::support::ran::{Cowhand, Ran};
 use crate::support::site::Site;
-use crate::support::tests;
+use crate::support::{outside, tests};
 
 tests! {
     Nothing: over_https,
@@ -285,7 +285,7 @@ impl Sshd {
         let bin = self.folder.path().join("bin");
         std::fs::create_dir_all(&bin).unwrap();
         let script = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", at("ssh_config"));
-        cowhand::files::write(&bin.join("ssh"), script.as_bytes(), 0o755).unwrap();
+        outside::program(&bin.join("ssh"), script.as_bytes());
     }
 
     fn path(&self) -> String {

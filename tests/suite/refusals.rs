@@ -98,10 +98,10 @@ fn somebody_who_is_not_root() {
     // Somebody who can read the site and start the program, wherever it was built.
     let program = tempfile::tempdir().unwrap();
     fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::copy(crate::support::ran::binary(), program.path().join("cowhand")).unwrap();
+    let cowhand = program.path().join("cowhand");
+    outside::program(&cowhand, &fs::read(crate::support::ran::binary()).unwrap());
     let fixture = site.root().parent().map(Path::to_owned).unwrap();
     fs::set_permissions(fixture, fs::Permissions::from_mode(0o755)).unwrap();
-    let cowhand = program.path().join("cowhand");
     untouched(&site, 10, "root", || {
         let arguments =
             ["--reuid=65534", "--regid=65534", "--clear-groups", cowhand.to_str().unwrap(), "update", "--yes"];
@@ -253,9 +253,8 @@ fn a_registry_that_wants_a_login() {
     let prefetch = |config: &str, helper: &str| {
         fs::write(docker.path().join("config.json"), config).unwrap();
         let program = docker.path().join("docker-credential-cowhand-test");
-        fs::write(&program, format!("#!/bin/sh\nread -r server\n[ \"$server\" = {registry} ] || exit 1\n{helper}\n"))
-            .unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let script = format!("#!/bin/sh\nread -r server\n[ \"$server\" = {registry} ] || exit 1\n{helper}\n");
+        outside::program(&program, script.as_bytes());
         let path = format!("{}:{}", docker.path().display(), std::env::var("PATH").unwrap());
         site.prepared(["prefetch"]).env("DOCKER_CONFIG", docker.path()).env("PATH", path).run()
     };

@@ -2,10 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -258,11 +257,18 @@ pub fn path_with(scripts: &[(&str, &str)]) -> TempDir {
         std::os::unix::fs::symlink(found, folder.path().join(tool)).expect("a link");
     }
     for (name, text) in scripts {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).expect("a script");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        program(&folder.path().join(name), text.as_bytes());
     }
     folder
+}
+
+/// Puts a program there. A process without threads writes it: whatever another test starts meanwhile would inherit a file that this one holds
+/// open for writing, and what somebody writes cannot be started ("Text file busy").
+pub fn program(path: &Path, content: &[u8]) {
+    let mut install =
+        Command::new("install").arg("/dev/stdin").arg(path).stdin(Stdio::piped()).spawn().expect("install starts");
+    install.stdin.take().expect("a pipe").write_all(content).expect("a program is taken");
+    assert!(install.wait().expect("install ends").success(), "{} is not installed", path.display());
 }
 
 /// A small file system in a folder, until dropped.
