@@ -31,9 +31,6 @@ fn look(call: &Call) -> Result<bool> {
     let repo = Repo::open(site.root())?;
     let branch = repo.readiness()?;
     let upstream = repo.remote_head(&branch)?;
-    if repo.commit(upstream).is_err() {
-        repo.download(&branch)?;
-    }
     let commits = repo.commits(branch.head, upstream)?;
     let update = !commits.is_empty();
     call.company.events.emit(Event::Check {

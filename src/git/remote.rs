@@ -2,7 +2,9 @@
 //!
 //! No hook, credential helper or ssh command that the clone configures is executed.
 
-use git2::{AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks};
+use git2::{
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks, RemoteConnection,
+};
 
 use super::{Branch, Repo, transport};
 use crate::error::{Context, Error, Result};
@@ -60,38 +62,31 @@ impl Repo {
         Ok(oid)
     }
 
-    /// Where upstream's branch is now, as `git ls-remote` tells it. Writes nothing.
+    /// Where upstream's branch is now, as `git ls-remote` tells it. Its commits come here where they are missing, so that they can be read:
+    /// objects are written, and no ref moves.
     pub fn remote_head(&self, branch: &Branch) -> Result<Oid> {
         let source = format!("refs/heads/{}", branch.upstream.branch);
-        let found = self.advertised(branch)?.into_iter().find(|(name, _)| *name == source);
-        found.map(|(_, oid)| oid).ok_or_else(|| gone(branch))
+        let mut remote = self.remote(branch)?;
+        let mut connection = connect(&mut remote, branch)?;
+        let head = advertised(&connection, branch)?.into_iter().find(|(name, _)| *name == source);
+        let (_, oid) = head.ok_or_else(|| gone(branch))?;
+        if self.git.find_commit(oid).is_err() {
+            connection.remote().download(&[source], None).map_err(|error| unreachable(branch, &error))?;
+        }
+        Ok(oid)
     }
 
     /// Upstream's newest release: the tag whose name comes last, and its commit. Writes nothing.
     pub fn remote_tag(&self, branch: &Branch) -> Result<(String, Oid)> {
         // Of a tag that is an object of its own, the commit is listed too, behind it.
-        let tags = self.advertised(branch)?.into_iter().filter_map(|(name, oid)| {
+        let mut remote = self.remote(branch)?;
+        let connection = connect(&mut remote, branch)?;
+        let tags = advertised(&connection, branch)?.into_iter().filter_map(|(name, oid)| {
             let name = name.strip_prefix("refs/tags/")?;
             Some((name.strip_suffix("^{}").unwrap_or(name).to_owned(), oid))
         });
         let newest = tags.collect::<std::collections::BTreeMap<_, _>>().pop_last();
         newest.ok_or_else(|| Error::new(format!("upstream at {} has no tags", branch.upstream.url)))
-    }
-
-    /// The refs that upstream has, in its order, as `git ls-remote` lists them.
-    fn advertised(&self, branch: &Branch) -> Result<Vec<(String, Oid)>> {
-        let mut remote = self.remote(branch)?;
-        let connection =
-            remote.connect_auth(Direction::Fetch, None, None).map_err(|error| unreachable(branch, &error))?;
-        let list = connection.list().map_err(|error| unreachable(branch, &error))?;
-        Ok(list.iter().map(|head| (head.name().to_owned(), head.oid())).collect())
-    }
-
-    /// Brings the commits of upstream's branch here without moving a ref, so that they can be read. Writes objects only.
-    pub fn download(&self, branch: &Branch) -> Result<()> {
-        let mut remote = self.remote(branch)?;
-        let source = format!("refs/heads/{}", branch.upstream.branch);
-        remote.download(&[source], None).map_err(|error| unreachable(branch, &error))
     }
 
     /// Where the last fetch left upstream's branch; none where it never was fetched. For working without the network.
@@ -106,6 +101,16 @@ impl Repo {
         transport::prepare(self.git.config().ok().as_ref(), name, remote.url().unwrap_or_default());
         Ok(remote)
     }
+}
+
+fn connect<'a, 'repo>(remote: &'a mut Remote<'repo>, branch: &Branch) -> Result<RemoteConnection<'repo, 'a, 'static>> {
+    remote.connect_auth(Direction::Fetch, None, None).map_err(|error| unreachable(branch, &error))
+}
+
+/// The refs that upstream has, in its order, as `git ls-remote` lists them.
+fn advertised(connection: &RemoteConnection<'_, '_, '_>, branch: &Branch) -> Result<Vec<(String, Oid)>> {
+    let list = connection.list().map_err(|error| unreachable(branch, &error))?;
+    Ok(list.iter().map(|head| (head.name().to_owned(), head.oid())).collect())
 }
 
 fn progress(events: &Events) -> RemoteCallbacks<'_> {

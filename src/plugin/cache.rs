@@ -8,12 +8,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::digest::Digest;
+
+/// How long code is kept that nobody reads: longer than any site goes without an update. The kernel notes a reading once a day, if at all.
+const KEPT_UNREAD: Duration = Duration::from_hours(90 * 24);
 
 /// A folder of compiled components.
 #[derive(Clone, Debug)]
@@ -49,7 +53,19 @@ impl Cache {
             && self.is_private()
             && let Ok(compiled) = component.serialize()
         {
+            self.sweep();
             let _ = crate::files::write(&self.path(engine, digest), &compiled, 0o600);
+        }
+    }
+
+    /// Removes what nobody has read for long: components that no site has any more, and code for other versions of the engine.
+    fn sweep(&self) {
+        let old = |entry: &fs::DirEntry| {
+            let read = entry.metadata().and_then(|found| found.accessed());
+            read.is_ok_and(|read| read.elapsed().is_ok_and(|age| age > KEPT_UNREAD))
+        };
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten().filter(old) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 

@@ -169,6 +169,23 @@ async fn what_was_compiled_is_kept_in_private() {
 }
 
 #[tokio::test]
+async fn what_nobody_has_read_for_long_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cowhand");
+    fill(&cache).await;
+    let read_ago = |name: &str, days: u64| {
+        let file = fs::File::create(cache.join(name)).unwrap();
+        let read = std::time::SystemTime::now() - std::time::Duration::from_hours(days * 24);
+        file.set_times(fs::FileTimes::new().set_accessed(read)).unwrap();
+        cache.join(name)
+    };
+    let (old, young) = (read_ago("old.cwasm", 91), read_ago("young.cwasm", 89));
+    assert!(compiled(&cache).await);
+    assert!(!old.exists() && young.exists());
+    assert!(!compiled(&cache).await);
+}
+
+#[tokio::test]
 async fn on_any_doubt_it_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cowhand");

@@ -288,6 +288,11 @@ impl Sshd {
         outside::program(&bin.join("ssh"), script.as_bytes());
     }
 
+    /// How often somebody was let in.
+    fn logins(&self) -> usize {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap().matches("Accepted publickey").count()
+    }
+
     fn path(&self) -> String {
         format!("{}:{}", self.folder.path().join("bin").display(), std::env::var("PATH").unwrap())
     }
@@ -346,6 +351,7 @@ fn over_ssh() {
     let before = served.site.state();
     served.looks(&[("PATH", &path)]).exits(0).says("Release 2026-03");
     served.site.is_untouched_since(&before);
+    assert_eq!(sshd.logins(), 1, "what lists the refs brings the commits, too");
     served.fetches(&[("PATH", &path)]).exits(0);
     assert_eq!(served.site.git(["rev-parse", "origin/master"]), served.site.upstream.tip().unwrap().to_string());
 }
