@@ -78,9 +78,9 @@ impl Repo {
 
     /// Upstream's newest release: the tag whose name comes last, and its commit. Writes nothing.
     pub fn remote_tag(&self, branch: &Branch) -> Result<(String, Oid)> {
-        // Of a tag that is an object of its own, the commit is listed too, behind it.
         let mut remote = self.remote(branch)?;
         let connection = connect(&mut remote, branch)?;
+        // Of a tag that is an object of its own, the commit is listed too, behind it.
         let tags = advertised(&connection, branch)?.into_iter().filter_map(|(name, oid)| {
             let name = name.strip_prefix("refs/tags/")?;
             Some((name.strip_suffix("^{}").unwrap_or(name).to_owned(), oid))
