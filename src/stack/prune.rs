@@ -3,6 +3,7 @@
 mod guard;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::query_parameters::{
     ListImagesOptionsBuilder, ListVolumesOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
@@ -16,6 +17,10 @@ use super::resolved::Resolved;
 use super::verify::without_container;
 use crate::error::{Error, Result};
 use crate::event::{Events, Unit};
+
+/// How long an image may be there before a pull names it: the engine writes its list of names, on a busy machine after those of other pulls.
+/// Until then it looks like one to which nothing leads.
+const NAMING: Duration = Duration::from_secs(3);
 
 /// What belongs to the project, and what has to stay.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +78,9 @@ pub fn only_while_up(resolved: &Resolved, containers: &[Container]) -> Result<()
 pub async fn remove(engine: &Engine, items: &[PruneItem], events: &Events) -> Result<Removed> {
     let going: Vec<&PruneItem> = items.iter().filter(|item| item.action == PruneAction::Remove).collect();
     let mut removed = Removed::default();
+    if going.iter().any(|item| is_untagged(item)) {
+        tokio::time::sleep(NAMING).await;
+    }
     for (done, item) in going.iter().enumerate() {
         events.progress("prune", done as u64, Some(going.len() as u64), Unit::Items);
         let refused = match item.kind {
@@ -93,12 +101,17 @@ pub async fn remove(engine: &Engine, items: &[PruneItem], events: &Events) -> Re
     Ok(removed)
 }
 
+/// Whether it is an image to which at most digests lead. Somebody may just be pulling it.
+fn is_untagged(item: &PruneItem) -> bool {
+    item.kind == PruneKind::Image && item.references.iter().all(|name| name.contains('@'))
+}
+
 /// Takes off each tag that was planned to go, then the image. Never by force: the engine has the last word on what is used. Gives its
 /// refusal, if it refuses.
 async fn remove_image(engine: &Engine, item: &PruneItem) -> Result<Option<String>> {
     let Some(image) = engine.image(&item.id).await? else { return Ok(None) };
-    if let Some(tag) = image.tags.iter().find(|tag| !item.references.contains(tag)) {
-        return Ok(Some(format!("it is now called {tag} too")));
+    if let Some(name) = image.names().iter().find(|name| !item.references.contains(name)) {
+        return Ok(Some(format!("by now it is called {name}")));
     }
     for name in image.tags.iter().chain([&image.id]) {
         let options = RemoveImageOptionsBuilder::default().force(false).build();

@@ -1,11 +1,16 @@
 //! What an update takes away in the end, and what it never does.
 
-use crate::support::site::Site;
-use crate::support::tests;
+use std::time::{Duration, Instant};
+
 use cowhand::demo::images::LABEL;
+
+use crate::support::outside::Relay;
+use crate::support::site::Site;
+use crate::support::{tests, world};
 
 tests! {
     Stack: dangling_images_go,
+    an_image_that_somebody_is_just_pulling_stays,
     a_volume_goes_only_on_request_and_never_the_project_s,
     nothing_goes_while_a_service_lacks_its_container,
 }
@@ -39,6 +44,21 @@ fn dangling_images_go() {
     assert!(!images(&site).contains(&scrap));
     let previous = site.engine().lines(&["images", "--quiet", &site.images.reference("redis", "7.4-alpine")]).unwrap();
     assert_eq!(previous.len(), 1, "images in use stay");
+}
+
+fn an_image_that_somebody_is_just_pulling_stays() {
+    let site = Site::customised().running();
+    let scrap = leave_a_dangling_image(&site);
+    // The name comes after prune has listed what nothing leads to, as at the end of a pull, and before it looks once more.
+    let (engine, id, name) = (world::engine(), scrap.clone(), site.images.reference("postfix", "late"));
+    let named = name.clone();
+    let pulled = move || drop(engine.lines(&["tag", &id, &named]).unwrap());
+    let relay =
+        Relay::doing(site.engine().host().unwrap(), scrap.trim_start_matches("sha256:").to_owned().leak(), pulled);
+    let begun = Instant::now();
+    site.prepared(["prune", "--yes"]).env("DOCKER_HOST", relay.host()).run().exits(0).says(&name);
+    assert!(begun.elapsed() >= Duration::from_secs(3), "a pull gets time to name what it has brought");
+    assert!(images(&site).contains(&scrap));
 }
 
 fn a_volume_goes_only_on_request_and_never_the_project_s() {

@@ -36,6 +36,11 @@ pub struct Image {
 }
 
 impl Image {
+    /// What leads to it: its tags, or where it has none its digests.
+    pub fn names(&self) -> &[String] {
+        if self.tags.is_empty() { &self.digests } else { &self.tags }
+    }
+
     /// The digest under which the repository of `reference` has it.
     pub fn digest_at(&self, reference: &Reference) -> Option<&str> {
         let repository = reference.repository();

@@ -25,11 +25,10 @@ pub(super) fn images(scope: &Scope<'_>, containers: &[Container], images: &[Imag
 
 fn item(image: &Image, keep: Option<String>, because: String) -> PruneItem {
     let action = if keep.is_some() { PruneAction::Keep } else { PruneAction::Remove };
-    let names = if image.tags.is_empty() { &image.digests } else { &image.tags };
     PruneItem {
         kind: PruneKind::Image,
         id: image.id.clone(),
-        references: names.clone(),
+        references: image.names().to_vec(),
         size: Some(image.size),
         action,
         reason: keep.unwrap_or(because),
