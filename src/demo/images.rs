@@ -10,6 +10,7 @@ use oci_client::manifest::{IMAGE_CONFIG_MEDIA_TYPE, IMAGE_LAYER_MEDIA_TYPE, OciI
 use oci_client::secrets::RegistryAuth;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 
 use super::wait;
 use crate::error::{Context, Result};
@@ -19,6 +20,9 @@ pub const SERVICE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/service"));
 
 /// The label that every image bears; its value is the prefix of the fixture, so that clean-up finds what is whose.
 pub const LABEL: &str = "org.cowhand.fixture";
+
+/// Who sends a layer that others share.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// What an image shall be like. Two that differ in anything have different ids.
 #[derive(Clone, Debug, Default)]
@@ -173,9 +177,12 @@ impl Images {
     async fn send_layer(&self, target: &Reference, layer: &ImageLayer, digest: &str) -> Result<()> {
         let failed = "the registry refused a layer";
         let shared = parse(&format!("{}/layers:none", self.registry))?;
+        // A registry that is asked for a blob while it takes it answers with 500.
+        let turn = TURN.lock().await;
         if !self.client.blob_exists(&shared, digest).await.what(failed)? {
             self.client.push_blob(&shared, layer.data.clone(), digest).await.what(failed)?;
         }
+        drop(turn);
         // A registry may decline to mount what another upload is just completing.
         match self.client.mount_blob(target, &shared, digest).await {
             Ok(()) => Ok(()),
