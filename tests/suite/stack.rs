@@ -191,7 +191,8 @@ fn services_that_are_not_well_are_named_with_their_log() {
     let stack = Stack::of(site.running());
     let unwell = stack.verify(&stack.resolve());
     let redis = unwell.iter().find(|one| one.service == "redis-mailcow").unwrap_or_else(|| panic!("{unwell:#?}"));
-    assert!(redis.reason.contains("code 3"), "{redis:?}");
+    // The code is known to who looks between two starts, which on a busy machine nobody may.
+    assert!(["code 3", "started again and again"].iter().any(|words| redis.reason.contains(words)), "{redis:?}");
     assert!(redis.log.iter().any(|line| line.contains("told to end with 3")), "{redis:?}");
 
     stack.site.images.push("redis", "7.4-alpine", &broken("redis")).unwrap();
