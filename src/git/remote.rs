@@ -55,9 +55,7 @@ impl Repo {
 
     /// Where upstream's branch is after a fetch: what the remote itself said, for a tracking ref may be a stale one.
     fn fetched(&self, branch: &Branch, remote: &Remote<'_>, source: &str) -> Result<Oid> {
-        let list = remote.list().map_err(|error| unreachable(branch, &error))?;
-        let found = list.iter().find(|head| head.name() == source).map(git2::RemoteHead::oid);
-        let oid = found.ok_or_else(|| gone(branch))?;
+        let oid = listed(remote, branch, source)?;
         self.git.find_commit(oid).what_with(|| format!("{} did not arrive with the fetch", branch.upstream.label()))?;
         Ok(oid)
     }
@@ -68,8 +66,7 @@ impl Repo {
         let source = format!("refs/heads/{}", branch.upstream.branch);
         let mut remote = self.remote(branch)?;
         let mut connection = connect(&mut remote, branch)?;
-        let head = advertised(&connection, branch)?.into_iter().find(|(name, _)| *name == source);
-        let (_, oid) = head.ok_or_else(|| gone(branch))?;
+        let oid = listed(connection.remote(), branch, &source)?;
         if self.git.find_commit(oid).is_err() {
             connection.remote().download(&[source], None).map_err(|error| unreachable(branch, &error))?;
         }
@@ -80,10 +77,11 @@ impl Repo {
     pub fn remote_tag(&self, branch: &Branch) -> Result<(String, Oid)> {
         let mut remote = self.remote(branch)?;
         let connection = connect(&mut remote, branch)?;
+        let list = connection.list().map_err(|error| unreachable(branch, &error))?;
         // Of a tag that is an object of its own, the commit is listed too, behind it.
-        let tags = advertised(&connection, branch)?.into_iter().filter_map(|(name, oid)| {
-            let name = name.strip_prefix("refs/tags/")?;
-            Some((name.strip_suffix("^{}").unwrap_or(name).to_owned(), oid))
+        let tags = list.iter().filter_map(|head| {
+            let name = head.name().strip_prefix("refs/tags/")?;
+            Some((name.strip_suffix("^{}").unwrap_or(name).to_owned(), head.oid()))
         });
         let newest = tags.collect::<std::collections::BTreeMap<_, _>>().pop_last();
         newest.ok_or_else(|| Error::new(format!("upstream at {} has no tags", branch.upstream.url)))
@@ -107,10 +105,11 @@ fn connect<'a, 'repo>(remote: &'a mut Remote<'repo>, branch: &Branch) -> Result<
     remote.connect_auth(Direction::Fetch, None, None).map_err(|error| unreachable(branch, &error))
 }
 
-/// The refs that upstream has, in its order, as `git ls-remote` lists them.
-fn advertised(connection: &RemoteConnection<'_, '_, '_>, branch: &Branch) -> Result<Vec<(String, Oid)>> {
-    let list = connection.list().map_err(|error| unreachable(branch, &error))?;
-    Ok(list.iter().map(|head| (head.name().to_owned(), head.oid())).collect())
+/// Where the ref `source` is among those that the remote listed when it was connected.
+fn listed(remote: &Remote<'_>, branch: &Branch, source: &str) -> Result<Oid> {
+    let list = remote.list().map_err(|error| unreachable(branch, &error))?;
+    let found = list.iter().find(|head| head.name() == source).map(git2::RemoteHead::oid);
+    found.ok_or_else(|| gone(branch))
 }
 
 fn progress(events: &Events) -> RemoteCallbacks<'_> {

@@ -189,10 +189,13 @@ fn services_that_are_not_well_are_named_with_their_log() {
     site.images.push("solr", "1.8", &broken("solr").env("START_DELAY", "60000")).unwrap();
     site.images.push("dovecot", "2.33", &Image::new().listens(143, "hello").listens(4190, "\"hello\"")).unwrap();
     let stack = Stack::of(site.running());
-    let unwell = stack.verify(&stack.resolve());
-    let redis = unwell.iter().find(|one| one.service == "redis-mailcow").unwrap_or_else(|| panic!("{unwell:#?}"));
-    // The code is known to who looks between two starts, which on a busy machine nobody may.
-    assert!(["code 3", "started again and again"].iter().any(|words| redis.reason.contains(words)), "{redis:?}");
+    let redis_is = || {
+        let unwell = stack.verify(&stack.resolve());
+        unwell.into_iter().find(|one| one.service == "redis-mailcow").expect("redis is not well")
+    };
+    // The engine tells the code between two starts alone, on a busy machine late; the time between them grows.
+    let redis = (0..5).map(|_| redis_is()).find(|redis| redis.reason.contains("code 3"));
+    let redis = redis.unwrap_or_else(|| panic!("nobody tells the code: {:?}", redis_is()));
     assert!(redis.log.iter().any(|line| line.contains("told to end with 3")), "{redis:?}");
 
     stack.site.images.push("redis", "7.4-alpine", &broken("redis")).unwrap();
