@@ -1,6 +1,6 @@
 # Everything starts with scripts/setup, which installs what is missing and otherwise only says that nothing is.
 
-.PHONY: setup build demo test bench torture lint deny
+.PHONY: setup build demo test bench torture fuzz lint deny
 
 build: setup
 	cargo build
@@ -8,8 +8,9 @@ build: setup
 setup:
 	@scripts/setup
 
-demo: build
-	@cargo run --quiet -- demo
+# With the features of the tests, so that both share one build.
+demo: setup
+	@cargo run --quiet --locked --features testing -- demo
 
 test: setup
 	@scripts/setup authors
@@ -18,11 +19,16 @@ test: setup
 bench: setup
 	@scripts/bench
 
-# Every fault at every stage, and KILLS kills at random moments (SEED picks them).
+# Every fault at every stage, KILLS kills at random moments (SEED picks them), and updates beside a hostile container.
 KILLS ?= 200
 SEED ?= 1
 torture: setup
-	COWHAND_TORTURE=1 COWHAND_KILLS=$(KILLS) COWHAND_SEED=$(SEED) cargo test --locked --test suite -- faults --nocapture
+	COWHAND_TORTURE=1 COWHAND_KILLS=$(KILLS) COWHAND_SEED=$(SEED) cargo test --locked --features testing --test suite -- faults,hostile --nocapture
+
+# Every fuzz target, two at a time, for MINUTES together. Needs cargo-fuzz: cargo install --locked cargo-fuzz
+MINUTES ?= 128
+fuzz: setup
+	@scripts/fuzz $(MINUTES)
 
 lint: setup
 	@scripts/lint

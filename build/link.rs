@@ -10,7 +10,9 @@ const KNOWN_SINCE: (u32, u32) = (2, 36);
 /// Packs them where the binary runs with this machine's glibc, and that is new enough.
 pub fn pack_relocations() {
     let is = |name: &str, value: &str| var(name).is_ok_and(|found| found == value);
-    let here = var("HOST") == var("TARGET") && is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
+    let here = var("HOST") == var("TARGET")
+        && is("CARGO_CFG_TARGET_OS", "linux")
+        && is("CARGO_CFG_TARGET_ENV", "gnu");
     if here && glibc().is_some_and(|version| version >= KNOWN_SINCE) {
         println!("cargo::rustc-link-arg=-Wl,-z,pack-relative-relocs");
     }

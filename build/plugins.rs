@@ -11,7 +11,8 @@ use super::toolchain::{TARGET, Toolchain};
 const WORKSPACE: &str = "plugins";
 const WIT: &str = "wit";
 /// Those that every site has, in this order, and those that a site has if it names them.
-const EVERYWHERE: [&str; 5] = ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
+const EVERYWHERE: [&str; 5] =
+    ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
 const ON_REQUEST: [&str; 4] = ["keep-local", "key-value", "compose-pins", "union"];
 /// What they share.
 const SHARED: [&str; 2] = ["guest", "resolver"];
@@ -19,7 +20,9 @@ const SHARED: [&str; 2] = ["guest", "resolver"];
 /// Puts the plugins and `stock.rs`, which includes them, into `folder`, or says why not.
 pub fn build(folder: &Path) -> Result<(), String> {
     println!("cargo::rerun-if-changed={WIT}");
-    for part in EVERYWHERE.iter().chain(&ON_REQUEST).chain(&SHARED).chain(&["Cargo.toml", "Cargo.lock"]) {
+    for part in
+        EVERYWHERE.iter().chain(&ON_REQUEST).chain(&SHARED).chain(&["Cargo.toml", "Cargo.lock"])
+    {
         println!("cargo::rerun-if-changed={WORKSPACE}/{part}");
     }
     let target = target_folder(folder);
@@ -29,17 +32,21 @@ pub fn build(folder: &Path) -> Result<(), String> {
     let mut list = "pub const STOCK: &[Stock] = &[\n".to_owned();
     let everywhere = EVERYWHERE.map(|name| (name, true));
     for (name, everywhere) in everywhere.into_iter().chain(ON_REQUEST.map(|name| (name, false))) {
-        let made = target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
+        let made =
+            target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
         let kept = folder.join(format!("{name}.wasm"));
-        let copied = std::fs::read(&made).and_then(|bytes| std::fs::write(kept, &bytes).map(|()| bytes));
-        let bytes = copied.map_err(|error| format!("could not copy {}: {error}", made.display()))?;
+        let copied =
+            std::fs::read(&made).and_then(|bytes| std::fs::write(kept, &bytes).map(|()| bytes));
+        let bytes =
+            copied.map_err(|error| format!("could not copy {}: {error}", made.display()))?;
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
         let _ = writeln!(
             list,
             r#"    Stock {{ name: "{name}", everywhere: {everywhere}, bytes: include_bytes!("{name}.wasm"), sha256: {sha256:?} }},"#
         );
     }
-    std::fs::write(folder.join("stock.rs"), list + "];\n").map_err(|error| format!("could not write stock.rs: {error}"))
+    std::fs::write(folder.join("stock.rs"), list + "];\n")
+        .map_err(|error| format!("could not write stock.rs: {error}"))
 }
 
 /// One folder for all profiles, below the outer build's but not the same: cargo holds a lock on that one.
@@ -49,7 +56,9 @@ fn target_folder(out: &Path) -> PathBuf {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("could not start cargo for the plugins: {error}"))?;
+    let output = command
+        .output()
+        .map_err(|error| format!("could not start cargo for the plugins: {error}"))?;
     if output.status.success() {
         return Ok(());
     }

@@ -11,8 +11,20 @@ pub fn compile(folder: &Path) -> Result<(), String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let target = std::env::var("TARGET").map_err(|error| format!("TARGET: {error}"))?;
     let mut command = Command::new(rustc);
-    command.args(["--edition=2024", "--crate-name=service", "--target", &target, "-Ctarget-feature=+crt-static"]);
-    command.args(["-Copt-level=z", "-Cpanic=abort", "-Cstrip=symbols", "-Clto=fat", "-Ccodegen-units=1"]);
+    command.args([
+        "--edition=2024",
+        "--crate-name=service",
+        "--target",
+        &target,
+        "-Ctarget-feature=+crt-static",
+    ]);
+    command.args([
+        "-Copt-level=z",
+        "-Cpanic=abort",
+        "-Cstrip=symbols",
+        "-Clto=fat",
+        "-Ccodegen-units=1",
+    ]);
     let output = command.arg("-o").arg(folder.join("service")).arg(SOURCE).output();
     let output = output.map_err(|error| format!("could not start rustc for {SOURCE}: {error}"))?;
     if output.status.success() {

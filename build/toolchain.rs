@@ -31,8 +31,10 @@ impl Toolchain {
     /// The one that is there, or what to do where none is.
     pub fn found() -> Result<Self, String> {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let asked = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
-        let library = asked.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+        let asked =
+            Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
+        let library =
+            asked.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
         let debian = ["/usr/bin/cargo", "/usr/bin/rustc", LINKER, C_LIBRARY];
         if library.is_ok_and(|folder| folder.is_dir()) {
             Ok(Self::Own)
@@ -58,8 +60,13 @@ impl Toolchain {
         cargo.args(["build", "--release", "--locked", "--target", TARGET]);
         if matches!(self, Self::Debian) {
             let host = host()?;
-            cargo.arg("-Zbuild-std=std,panic_abort").env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
-            cargo.env("RUSTFLAGS", format!("-L native={C_LIBRARY}")).env("PATH", path_with_linker(folder)?);
+            cargo
+                .arg("-Zbuild-std=std,panic_abort")
+                .env("RUSTC", "/usr/bin/rustc")
+                .env("RUSTC_BOOTSTRAP", "1");
+            cargo
+                .env("RUSTFLAGS", format!("-L native={C_LIBRARY}"))
+                .env("PATH", path_with_linker(folder)?);
             let component_linker = format!("/usr/lib/rustlib/{host}/bin/wasm-component-ld");
             cargo.env("CARGO_TARGET_WASM32_WASIP2_LINKER", component_linker);
         }
@@ -79,13 +86,16 @@ fn path_with_linker(folder: &Path) -> Result<OsString, String> {
         std::os::unix::fs::symlink(LINKER, link).map_err(error)?;
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).map_err(|error| error.to_string())
+    std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)))
+        .map_err(|error| error.to_string())
 }
 
 /// This machine's own target, as rustc names it.
 fn host() -> Result<String, String> {
-    let output =
-        Command::new("/usr/bin/rustc").arg("-vV").output().map_err(|error| format!("could not run rustc: {error}"))?;
+    let output = Command::new("/usr/bin/rustc")
+        .arg("-vV")
+        .output()
+        .map_err(|error| format!("could not run rustc: {error}"))?;
     let told = String::from_utf8_lossy(&output.stdout);
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or_else(|| "rustc does not say which machine this is".to_owned())

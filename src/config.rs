@@ -150,8 +150,12 @@ impl Config {
     }
 
     fn checked(self, file: &str) -> Result<Self> {
-        if let Some(wrong) = self.plugin.iter().find(|plugin| !crate::plugin::spec::is_name(&plugin.name)) {
-            return Err(usage(format!("{file}: {:?} cannot be a plugin's name", wrong.name)).hint(NAMES));
+        if let Some(wrong) =
+            self.plugin.iter().find(|plugin| !crate::plugin::spec::is_name(&plugin.name))
+        {
+            return Err(
+                usage(format!("{file}: {:?} cannot be a plugin's name", wrong.name)).hint(NAMES)
+            );
         }
         let mut names = std::collections::BTreeSet::new();
         match self.plugin.iter().find(|plugin| !names.insert(&plugin.name)) {
@@ -165,7 +169,8 @@ impl Config {
 fn explain(error: &toml::de::Error, text: &str, file: &str) -> Error {
     let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
     let message = error.message();
-    let told = usage(format!("{file}, line {line}: {}", message.lines().next().unwrap_or("not valid")));
+    let told =
+        usage(format!("{file}, line {line}: {}", message.lines().next().unwrap_or("not valid")));
     match nearest(message) {
         Some(key) => told.hint(format!("Did you mean `{key}`?")),
         None => told,
@@ -180,7 +185,8 @@ fn nearest(message: &str) -> Option<&str> {
 }
 
 /// What the name of a plugin may be.
-pub const NAMES: &str = "A name has letters, digits and -_.: and begins with none of . and -; at most 64 of them.";
+pub const NAMES: &str =
+    "A name has letters, digits and -_.: and begins with none of . and -; at most 64 of them.";
 
 fn usage(what: String) -> Error {
     Error::new(what).exit(Exit::Usage)
@@ -192,7 +198,9 @@ mod tests {
 
     #[test]
     fn a_plugin_has_a_plain_name() {
-        let parse = |name: &str| Config::parse(&format!("[[plugin]]\nname = {name:?}\nsource = \"x.wasm\"\n"), "x");
+        let parse = |name: &str| {
+            Config::parse(&format!("[[plugin]]\nname = {name:?}\nsource = \"x.wasm\"\n"), "x")
+        };
         assert!(parse("stock:a_b-c.1").is_ok());
         for name in ["", "../x", ".x", "-x", "a b", "a\nb", &"x".repeat(65)] {
             assert_eq!(parse(name).unwrap_err().exit_code(), Some(Exit::Usage), "{name:?}");
@@ -202,14 +210,19 @@ mod tests {
     #[test]
     fn an_unknown_key_names_file_line_and_the_nearest_key() {
         let error = Config::parse("\n[merge]\nfovor = \"ours\"\n", "cowhand.toml").unwrap_err();
-        assert!(error.headline().starts_with("cowhand.toml, line 3: unknown field `fovor`"), "{error}");
+        assert!(
+            error.headline().starts_with("cowhand.toml, line 3: unknown field `fovor`"),
+            "{error}"
+        );
         assert_eq!(error.hints(), ["Did you mean `favor`?"]);
         assert_eq!(error.exit_code(), Some(Exit::Usage));
     }
 
     #[test]
     fn the_design_page_s_example_is_understood() {
-        let config = Config::parse(include_str!("../tests/data/design-example.toml"), "cowhand.toml").unwrap();
+        let config =
+            Config::parse(include_str!("../tests/data/design-example.toml"), "cowhand.toml")
+                .unwrap();
         let plugin = &config.plugin[0];
         assert_eq!(plugin.name, "acme-certificates");
         assert_eq!(plugin.grant.memory, bytesize::ByteSize::mib(64));

@@ -77,7 +77,10 @@ mod tests {
             assert_eq!(typed.parse(), Ok(digest));
         }
         for typed in ["", "sha256:", "sha512:00", "sha256:zz", &digest.hex()[1..]] {
-            assert!(typed.parse::<Digest>().unwrap_err().contains("64 hexadecimal digits"), "{typed}");
+            assert!(
+                typed.parse::<Digest>().unwrap_err().contains("64 hexadecimal digits"),
+                "{typed}"
+            );
         }
     }
 }

@@ -25,7 +25,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// `what` failed, on what: one sentence without a full stop.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Parts { what: what.into(), because: Vec::new(), left: None, hints: Vec::new(), exit: None }))
+        Self(Box::new(Parts {
+            what: what.into(),
+            because: Vec::new(),
+            left: None,
+            hints: Vec::new(),
+            exit: None,
+        }))
     }
 
     /// Adds a cause, deepest last.
@@ -95,7 +101,11 @@ impl Error {
 
     /// What failed and why, in one line.
     pub fn summary(&self) -> String {
-        std::iter::once(&self.0.what).chain(&self.0.because).map(String::as_str).collect::<Vec<_>>().join(": ")
+        std::iter::once(&self.0.what)
+            .chain(&self.0.because)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(": ")
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything a command tells, as events. Terminal, JSON, the run's own log and observers are sinks of the same events.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -175,6 +176,15 @@ pub enum Unit {
 pub trait Sink: Send {
     /// One event, already redacted.
     fn event(&mut self, event: &Event);
+
+    /// From now on nothing waits for its reader, because services wait for the run.
+    fn hurry(&mut self) {}
+
+    /// Waits until its reader has everything, or has taken nothing for as long as `patience`.
+    fn drain(&mut self, _patience: Option<Duration>) {}
+
+    /// Waits until its reader has everything; not without end where the site was changed.
+    fn end(&mut self) {}
 }
 
 /// The hub that redacts each event and gives it to every sink. Cheap to clone.
@@ -231,6 +241,21 @@ impl Events {
         }
     }
 
+    /// From now on nothing waits for a reader: services wait for the run.
+    pub fn hurry(&self) {
+        self.hub().sinks.iter_mut().for_each(|sink| sink.hurry());
+    }
+
+    /// Waits until every reader has everything: somebody is about to be asked about it.
+    pub fn drain(&self) {
+        self.hub().sinks.iter_mut().for_each(|sink| sink.drain(None));
+    }
+
+    /// Waits, at the end of the process, until every reader has everything.
+    pub fn end(&self) {
+        self.hub().sinks.iter_mut().for_each(|sink| sink.end());
+    }
+
     /// A line worth reading.
     pub fn info(&self, text: impl Into<String>) {
         self.emit(Event::Note { level: Level::Info, text: text.into(), hint: None });
@@ -247,8 +272,22 @@ impl Events {
     }
 
     /// How far a task is, and each of its parts.
-    pub fn progress_of_parts(&self, task: &str, done: u64, total: Option<u64>, unit: Unit, parts: Vec<Part>) {
-        self.emit(Event::Progress { task: task.to_owned(), done, total, unit, finished: false, parts });
+    pub fn progress_of_parts(
+        &self,
+        task: &str,
+        done: u64,
+        total: Option<u64>,
+        unit: Unit,
+        parts: Vec<Part>,
+    ) {
+        self.emit(Event::Progress {
+            task: task.to_owned(),
+            done,
+            total,
+            unit,
+            finished: false,
+            parts,
+        });
     }
 
     /// The task has ended.

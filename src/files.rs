@@ -1,5 +1,7 @@
 //! The one place that writes files so that a crash leaves the old one or the new one: beside, synced, renamed, folder synced.
 
+#![expect(clippy::disallowed_methods, reason = "this module writes outside the site's files")]
+
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +29,10 @@ impl Growing {
     /// Begins the file that shall be at `path`, with these permission bits.
     pub fn begin(path: &Path, mode: u32) -> Result<Self> {
         let doing = || format!("could not write {}", path.display());
-        let beside = tempfile::Builder::new().prefix(".cowhand-").tempfile_in(folder_of(path)).what_with(doing)?;
+        let beside = tempfile::Builder::new()
+            .prefix(".cowhand-")
+            .tempfile_in(folder_of(path))
+            .what_with(doing)?;
         beside.as_file().set_permissions(Permissions::from_mode(mode)).what_with(doing)?;
         Ok(Self { file: beside, path: path.to_owned() })
     }
@@ -57,7 +62,9 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Makes names created, renamed or removed in `folder` durable.
 pub fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).what_with(|| format!("could not sync {}", folder.display()))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .what_with(|| format!("could not sync {}", folder.display()))
 }
 
 /// Creates `folder` and what is missing above it, readable by its owner alone.

@@ -1,5 +1,7 @@
 //! The one TLS of this program (rustls, with ring), and the client that fetches over it: for plugins and upstream alike.
 
+#![expect(clippy::disallowed_methods, reason = "certificates of the host")]
+
 use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -28,7 +30,8 @@ pub fn config() -> Result<Arc<ClientConfig>> {
     CONFIG
         .get_or_init(|| {
             let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-            let config = config.with_safe_default_protocol_versions().what("could not set up TLS")?;
+            let config =
+                config.with_safe_default_protocol_versions().what("could not set up TLS")?;
             Ok(Arc::new(config.with_root_certificates(authorities()?).with_no_client_auth()))
         })
         .clone()
@@ -37,11 +40,13 @@ pub fn config() -> Result<Arc<ClientConfig>> {
 fn authorities() -> Result<RootCertStore> {
     let named = NAMED_BY.iter().any(|name| std::env::var_os(name).is_some());
     let bundle = Some(Path::new(BUNDLE)).filter(|bundle| !named && bundle.is_file());
-    let found = bundle.map_or_else(load_native_certs, |bundle| load_certs_from_paths(Some(bundle), None));
+    let found =
+        bundle.map_or_else(load_native_certs, |bundle| load_certs_from_paths(Some(bundle), None));
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(found.certs);
     if authorities.is_empty() && named {
-        let error = Error::new(format!("{} names no certificate that can be read", NAMED_BY.join(" or ")));
+        let error =
+            Error::new(format!("{} names no certificate that can be read", NAMED_BY.join(" or ")));
         return Err(found.errors.iter().fold(error, Error::because));
     }
     if authorities.is_empty() {
@@ -63,7 +68,8 @@ pub fn reason(error: &reqwest::Error) -> String {
 
 /// Whether the other side's certificate is what is wrong.
 pub fn untrusted(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
+    causes(error)
+        .any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 /// The error and what caused it, outermost first. An `io::Error` hides the one that it carries.

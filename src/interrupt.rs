@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -15,10 +16,17 @@ pub struct Interrupt(Arc<Shared>);
 
 /// Whoever writes next begins a line: the last one may be a bar's.
 fn leave_the_terminal() {
-    let terminals = [console::Term::stdout(), console::Term::stderr()];
-    if let Some(terminal) = terminals.iter().find(|terminal| terminal.is_term()) {
-        let _ = terminal.show_cursor().and_then(|()| terminal.write_line(""));
-    }
+    /// A terminal that takes nothing (Ctrl-S) is left as it is.
+    const LIMIT: Duration = Duration::from_millis(500);
+    let (left, leaving) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let terminals = [console::Term::stdout(), console::Term::stderr()];
+        if let Some(terminal) = terminals.iter().find(|terminal| terminal.is_term()) {
+            let _ = terminal.show_cursor().and_then(|()| terminal.write_line(""));
+        }
+        let _ = left.send(());
+    });
+    let _ = leaving.recv_timeout(LIMIT);
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +53,7 @@ impl Interrupt {
         interrupt
     }
 
-    fn ask(&self, events: &Events) {
+    pub(crate) fn ask(&self, events: &Events) {
         if self.0.asked.swap(true, Ordering::SeqCst) {
             leave_the_terminal();
             std::process::exit(Exit::Interrupted.code().into());

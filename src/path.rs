@@ -42,7 +42,9 @@ impl SitePath {
         let mut at = 0;
         while at < bytes.len() {
             let hex = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
-            if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
+            if let Some(byte) =
+                hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok())
+            {
                 path.push(byte);
                 at += 3;
             } else {
@@ -83,7 +85,9 @@ impl fmt::Display for SitePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.text();
         let mut rest = text.as_str();
-        while let Some((at, control)) = rest.char_indices().find(|(_, character)| character.is_control()) {
+        while let Some((at, control)) =
+            rest.char_indices().find(|(_, character)| character.is_control())
+        {
             write!(f, "{}%{:02X}", &rest[..at], control as u32)?;
             rest = &rest[at + control.len_utf8()..];
         }
@@ -109,13 +113,32 @@ impl<'de> Deserialize<'de> for SitePath {
     }
 }
 
+/// Returns a path as a word of a shell's command.
+pub fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~".contains(c);
+    if text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::SitePath;
 
     #[test]
     fn every_path_survives_the_round_trip() {
-        for bytes in [&b"plain/path.txt"[..], b"100%", b"%41", b"caf\xc3\xa9", b"\xff\xfe", b"new\nline", b"%\xe9%zz"] {
+        for bytes in [
+            &b"plain/path.txt"[..],
+            b"100%",
+            b"%41",
+            b"caf\xc3\xa9",
+            b"\xff\xfe",
+            b"new\nline",
+            b"%\xe9%zz",
+        ] {
             let path = SitePath::from(bytes);
             assert_eq!(SitePath::from_text(&path.text()), path);
         }

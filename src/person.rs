@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Context, Result};
+use crate::event::Events;
 use crate::interrupt::Interrupt;
+use crate::printable;
 
 /// Asks questions. With `--yes` every answer is yes; the end of input, and a signal, mean no.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Person {
     yes: bool,
+    events: Events,
     interrupt: Interrupt,
     declined: Arc<AtomicBool>,
 }
 
 impl Person {
     /// Who answers: `yes` answers for the person.
-    pub fn new(yes: bool, interrupt: Interrupt) -> Self {
-        Self { yes, interrupt, declined: Arc::default() }
+    pub fn new(yes: bool, events: Events, interrupt: Interrupt) -> Self {
+        Self { yes, events, interrupt, declined: Arc::default() }
     }
 
     /// Whether the person did not want what was offered; a condition that is not met does not count.
@@ -43,8 +46,10 @@ impl Person {
         if self.yes {
             return Ok(true);
         }
+        // What the question is about comes first.
+        self.events.drain();
         // Questions go to standard error: standard output may be a program's.
-        write!(std::io::stderr(), "{question} [y/N] ")
+        write!(std::io::stderr(), "{} [y/N] ", printable::line(question))
             .and_then(|()| std::io::stderr().flush())
             .what("could not ask")?;
         let answer = tokio::task::spawn_blocking(|| {

@@ -1,20 +1,32 @@
 //! The one place that spawns processes: with a time limit, no standard input unless it is a conversation, and errors that carry what the
 //! command said.
 
+#![expect(clippy::disallowed_methods, reason = "programs of the host, and logs of their own")]
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::error::{Context, Error, Result};
-use crate::fault;
+use crate::failpoint;
 
 /// How much of a failed command's standard error an error carries.
 const TAIL_LINES: usize = 12;
+/// The most standard output that is kept of a command, in bytes; beyond it the command's result
+/// cannot be used. Compose's whole configuration has some hundred kilobytes.
+const MOST_OUTPUT: usize = 64 << 20;
+/// The most standard error that is kept, in bytes: its end is what tells.
+const MOST_ERRORS: usize = 128 << 10;
 /// How long a program may take to end that has closed its output.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -34,6 +46,46 @@ pub struct Command {
     environment: Vec<(OsString, Option<OsString>)>,
     folder: Option<OsString>,
     limit: Duration,
+    input: Option<Arc<File>>,
+    most_output: usize,
+    confined: Option<Confinement>,
+}
+
+/// The limits of a program that nobody trusts.
+#[derive(Clone, Copy, Debug)]
+pub struct Confinement {
+    /// Processes and threads of the user that it becomes; none for one who has others.
+    pub processes: Option<u64>,
+    /// Bytes of memory of each process.
+    pub memory: u64,
+    /// Bytes of each file that it writes.
+    pub file: u64,
+    /// Seconds of processor time of each process.
+    pub seconds: u64,
+}
+
+impl Confinement {
+    /// Called between fork and exec.
+    fn enter(self) -> std::io::Result<()> {
+        const OPEN_FILES: u64 = 256;
+        let limits = [
+            (Resource::Nproc, self.processes),
+            (Resource::As, Some(self.memory)),
+            (Resource::Fsize, Some(self.file)),
+            (Resource::Cpu, Some(self.seconds)),
+            (Resource::Nofile, Some(OPEN_FILES)),
+            (Resource::Core, Some(0)),
+        ];
+        for (resource, most) in limits.into_iter().filter(|(_, most)| most.is_some()) {
+            setrlimit(resource, Rlimit { current: most, maximum: most })?;
+        }
+        // Where the host's memory runs out, the kernel ends this program first.
+        let score = rustix::fs::open(c"/proc/self/oom_score_adj", OFlags::WRONLY, Mode::empty());
+        let _ = score.and_then(|score| rustix::io::write(score, b"1000"));
+        // Without a session there is no terminal: nobody can type into the caller's.
+        rustix::process::setsid()?;
+        Ok(())
+    }
 }
 
 /// What a command that was run left behind.
@@ -43,8 +95,10 @@ pub struct Output {
     pub code: Option<i32>,
     /// Its standard output.
     pub stdout: Vec<u8>,
-    /// Its standard error.
+    /// The end of its standard error.
     pub stderr: Vec<u8>,
+    /// Bytes of standard output that were more than is kept, and are lost.
+    pub lost: u64,
 }
 
 impl Output {
@@ -60,7 +114,11 @@ impl Output {
 
     /// The last lines of standard error, or of standard output where that is empty.
     pub fn tail(&self) -> String {
-        let bytes = if self.stderr.iter().all(u8::is_ascii_whitespace) { &self.stdout } else { &self.stderr };
+        let bytes = if self.stderr.iter().all(u8::is_ascii_whitespace) {
+            &self.stdout
+        } else {
+            &self.stderr
+        };
         let text = String::from_utf8_lossy(bytes);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
@@ -77,6 +135,9 @@ impl Command {
             environment: Vec::new(),
             folder: None,
             limit,
+            input: None,
+            most_output: MOST_OUTPUT,
+            confined: None,
         }
     }
 
@@ -116,6 +177,25 @@ impl Command {
         self
     }
 
+    /// Lets it read this file as its standard input.
+    pub fn stdin(mut self, file: File) -> Self {
+        self.input = Some(Arc::new(file));
+        self
+    }
+
+    /// Keeps at most this much of its standard output, in bytes.
+    pub fn most_output(mut self, bytes: usize) -> Self {
+        self.most_output = bytes;
+        self
+    }
+
+    /// Runs it within limits, in a session of its own, and with nothing in its environment but what
+    /// this command sets.
+    pub fn confined(mut self, confinement: Confinement) -> Self {
+        self.confined = Some(confinement);
+        self
+    }
+
     /// The command line, for messages.
     pub fn line(&self) -> String {
         let program = self.name.map_or(self.program.as_os_str(), OsStr::new);
@@ -125,8 +205,26 @@ impl Command {
 
     /// Runs it and gives what came out, whatever its exit code. An error means that it did not start or did not end in time.
     pub async fn run(&self) -> Result<Output> {
-        let output = self.in_time(self.bound().output()).await?;
-        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+        self.in_time(self.collect()).await
+    }
+
+    async fn collect(&self) -> std::io::Result<Output> {
+        let mut command = self.bound();
+        if let Some(input) = &self.input {
+            command.stdin(input.try_clone()?);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut kept = Start { bytes: Vec::new(), most: self.most_output, lost: 0 };
+        let mut end = End { bytes: Vec::new(), most: MOST_ERRORS };
+        let (out, err, status) = tokio::join!(
+            drain(stdout, |bytes| kept.add(bytes)),
+            drain(stderr, |bytes| end.add(bytes)),
+            child.wait(),
+        );
+        out.and(err)?;
+        let (stdout, stderr) = (kept.bytes, end.bytes);
+        Ok(Output { code: status?.code(), stdout, stderr, lost: kept.lost })
     }
 
     /// Runs it with its output going where this process's goes, and gives its exit code; none where a signal ended it.
@@ -139,11 +237,17 @@ impl Command {
     /// Runs it and demands that it ends with 0; the error carries the end of what it said.
     pub async fn run_ok(&self) -> Result<Output> {
         let output = self.run().await?;
-        if output.success() {
+        if output.success() && output.lost == 0 {
             return Ok(output);
         }
-        let ended =
-            output.code.map_or_else(|| "was killed by a signal".to_owned(), |code| format!("ended with {code}"));
+        if output.success() {
+            let most = bytesize::ByteSize::b(self.most_output as u64);
+            return Err(Error::new(format!("`{}` printed more than {most}", self.line())));
+        }
+        let ended = output.code.map_or_else(
+            || "was killed by a signal".to_owned(),
+            |code| format!("ended with {code}"),
+        );
         Err(Error::new(format!("`{}` {ended}", self.line())).because(output.tail()))
     }
 
@@ -151,26 +255,33 @@ impl Command {
     /// writes to a pipe that nobody reads is killed. Until then it holds on to `lock`, its standard input.
     pub async fn run_through(&self, lock: &File) -> Result<Output> {
         let doing = || format!("could not run `{}`", self.line());
-        let mut said = [tempfile::tempfile().what_with(doing)?, tempfile::tempfile().what_with(doing)?];
+        let mut said =
+            [tempfile::tempfile().what_with(doing)?, tempfile::tempfile().what_with(doing)?];
         let mut command = self.prepared();
         command.stdin(lock.try_clone().what_with(doing)?);
-        command.stdout(said[0].try_clone().what_with(doing)?).stderr(said[1].try_clone().what_with(doing)?);
-        let status = self.in_time(command.status()).await?;
-        let [mut stdout, mut stderr] = [Vec::new(), Vec::new()];
-        for (file, text) in said.iter_mut().zip([&mut stdout, &mut stderr]) {
-            file.rewind().and_then(|()| file.read_to_end(text)).what_with(doing)?;
-        }
-        Ok(Output { code: status.code(), stdout, stderr })
+        command
+            .stdout(said[0].try_clone().what_with(doing)?)
+            .stderr(said[1].try_clone().what_with(doing)?);
+        let status = self.in_time(bounded(command.status(), &said)).await?;
+        let [stdout, stderr] = &mut said;
+        let (stdout, stderr) = (end_of(stdout).what_with(doing)?, end_of(stderr).what_with(doing)?);
+        Ok(Output { code: status.code(), stdout, stderr, lost: 0 })
     }
 
     /// A command that ends with this process, whatever kills it: the next run shall find nobody else at work.
     fn bound(&self) -> tokio::process::Command {
         let mut command = self.prepared();
-        #[expect(unsafe_code, reason = "no safe interface sets what a child does when its parent dies")]
-        // SAFETY: one system call between fork and exec, which allocates nothing.
+        let confined = self.confined;
+        #[expect(
+            unsafe_code,
+            reason = "no safe interface sets what a child does when its parent dies"
+        )]
+        // SAFETY: system calls between fork and exec, which allocate nothing.
         unsafe {
-            command.pre_exec(|| {
-                Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
+            command.pre_exec(move || {
+                let kill = Some(rustix::process::Signal::KILL);
+                rustix::process::set_parent_process_death_signal(kill)?;
+                confined.map_or(Ok(()), Confinement::enter)
             });
         }
         command
@@ -180,7 +291,12 @@ impl Command {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).kill_on_drop(true);
         // Its own process group: a ^C at the terminal is Cowhand's to handle, at the next safe point.
-        command.process_group(0);
+        // A session of its own has one anyway.
+        if self.confined.is_some() {
+            command.env_clear();
+        } else {
+            command.process_group(0);
+        }
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),
@@ -194,12 +310,94 @@ impl Command {
     }
 
     async fn in_time<T>(&self, running: impl Future<Output = std::io::Result<T>>) -> Result<T> {
-        let limit = if fault::late() { Duration::ZERO } else { self.limit };
-        tokio::time::timeout(limit, running)
-            .await
-            .map_err(|_| Error::new(format!("`{}` did not end within {} s", self.line(), self.limit.as_secs())))?
+        let limit = if failpoint::timeouts_expire() { Duration::ZERO } else { self.limit };
+        let begun = Instant::now();
+        let ended = tokio::time::timeout(limit, running).await;
+        tracing::debug!(command = self.line(), took = ?begun.elapsed(), "process ended");
+        ended
+            .map_err(|_| {
+                Error::new(format!(
+                    "`{}` did not end within {} s",
+                    self.line(),
+                    self.limit.as_secs()
+                ))
+            })?
             .what_with(|| format!("could not run `{}`", self.line()))
     }
+}
+
+/// The first bytes of an output.
+struct Start {
+    bytes: Vec<u8>,
+    most: usize,
+    lost: u64,
+}
+
+impl Start {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = bytes.len().min(self.most - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..room]);
+        self.lost += (bytes.len() - room) as u64;
+    }
+}
+
+/// The last bytes of an output.
+struct End {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl End {
+    fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() > 2 * self.most {
+            self.bytes.drain(..self.bytes.len() - self.most);
+        }
+    }
+}
+
+/// Reads an output to its end.
+async fn drain(
+    output: Option<impl AsyncRead + Unpin>,
+    mut add: impl FnMut(&[u8]),
+) -> std::io::Result<()> {
+    let Some(mut output) = output else { return Ok(()) };
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        match output.read(&mut buffer).await? {
+            0 => return Ok(()),
+            read => add(&buffer[..read]),
+        }
+    }
+}
+
+/// Waits for a program that writes to files, and empties those that grow too large: it goes on
+/// writing where it was, and what it leaves is a hole and the end.
+async fn bounded<T>(
+    running: impl Future<Output = std::io::Result<T>>,
+    said: &[File],
+) -> std::io::Result<T> {
+    const LOOK: Duration = Duration::from_millis(100);
+    let mut running = std::pin::pin!(running);
+    loop {
+        if let Ok(ended) = tokio::time::timeout(LOOK, &mut running).await {
+            return ended;
+        }
+        for file in said {
+            if file.metadata()?.blocks() * 512 > MOST_OUTPUT as u64 {
+                file.set_len(0)?;
+            }
+        }
+    }
+}
+
+/// Reads the end of what a program wrote into a file.
+fn end_of(file: &mut File) -> std::io::Result<Vec<u8>> {
+    let from = file.metadata()?.len().saturating_sub(MOST_OUTPUT as u64);
+    file.seek(SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    file.take(MOST_OUTPUT as u64).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// A program in conversation: what is written is its standard input, what is read its standard output. It ends when this value is
@@ -217,7 +415,10 @@ impl Command {
         let doing = || format!("could not run `{}`", self.line());
         let errors = tempfile::tempfile().what_with(doing)?;
         let mut command = self.bound();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.try_clone().what_with(doing)?);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors.try_clone().what_with(doing)?);
         let limit = Timespec::try_from(self.limit).what_with(doing)?;
         Ok(Dialogue { child: command.as_std_mut().spawn().what_with(doing)?, errors, limit })
     }
@@ -233,9 +434,8 @@ impl Dialogue {
         }
         let _ = self.child.kill();
         let code = self.child.wait().ok().and_then(|status| status.code());
-        let mut stderr = Vec::new();
-        let _ = self.errors.rewind().and_then(|()| self.errors.read_to_end(&mut stderr));
-        Output { code, stdout: Vec::new(), stderr }
+        let stderr = end_of(&mut self.errors).unwrap_or_default();
+        Output { code, stdout: Vec::new(), stderr, lost: 0 }
     }
 }
 
@@ -243,7 +443,13 @@ impl Read for Dialogue {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let Some(output) = &mut self.child.stdout else { return Ok(0) };
         if poll(&mut [PollFd::new(output, PollFlags::IN)], Some(&self.limit))? == 0 {
-            return Err(std::io::Error::new(ErrorKind::TimedOut, format!("silent for {} s", self.limit.tv_sec)));
+            return Err(std::io::Error::new(
+                ErrorKind::TimedOut,
+                format!("silent for {} s", self.limit.tv_sec),
+            ));
+        }
+        if self.errors.metadata()?.len() > MOST_OUTPUT as u64 {
+            return Err(std::io::Error::other("it complains without end"));
         }
         output.read(buffer)
     }
@@ -251,7 +457,10 @@ impl Read for Dialogue {
 
 impl Write for Dialogue {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.child.stdin.as_mut().map_or_else(|| Err(ErrorKind::BrokenPipe.into()), |input| input.write(bytes))
+        self.child
+            .stdin
+            .as_mut()
+            .map_or_else(|| Err(ErrorKind::BrokenPipe.into()), |input| input.write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -295,7 +504,11 @@ impl Command {
         let doing = || format!("could not start `{}`", self.line());
         let output = std::fs::File::create(log).what_with(doing)?;
         let mut guard = std::process::Command::new("bash");
-        guard.args(["-c", GUARD, "cowhand-guard"]).arg(folder).arg(&self.program).args(&self.arguments);
+        guard
+            .args(["-c", GUARD, "cowhand-guard"])
+            .arg(folder)
+            .arg(&self.program)
+            .args(&self.arguments);
         guard.stdin(Stdio::piped()).stdout(output.try_clone().what_with(doing)?).stderr(output);
         std::os::unix::process::CommandExt::process_group(&mut guard, 0);
         for (name, value) in &self.environment {
@@ -315,7 +528,11 @@ impl Daemon {
         while !ready() {
             let ended = matches!(self.guard.try_wait(), Ok(Some(_)));
             if ended || since.elapsed() > limit {
-                let how = if ended { "it ended".to_owned() } else { format!("not ready within {} s", limit.as_secs()) };
+                let how = if ended {
+                    "it ended".to_owned()
+                } else {
+                    format!("not ready within {} s", limit.as_secs())
+                };
                 return Err(Error::new("a program in the background did not come up")
                     .because(how)
                     .because(self.tail()));
@@ -328,7 +545,7 @@ impl Daemon {
     /// The last lines it said.
     fn tail(&self) -> String {
         let stderr = std::fs::read(&self.log).unwrap_or_default();
-        Output { code: None, stdout: Vec::new(), stderr }.tail()
+        Output { code: None, stdout: Vec::new(), stderr, lost: 0 }.tail()
     }
 }
 
@@ -343,6 +560,47 @@ impl Drop for Daemon {
 mod tests {
     use super::*;
 
+    fn sh(script: &str) -> Command {
+        Command::new("sh", Duration::from_mins(1)).args(["-c", script])
+    }
+
+    #[tokio::test]
+    async fn output_without_bounds_costs_neither_memory_nor_the_result() {
+        let loud = sh("head -c 3000000 /dev/zero; yes complaint | head -c 3000000 >&2; exit 3");
+        let output = loud.most_output(1_000_000).run().await.unwrap();
+        assert_eq!(
+            (output.code, output.stdout.len(), output.lost),
+            (Some(3), 1_000_000, 2_000_000)
+        );
+        assert!(output.stderr.len() <= 2 * MOST_ERRORS && output.tail().contains("complaint"));
+        let error = sh("head -c 2000 /dev/zero").most_output(1000).run_ok().await.unwrap_err();
+        assert!(error.headline().ends_with("printed more than 1000 B"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_output_is_bounded_too() {
+        let lock = tempfile::tempfile().unwrap();
+        let loud = sh("head -c 300000000 /dev/zero; sleep 0.3; echo the end");
+        let output = loud.run_through(&lock).await.unwrap();
+        assert!(output.stdout.len() <= MOST_OUTPUT && output.text().ends_with("the end"));
+    }
+
+    #[tokio::test]
+    async fn a_confined_program_has_limits_a_session_and_no_environment() {
+        let limits =
+            Confinement { processes: Some(99), memory: 1 << 30, file: 1 << 20, seconds: 9 };
+        let command =
+            sh("ulimit -u 2>/dev/null; ulimit -t; ulimit -f; env; ps -o sid= -p $$; echo $$")
+                .confined(limits)
+                .env("PATH", std::env::var_os("PATH").unwrap())
+                .env("MINE", "1");
+        let text = command.run_ok().await.unwrap().text();
+        assert!(text.contains("MINE=1") && !text.contains("HOME="), "{text}");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.contains(&"9") && words.contains(&"2048"), "{text}");
+        assert_eq!(words[words.len() - 1], words[words.len() - 2], "its session is its own");
+    }
+
     #[test]
     fn a_conversation_ends_when_the_other_side_is_silent_or_gone() {
         let mut cat = Command::new("cat", Duration::from_mins(1)).talk().unwrap();
@@ -352,7 +610,10 @@ mod tests {
         assert_eq!(&heard, b"there");
         let mut silent = Command::new("sleep", Duration::from_millis(1)).arg("600").talk().unwrap();
         assert_eq!(silent.read(&mut heard).unwrap_err().kind(), ErrorKind::TimedOut);
-        let mut gone = Command::new("sh", Duration::from_mins(1)).args(["-c", "echo why >&2; exit 3"]).talk().unwrap();
+        let mut gone = Command::new("sh", Duration::from_mins(1))
+            .args(["-c", "echo why >&2; exit 3"])
+            .talk()
+            .unwrap();
         assert_eq!(gone.read(&mut heard).unwrap(), 0);
         let left = gone.end();
         assert_eq!((left.code, left.tail().as_str()), (Some(3), "why"));

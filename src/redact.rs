@@ -1,5 +1,6 @@
 //! Keeps secrets out of everything shown: values from `mailcow.conf` and private keys.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::memmem;
@@ -23,7 +24,8 @@ pub struct Redactor {
 impl Redactor {
     /// A redactor for these secrets.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        let mut secrets: Vec<String> = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
+        let mut secrets: Vec<String> =
+            secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
         Self { secrets: secrets.into() }
@@ -79,8 +81,12 @@ impl Redactor {
                 *text = clean;
                 changed
             }
-            Value::Array(items) => items.iter_mut().fold(false, |changed, item| self.value(item) | changed),
-            Value::Object(fields) => fields.values_mut().fold(false, |changed, item| self.value(item) | changed),
+            Value::Array(items) => {
+                items.iter_mut().fold(false, |changed, item| self.value(item) | changed)
+            }
+            Value::Object(fields) => {
+                fields.values_mut().fold(false, |changed, item| self.value(item) | changed)
+            }
             _ => false,
         }
     }
@@ -99,36 +105,54 @@ fn without(bytes: &[u8], secret: &[u8]) -> Vec<u8> {
 
 /// Whether a text names a private key, as the lines around one do.
 pub fn names_a_key(text: &[u8]) -> bool {
-    ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"].iter().any(|end| memmem::find(text, end.as_bytes()).is_some())
+    ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"]
+        .iter()
+        .any(|end| memmem::find(text, end.as_bytes()).is_some())
 }
 
-/// Replaces what stands between the BEGIN and END lines of private keys.
+/// Replaces what stands between the BEGIN and END marks of private keys, on lines of their own or
+/// within one: in JSON and in environment files a key's line ends are `\n`.
 fn private_keys(text: String) -> String {
     if !names_a_key(text.as_bytes()) {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
-    let mut inside = false;
-    for line in text.split_inclusive('\n') {
-        let begins = line.contains("-----BEGIN") && names_a_key(line.as_bytes());
-        let ends = line.contains("-----END") && names_a_key(line.as_bytes());
-        match (inside, begins, ends) {
-            (_, true, false) => {
-                inside = true;
-                clean.push_str(line);
-                // A diff's own marker stays, so that the redacted diff still reads as one.
-                clean.push_str(REDACTED);
-                clean.push('\n');
-            }
-            (_, _, true) => {
-                inside = false;
-                clean.push_str(line);
-            }
-            (true, ..) => {}
-            (false, ..) => clean.push_str(line),
+    let mut rest = text.as_str();
+    while let Some(begin) = mark(rest, "-----BEGIN") {
+        clean.push_str(&rest[..begin.end]);
+        rest = &rest[begin.end..];
+        // What was redacted before may lack its end: it stands in a text that was cut.
+        let after = rest.strip_prefix("\\n").or(rest.strip_prefix('\n')).unwrap_or(rest);
+        if after.starts_with(REDACTED) {
+            continue;
         }
+        // Where a key does not end, nothing behind its beginning is shown.
+        let end = mark(rest, "-----END").unwrap_or(rest.len()..rest.len());
+        let (key, margin) = rest[..end.start].rsplit_once('\n').unzip();
+        let lines = if key.is_some() { "\n" } else { "" };
+        clean.extend([lines, REDACTED, lines, margin.map_or("", own_margin)]);
+        clean.push_str(&rest[end.clone()]);
+        rest = &rest[end.end..];
     }
-    clean
+    clean + rest
+}
+
+/// The place where a text has its first BEGIN or END of a private key.
+fn mark(text: &str, word: &str) -> Option<Range<usize>> {
+    const DASHES: &str = "-----";
+    memmem::find_iter(text.as_bytes(), word).find_map(|at| {
+        let label = at + word.len();
+        let end = label + text[label..].find(DASHES)? + DASHES.len();
+        let line = !text[at..end].contains('\n');
+        (line && names_a_key(&text.as_bytes()[at..end])).then_some(at..end)
+    })
+}
+
+/// What stands in front of a key's last line where it is no part of the key: a diff's own sign
+/// stays, so that the redacted diff still reads as one.
+fn own_margin(margin: &str) -> &str {
+    let key = margin.trim_start_matches([' ', '\t', '+', '-', '>', '|', '#']);
+    &margin[..margin.len() - key.len()]
 }
 
 #[cfg(test)]
@@ -137,13 +161,41 @@ mod tests {
 
     #[test]
     fn secrets_and_private_keys_go() {
-        let redactor = Redactor::new(["hunter22".to_owned(), "no".to_owned(), "hunter22-long".to_owned()]);
+        let redactor =
+            Redactor::new(["hunter22".to_owned(), "no".to_owned(), "hunter22-long".to_owned()]);
         assert_eq!(redactor.text("DBPASS=hunter22-long no"), "DBPASS=[redacted] no");
         assert_eq!(redactor.bytes(b"\xff hunter22\0hunter22"), b"\xff [redacted]\0[redacted]");
         let key = "+-----BEGIN PRIVATE KEY-----\n+MIIE\n+-----END PRIVATE KEY-----\n";
-        assert_eq!(redactor.text(key), "+-----BEGIN PRIVATE KEY-----\n[redacted]\n+-----END PRIVATE KEY-----\n");
-        let block = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOY\n-----END PGP PRIVATE KEY BLOCK-----\n";
+        assert_eq!(
+            redactor.text(key),
+            "+-----BEGIN PRIVATE KEY-----\n[redacted]\n+-----END PRIVATE KEY-----\n"
+        );
+        let block =
+            "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOY\n-----END PGP PRIVATE KEY BLOCK-----\n";
         assert_eq!(redactor.text(block), block.replace("lQOY", "[redacted]"));
+    }
+
+    #[test]
+    fn a_private_key_within_a_line_goes() {
+        let clean = |text: &str| Redactor::default().text(text);
+        let (begin, end) = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----");
+        assert_eq!(
+            clean(&format!("A=1\nKEY=\"{begin}\\nMIIE\\nabc=\\n{end}\\n\"\nB=2 MIIE\n")),
+            format!("A=1\nKEY=\"{begin}[redacted]{end}\\n\"\nB=2 MIIE\n")
+        );
+        // Two on one line, one that does not end, and one whose last line ends with its mark.
+        let two = format!("{begin}a{end} {begin}b{end}");
+        assert_eq!(clean(&two), format!("{begin}[redacted]{end} {begin}[redacted]{end}"));
+        assert_eq!(clean(&format!("x {begin} MIIE")), format!("x {begin}[redacted]"));
+        assert_eq!(
+            clean(&format!("+{begin}ab\n+cd\n+ef=={end}\n+x\n")),
+            format!("+{begin}\n[redacted]\n+{end}\n+x\n")
+        );
+        // Nothing changes the second time, and what stands behind stays.
+        let json = format!(r#"{{"a": "{begin}\n[redacted]", "b": "x"}}"#);
+        for text in [clean(&two), json, "-----BEGIN CERTIFICATE-----\nMIIE\n".to_owned()] {
+            assert_eq!(clean(&text), text);
+        }
     }
 
     #[test]
@@ -158,13 +210,18 @@ mod tests {
     fn events_lose_secrets_however_they_are_spelled() {
         let secrets = ["hunter22", "with \"quotes\" and \\", "line\nbreak"];
         let redactor = Redactor::new(secrets.map(str::to_owned));
-        let note = |text: &str| Event::Note { level: crate::event::Level::Info, text: text.to_owned(), hint: None };
+        let note = |text: &str| Event::Note {
+            level: crate::event::Level::Info,
+            text: text.to_owned(),
+            hint: None,
+        };
         let shown = |event: &Event| serde_json::to_string(event).unwrap();
         for secret in secrets {
             let event = redactor.event(note(&format!("DBPASS={secret}!")));
             assert_eq!(shown(&event), shown(&note("DBPASS=[redacted]!")));
         }
-        let event = redactor.event(note("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"));
+        let event =
+            redactor.event(note("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"));
         assert!(!shown(&event).contains("MIIE"));
         assert_eq!(shown(&redactor.event(note("nothing"))), shown(&note("nothing")));
     }

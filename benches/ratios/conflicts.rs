@@ -12,7 +12,7 @@ use cowhand::event::Events;
 use cowhand::git::Repo;
 use cowhand::git::merge::{Merge, Options};
 use cowhand::pipeline::{Texts, decide_all};
-use cowhand::plugin::{self, Cache, Plugins};
+use cowhand::plugin::{self, Cache, Compiler, Plugins};
 
 use crate::history::git;
 use crate::measure::{now, time};
@@ -57,19 +57,23 @@ const POLICIES: [Policy; 2] = [
 /// The measured side: merges two commits, asks the plugin about each conflict, writes the tree, and ends. Tells the tree and the most
 /// memory that it took, in KiB.
 pub fn once(root: &str, ours: &str, theirs: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let root = Path::new(root);
     let text = std::fs::read_to_string(root.join("cowhand.toml")).unwrap();
     let config = Config::parse(&text, "cowhand.toml").unwrap();
     let repo = Repo::open(root).unwrap();
-    let merge = Merge::commits(&repo, ours.parse().unwrap(), theirs.parse().unwrap(), Options::default()).unwrap();
+    let merge =
+        Merge::commits(&repo, ours.parse().unwrap(), theirs.parse().unwrap(), Options::default())
+            .unwrap();
     runtime.block_on(async {
         let options = plugin::Options {
             site: root.to_owned(),
             fetched: root.join("fetched"),
             protected: Vec::new(),
             trust: None,
-            cache: Cache::of_the_platform(),
+            compiler: Compiler::in_program(env!("CARGO_BIN_EXE_cowhand")),
+            cache: Cache::of_the_caller(),
             offline: true,
             events: Events::default(),
             text_merge: Arc::new(Texts),
@@ -137,21 +141,34 @@ impl Case {
         std::fs::create_dir(&root).unwrap();
         git(&root, &["init", "--quiet", "--initial-branch=master", "."]);
         let mut import = Command::new("git");
-        let mut import =
-            import.arg("-C").arg(&root).args(["fast-import", "--quiet"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut import = import
+            .arg("-C")
+            .arg(&root)
+            .args(["fast-import", "--quiet"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         import.stdin.take().unwrap().write_all(stream(count).as_bytes()).unwrap();
         assert!(import.wait().unwrap().success());
-        let (ours, theirs) = (git(&root, &["rev-parse", "site"]), git(&root, &["rev-parse", "master"]));
+        let (ours, theirs) =
+            (git(&root, &["rev-parse", "site"]), git(&root, &["rev-parse", "master"]));
         Self { root, ours, theirs }
     }
 
     fn prepare(&self, policy: &Policy, plugins: &Path) {
         let component = plugins.join(policy.plugin).with_extension("wasm");
-        let config = format!("[[plugin]]\nname = \"policy\"\nsource = \"{}\"\n{}", component.display(), policy.config);
+        let config = format!(
+            "[[plugin]]\nname = \"policy\"\nsource = \"{}\"\n{}",
+            component.display(),
+            policy.config
+        );
         std::fs::write(self.root.join("cowhand.toml"), config).unwrap();
         let driver = self.root.join(".git/driver.sh");
         std::fs::write(&driver, policy.driver).unwrap();
-        git(&self.root, &["config", "merge.script.driver", &format!("sh {} %O %A %B %P", driver.display())]);
+        git(
+            &self.root,
+            &["config", "merge.script.driver", &format!("sh {} %O %A %B %P", driver.display())],
+        );
         std::fs::write(self.root.join(".git/driver.attributes"), "* merge=script\n").unwrap();
     }
 
@@ -164,7 +181,11 @@ impl Case {
     fn git(&self) -> Command {
         let mut command = Command::new("git");
         let attributes = self.root.join(".git/driver.attributes");
-        command.arg("-C").arg(&self.root).arg("-c").arg(format!("core.attributesFile={}", attributes.display()));
+        command
+            .arg("-C")
+            .arg(&self.root)
+            .arg("-c")
+            .arg(format!("core.attributesFile={}", attributes.display()));
         command.args(["merge-tree", "--write-tree", &self.ours, &self.theirs]);
         command
     }
@@ -184,7 +205,12 @@ impl Case {
     }
 
     fn git_s_tree(&self) -> String {
-        String::from_utf8(self.git().output().unwrap().stdout).unwrap().lines().next().unwrap().to_owned()
+        String::from_utf8(self.git().output().unwrap().stdout)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned()
     }
 }
 
@@ -197,7 +223,8 @@ fn stream(count: usize) -> String {
             "commit refs/heads/{branch}\n{mark}committer Bench <bench@example.org> 1600000000 +0000\ndata 1\nx\n{from}"
         );
         for file in 0..count {
-            let setting = |at| if at == LINES / 2 { line(file) } else { format!("setting_{at} = {file}\n") };
+            let setting =
+                |at| if at == LINES / 2 { line(file) } else { format!("setting_{at} = {file}\n") };
             let content: String = (0..LINES).map(setting).collect();
             let path = format!("data/conf/part{}/file{file}.conf", file % 100);
             let _ = write!(stream, "M 100644 inline {path}\ndata {}\n{content}\n", content.len());
@@ -205,8 +232,12 @@ fn stream(count: usize) -> String {
     };
     commit("master", "mark :1\n", "", &|file| format!("setting = {file}\n"));
     // Half of the site's edits are marked as such.
-    let mine =
-        |file: usize| format!("setting = {file} {}\n", if file.is_multiple_of(2) { "on this site" } else { "here" });
+    let mine = |file: usize| {
+        format!(
+            "setting = {file} {}\n",
+            if file.is_multiple_of(2) { "on this site" } else { "here" }
+        )
+    };
     commit("site", "", "from :1\n", &mine);
     commit("master", "", "from :1\n", &|file| format!("setting = {file} of upstream\n"));
     stream
@@ -218,7 +249,8 @@ fn plugins() -> PathBuf {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let target = scratch.parent().unwrap().join("test-plugins");
     let mut cargo = Toolchain::found().unwrap().cargo(scratch).unwrap();
-    let cargo = cargo.arg("--quiet").arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
+    let cargo =
+        cargo.arg("--quiet").arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
     assert!(cargo.status().unwrap().success(), "the plugins could not be built");
     target.join(TARGET).join("release")
 }

@@ -35,7 +35,11 @@ impl Way {
     }
 
     fn interrupted(&self) -> Vec<&str> {
-        self.seen.iter().filter(|(_, seen)| seen.is_interrupted()).map(|(name, _)| name.as_str()).collect()
+        self.seen
+            .iter()
+            .filter(|(_, seen)| seen.is_interrupted())
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 }
 
@@ -71,8 +75,14 @@ fn measure() -> (Downtime, Row) {
     let site = make();
     let cowhand = way("cowhand update --yes", &site, update);
     let again = |act: fn(&Site)| way("again", &site, act).interrupted().len();
-    let downtime =
-        Downtime { versions, script, guide, cowhand, nothing_new: again(update), by_hand: again(starts_by_hand) };
+    let downtime = Downtime {
+        versions,
+        script,
+        guide,
+        cowhand,
+        nothing_new: again(update),
+        by_hand: again(starts_by_hand),
+    };
     drop(site);
     (downtime, pulls(&make()))
 }
@@ -88,7 +98,11 @@ fn site(engine: Arc<Engine>, registry: &str) -> Site {
     stack::push(&site, WEIGHT);
     let release = site.upstream.release(RELEASE);
     let release = release.write("docker-compose.yml", stack::compose_file(&site.images, RELEASE));
-    stack::FILES.iter().fold(release, |release, path| release.append(path, "\n# news\n")).publish().unwrap();
+    stack::FILES
+        .iter()
+        .fold(release, |release, path| release.append(path, "\n# news\n"))
+        .publish()
+        .unwrap();
     site
 }
 
@@ -105,7 +119,15 @@ fn script(site: &Site) {
     site.git(&["show", "origin/master:docker-compose.yml"])
         .and_then(|text| site.write("../new/docker-compose.yml", text))
         .unwrap();
-    site.compose(&["--file", "../new/docker-compose.yml", "--project-directory", ".", "pull", "--quiet"]).unwrap();
+    site.compose(&[
+        "--file",
+        "../new/docker-compose.yml",
+        "--project-directory",
+        ".",
+        "pull",
+        "--quiet",
+    ])
+    .unwrap();
     site.compose(&["down"]).unwrap();
     merge(site);
     starts_by_hand(site);
@@ -120,10 +142,19 @@ fn guide(site: &Site) {
 
 fn merge(site: &Site) {
     let git = |arguments: &[&str]| {
-        site.git(&[&["-c", "user.name=moo", "-c", "user.email=moo@cow.moo"], arguments].concat()).unwrap()
+        site.git(&[&["-c", "user.name=moo", "-c", "user.email=moo@cow.moo"], arguments].concat())
+            .unwrap()
     };
     git(&["commit", "--quiet", "--all", "--message", "Before update"]);
-    git(&["merge", "--quiet", "-Xtheirs", "-Xpatience", "--message", "After update", "origin/master"]);
+    git(&[
+        "merge",
+        "--quiet",
+        "-Xtheirs",
+        "-Xpatience",
+        "--message",
+        "After update",
+        "origin/master",
+    ]);
 }
 
 fn starts_by_hand(site: &Site) {
@@ -153,7 +184,12 @@ fn pulls(site: &Site) -> Row {
     let ours = || {
         clear();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let output = command.arg("pull").arg(site.root()).arg(site.engine().host().unwrap()).output().unwrap();
+        let output = command
+            .arg("pull")
+            .arg(site.root())
+            .arg(site.engine().host().unwrap())
+            .output()
+            .unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         Duration::from_micros(said.trim().parse().unwrap())
     };
@@ -163,7 +199,8 @@ fn pulls(site: &Site) -> Row {
         command.args(["compose", "pull", "--quiet"]).current_dir(site.root());
         time(command.envs(site.engine().host().map(|host| ("DOCKER_HOST", host))))
     };
-    let ours = ("Cowhand's, with asking the registry for every digest, in a process that runs", ours);
+    let ours =
+        ("Cowhand's, with asking the registry for every digest, in a process that runs", ours);
     compare_times(
         "pulling the images of 18 services, 7 of them new",
         PULLS,
@@ -213,7 +250,10 @@ impl fmt::Display for Downtime {
             of(&self.guide),
             self.cowhand.wall.as_secs_f64() / self.guide.wall.as_secs_f64()
         )?;
-        writeln!(f, "  cowhand interrupted {needless} that need not be, and left {missing} that had to be")?;
+        writeln!(
+            f,
+            "  cowhand interrupted {needless} that need not be, and left {missing} that had to be"
+        )?;
         write!(
             f,
             "  interrupted by a second update: {}; by `docker compose up -d` afterwards: {}",

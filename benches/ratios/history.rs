@@ -29,19 +29,27 @@ pub fn make(folder: &Path) -> (String, String) {
 /// Runs git in `folder` and gives what it printed.
 pub fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn stream() -> String {
-    let mut files: Vec<Vec<String>> =
-        (0..FILES).map(|file| (0..60).map(|line| format!("setting_{line} = {file}")).collect()).collect();
+    let mut files: Vec<Vec<String>> = (0..FILES)
+        .map(|file| (0..60).map(|line| format!("setting_{line} = {file}")).collect())
+        .collect();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut stream = String::new();
     let mut released = None;
     for number in 0..COMMITS {
-        let changed: Vec<usize> =
-            if number == 0 { (0..FILES).collect() } else { (0..3).map(|_| random.below(FILES)).collect() };
+        let changed: Vec<usize> = if number == 0 {
+            (0..FILES).collect()
+        } else {
+            (0..3).map(|_| random.below(FILES)).collect()
+        };
         for file in &changed {
             let line = random.below(60);
             files[*file][line] = format!("setting_{line} = {file} at {number}");

@@ -9,9 +9,10 @@ use cowhand::error::{Error, Result};
 use cowhand::event::Events;
 use cowhand::path::SitePath;
 use cowhand::plugin::types::{
-    Blobs, Commit, Conflict, ConflictKind, End, Favor, FileMode, Hunk, PreMerge, Side, TextMerge, Version,
+    Blobs, Commit, Conflict, ConflictKind, End, Favor, FileMode, Hunk, PreMerge, Side, TextMerge,
+    Version,
 };
-use cowhand::plugin::{Cache, Options, Plugins};
+use cowhand::plugin::{Cache, Compiler, Options, Plugins};
 
 use crate::measure::{RUNS, Row, compare, compare_times, now, time_to_the_first_line};
 
@@ -25,8 +26,7 @@ openssl x509 -in cert.pem -noout -checkend 1209600 >/dev/null || exit
 [[ $(openssl x509 -in cert.pem -noout -pubkey) == "$(openssl pkey -in key.pem -pubout)" ]] || exit
 [[ $(stat -c %a key.pem) == 600 ]] && echo proceed
 "#;
-const CERTIFICATES_CONFIG: &str =
-    "[[plugin]]\nname = \"certs\"\nsource = \"stock:certificates\"\ngrant.read = [\"data/assets/ssl\"]\n";
+const CERTIFICATES_CONFIG: &str = "[[plugin]]\nname = \"certs\"\nsource = \"stock:certificates\"\ngrant.read = [\"data/assets/ssl\"]\n";
 
 /// Scripts or plugins that hold an update back until it is a day old.
 const TEN: usize = 10;
@@ -41,9 +41,13 @@ fn by_path() -> Row {
     let site = Site::new(BY_PATH, "");
     let bash = || time_to_the_first_line(&mut site.script(&["data/conf/postfix/main.cf"]));
     let host = || time_to_the_first_line(&mut site.host("resolve"));
-    let what =
-        "from the start of the process to a hook's answer, decided by a path alone: the shortest script there is";
-    compare_times(what, RUNS, ("the plugin host and the stock conflict policy", host), ("bash hook.sh", bash))
+    let what = "from the start of the process to a hook's answer, decided by a path alone: the shortest script there is";
+    compare_times(
+        what,
+        RUNS,
+        ("the plugin host and the stock conflict policy", host),
+        ("bash hook.sh", bash),
+    )
 }
 
 fn certificates() -> Row {
@@ -52,7 +56,8 @@ fn certificates() -> Row {
     std::fs::create_dir_all(&ssl).unwrap();
     let made = rcgen::generate_simple_self_signed(["mail.example.org".to_owned()]).unwrap();
     std::fs::write(ssl.join("cert.pem"), made.cert.pem()).unwrap();
-    cowhand::files::write(&ssl.join("key.pem"), made.signing_key.serialize_pem().as_bytes(), 0o600).unwrap();
+    cowhand::files::write(&ssl.join("key.pem"), made.signing_key.serialize_pem().as_bytes(), 0o600)
+        .unwrap();
     let root = site.0.path().display().to_string();
     let bash = || time_to_the_first_line(&mut site.script(&[&root]));
     let host = || time_to_the_first_line(&mut site.host("check"));
@@ -63,7 +68,9 @@ fn certificates() -> Row {
 
 fn ten() -> Row {
     let plugin = |number| {
-        format!("[[plugin]]\nname = \"gate-{number}\"\nsource = \"stock:release-gate\"\nconfig.min-age = \"1d\"\n")
+        format!(
+            "[[plugin]]\nname = \"gate-{number}\"\nsource = \"stock:release-gate\"\nconfig.min-age = \"1d\"\n"
+        )
     };
     let site = Site::new(AGE, &(0..TEN).map(plugin).collect::<String>());
     let script = site.0.path().join("hook.sh").display().to_string();
@@ -106,24 +113,32 @@ impl Site {
 
 /// The side that is measured.
 pub fn once(question: &str, site: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let options = Options {
             site: Path::new(site).to_owned(),
             fetched: Path::new(site).join("fetched"),
             protected: Vec::new(),
             trust: None,
-            cache: Cache::of_the_platform(),
+            compiler: Compiler::in_program(env!("CARGO_BIN_EXE_cowhand")),
+            cache: Cache::of_the_caller(),
             offline: true,
             events: Events::default(),
             text_merge: Arc::new(Unread),
             record: None,
         };
-        let config =
-            Config::parse(&std::fs::read_to_string(Path::new(site).join("cowhand.toml")).unwrap(), site).unwrap();
+        let config = Config::parse(
+            &std::fs::read_to_string(Path::new(site).join("cowhand.toml")).unwrap(),
+            site,
+        )
+        .unwrap();
         let mut plugins = Plugins::load(&config.plugin, &options).await.unwrap();
         if question == "resolve" {
-            println!("{:?}", plugins.resolve(&conflict(), Arc::new(Unread), |_, _| Ok(())).await.unwrap());
+            println!(
+                "{:?}",
+                plugins.resolve(&conflict(), Arc::new(Unread), |_, _| Ok(())).await.unwrap()
+            );
         } else {
             println!("{:?}", plugins.pre_merge(&update()).await.unwrap());
         }

@@ -18,7 +18,8 @@ const UPDATES: usize = 5;
 /// On a running site that is one release behind: one image is new, and a file.
 pub fn ratio() -> Row {
     let registry = Registry::start().unwrap();
-    let site = Site::make(Arc::new(Engine::private().unwrap()), registry.address(), SERVICES).unwrap();
+    let site =
+        Site::make(Arc::new(Engine::private().unwrap()), registry.address(), SERVICES).unwrap();
     site.up().unwrap();
     site.images.push("postfix", "1.81", &image_of("postfix").label("edition", "new")).unwrap();
     site.upstream.release("2026-03").image("postfix", "1.81").publish().unwrap();
@@ -29,25 +30,37 @@ pub fn ratio() -> Row {
         time(&mut cowhand(&site, &["rollback", "--yes"]));
     }
     let what = "the journal's part of an update (its records again, all as long as the last; at most 0.03 is wanted)";
-    given(what, ("the records", journals), ("cowhand update --yes, six images as they were and one new", updates))
+    given(
+        what,
+        ("the records", journals),
+        ("cowhand update --yes, six images as they were and one new", updates),
+    )
 }
 
 fn cowhand(site: &Site, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cowhand"));
-    command.args(arguments).arg("--site").arg(site.root()).envs(site.engine().host().map(|host| ("DOCKER_HOST", host)));
+    command
+        .args(arguments)
+        .arg("--site")
+        .arg(site.root())
+        .envs(site.engine().host().map(|host| ("DOCKER_HOST", host)));
     command
 }
 
 /// The journal of the newest run.
 fn newest(site: &Site) -> PathBuf {
-    let runs = std::fs::read_dir(site.root().join(".git/cowhand/runs")).unwrap().flatten().map(|run| run.path());
+    let runs = std::fs::read_dir(site.root().join(".git/cowhand/runs"))
+        .unwrap()
+        .flatten()
+        .map(|run| run.path());
     runs.max().unwrap().join("journal.json")
 }
 
 /// How long it takes to write as many records as this journal had, in its own folder.
 fn records(path: &std::path::Path) -> Duration {
     let record = journal::read(path).unwrap();
-    let mut again = Journal::begin(&path.with_file_name("again.json"), &record.id, &record.command).unwrap();
+    let mut again =
+        Journal::begin(&path.with_file_name("again.json"), &record.id, &record.command).unwrap();
     let since = Instant::now();
     for _ in 0..record.records {
         again.set("the whole of the last record", &record).unwrap();

@@ -3,6 +3,7 @@
 //! Started with the name of a part, it measures that part alone; with other arguments, it is the side that is measured where no command
 //! of Cowhand's does just that and no more.
 
+#![allow(clippy::disallowed_methods, reason = "benchmarks open what they made")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -26,7 +27,8 @@ mod toolchain;
 use measure::Row;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["merge", what, root, ours, theirs] => {
             merge::once(what, root, ours, theirs);
@@ -37,7 +39,9 @@ fn main() {
         ["hook", question, site] => hook::once(question, site),
         ["pull", site, host] => downtime::pull_once(site, host),
         [] => show(PARTS.iter()),
-        [part] if PARTS.iter().any(|(name, _)| *name == part) => show(PARTS.iter().filter(|(name, _)| *name == part)),
+        [part] if PARTS.iter().any(|(name, _)| *name == part) => {
+            show(PARTS.iter().filter(|(name, _)| *name == part));
+        }
         _ => {
             eprintln!("the parts are {}", PARTS.map(|(name, _)| name).join(", "));
             std::process::exit(2);

@@ -42,7 +42,11 @@ pub fn compare_times(
 }
 
 /// The same from times that were taken elsewhere.
-pub fn given(what: &'static str, ours: (&'static str, Vec<Duration>), peer: (&'static str, Vec<Duration>)) -> Row {
+pub fn given(
+    what: &'static str,
+    ours: (&'static str, Vec<Duration>),
+    peer: (&'static str, Vec<Duration>),
+) -> Row {
     Row { what, ours: (ours.0, median(ours.1)), peer: (peer.0, median(peer.1)) }
 }
 
@@ -83,10 +87,16 @@ pub fn now() -> jiff::ZonedDateTime {
 /// On what this was measured.
 pub fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let model =
+        cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let git = Command::new("git").arg("--version").output().map(|output| output.stdout).unwrap_or_default();
-    let build = if cfg!(debug_assertions) { "debug build: not for comparison" } else { "release build" };
+    let git = Command::new("git")
+        .arg("--version")
+        .output()
+        .map(|output| output.stdout)
+        .unwrap_or_default();
+    let build =
+        if cfg!(debug_assertions) { "debug build: not for comparison" } else { "release build" };
     format!(
         "{cores} cores,{}; {}; {build}; medians of {RUNS} runs in turns, whole processes",
         model.trim_start_matches([' ', '\t', ':']).trim(),

@@ -50,7 +50,14 @@ pub fn ratios() -> [Row; 3] {
     };
     let git = || {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&root).args(["merge-tree", "--write-tree", "-Xtheirs", "-Xpatience", &ours, &theirs]);
+        command.arg("-C").arg(&root).args([
+            "merge-tree",
+            "--write-tree",
+            "-Xtheirs",
+            "-Xpatience",
+            &ours,
+            &theirs,
+        ]);
         command
     };
     let script = format!(
@@ -64,14 +71,21 @@ pub fn ratios() -> [Row; 3] {
     };
     let tree = output(&mut git());
     for what in [COMMITS, SITE] {
-        assert_eq!(output(&mut cowhand(what)).split(' ').next(), Some(tree.trim()), "both sides make the same tree");
+        assert_eq!(
+            output(&mut cowhand(what)).split(' ').next(),
+            Some(tree.trim()),
+            "both sides make the same tree"
+        );
     }
     let name = "git merge-tree --write-tree -Xtheirs -Xpatience";
     [
         compare_times(
             "merge of two releases, 5,000 commits, 1,500 files, 20 of them edited on the site",
             RUNS,
-            ("Cowhand's, favouring theirs, with its list of losses, in a process that runs", || inside(COMMITS)),
+            (
+                "Cowhand's, favouring theirs, with its list of losses, in a process that runs",
+                || inside(COMMITS),
+            ),
             (name, || time(&mut git())),
         ),
         compare(
@@ -83,7 +97,9 @@ pub fn ratios() -> [Row; 3] {
             "the same, with a look for files of the site that are in no commit and in the way",
             RUNS,
             ("Cowhand's, in a process that runs", || inside(SITE)),
-            ("git merge-tree, then git diff-tree for what is new, then a look for each", || time(&mut git_and_files())),
+            ("git merge-tree, then git diff-tree for what is new, then a look for each", || {
+                time(&mut git_and_files())
+            }),
         ),
     ]
 }

@@ -10,10 +10,10 @@ use cowhand::config::Config;
 use cowhand::error::{Error, Result};
 use cowhand::event::Events;
 use cowhand::plugin::types::{
-    Blobs, Candidate, CandidateKind, Cause, Conflict, ConflictKind, Favor, FileMode, Hunk, PrePrune, Side, TextMerge,
-    Version,
+    Blobs, Candidate, CandidateKind, Cause, Conflict, ConflictKind, Favor, FileMode, Hunk,
+    PrePrune, Side, TextMerge, Version,
 };
-use cowhand::plugin::{Cache, Options, Plugins, read_source};
+use cowhand::plugin::{Cache, Compiler, Options, Plugins, read_source};
 use tokio::runtime::Runtime;
 
 use crate::measure::{RUNS, Row, compare_times, time};
@@ -34,14 +34,19 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let site = tempfile::tempdir().unwrap();
         let options = Options {
             site: site.path().to_owned(),
             fetched: site.path().join("fetched"),
             protected: Vec::new(),
             trust: None,
-            cache: Cache::of_the_platform(),
+            compiler: Compiler::in_program(env!("CARGO_BIN_EXE_cowhand")),
+            cache: Cache::of_the_caller(),
             offline: true,
             events: Events::default(),
             text_merge: Arc::new(Unread),
@@ -72,8 +77,14 @@ fn fresh() -> Row {
         }
         begun.elapsed()
     };
-    let what = "200 calls of keep-images, each in a fresh instance, with limits, grants and receipts";
-    compare_times(what, RUNS, ("the plugin host", ours), ("a bare wasmtime program, with none of that", peer))
+    let what =
+        "200 calls of keep-images, each in a fresh instance, with limits, grants and receipts";
+    compare_times(
+        what,
+        RUNS,
+        ("the plugin host", ours),
+        ("a bare wasmtime program, with none of that", peer),
+    )
 }
 
 fn warm() -> Row {
@@ -92,13 +103,16 @@ fn warm() -> Row {
         let mut plugins = host.plugins.borrow_mut();
         let begun = Instant::now();
         for _ in 0..CALLS {
-            host.runtime.block_on(plugins.resolve(&conflict, Arc::new(Unread), |_, _| Ok(()))).unwrap();
+            host.runtime
+                .block_on(plugins.resolve(&conflict, Arc::new(Unread), |_, _| Ok(())))
+                .unwrap();
         }
         begun.elapsed()
     };
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("hook.sh");
-    std::fs::write(&script, "case $1 in data/conf/*) echo theirs ;; *) echo pass ;; esac\n").unwrap();
+    std::fs::write(&script, "case $1 in data/conf/*) echo theirs ;; *) echo pass ;; esac\n")
+        .unwrap();
     let shell = || time(Command::new("bash").arg(&script).arg("data/conf/postfix/main.cf"));
     let what = "200 conflicts decided by their path, warm, against one by the shortest script";
     compare_times(what, RUNS, ("the plugin host, 200 calls", ours), ("bash hook.sh, once", shell))
@@ -107,7 +121,7 @@ fn warm() -> Row {
 fn compiled() -> Row {
     let (site, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(site.path().join("cowhand.toml"), "").unwrap();
-    let host = |cache: &Path| time(asking(site.path()).env("XDG_CACHE_HOME", cache));
+    let host = |cache: &Path| time(asking(site.path()).env("COWHAND_CACHE", cache.join("cowhand")));
     let first = || host(tempfile::tempdir().unwrap().path());
     let later = || host(kept.path());
     let what = "the first process that asks the stock plugins, which compiles them, against every later one";
@@ -136,10 +150,14 @@ pub fn growth() -> String {
 fn of_many(count: u32) -> Duration {
     let site = tempfile::tempdir().unwrap();
     let plugin = |number| {
-        format!("[[plugin]]\nname = \"gate-{number}\"\nsource = \"stock:release-gate\"\nconfig.min-age = \"1d\"\n")
+        format!(
+            "[[plugin]]\nname = \"gate-{number}\"\nsource = \"stock:release-gate\"\nconfig.min-age = \"1d\"\n"
+        )
     };
-    std::fs::write(site.path().join("cowhand.toml"), (0..count).map(plugin).collect::<String>()).unwrap();
-    let mut times: Vec<Duration> = (0..12).map(|_| time(&mut asking(site.path()))).skip(1).collect();
+    std::fs::write(site.path().join("cowhand.toml"), (0..count).map(plugin).collect::<String>())
+        .unwrap();
+    let mut times: Vec<Duration> =
+        (0..12).map(|_| time(&mut asking(site.path()))).skip(1).collect();
     times.sort();
     times[times.len() / 2]
 }
@@ -238,11 +256,20 @@ mod bare {
             let mut store = Store::new(&self.engine, state);
             let plugin = self.pre.instantiate(&mut store).unwrap();
             let candidates = Candidates {
-                now: Moment { seconds: 1_767_268_800, offset_minutes: 0, zone: Some("UTC".to_owned()) },
+                now: Moment {
+                    seconds: 1_767_268_800,
+                    offset_minutes: 0,
+                    zone: Some("UTC".to_owned()),
+                },
                 items: vec![candidate()],
                 in_use: Vec::new(),
             };
-            plugin.cowhand_hooks_pre_prune().call_choose(&mut store, &candidates).unwrap().unwrap().len()
+            plugin
+                .cowhand_hooks_pre_prune()
+                .call_choose(&mut store, &candidates)
+                .unwrap()
+                .unwrap()
+                .len()
         }
     }
 

@@ -23,6 +23,9 @@ pub struct Arguments {
     /// Events as JSON Lines on standard output; text for people goes to standard error.
     #[arg(long, global = true)]
     pub json: bool,
+    /// Show debug messages and traces of processes and engine requests
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -64,6 +67,7 @@ pub enum Command {
         command: PluginCommand,
     },
     /// Show an update on a throw-away site with real containers.
+    #[cfg(feature = "demo")]
     Demo,
     /// Print a completion script for a shell.
     Completions {
@@ -72,6 +76,13 @@ pub enum Command {
     },
     /// Print the manual page.
     Man,
+    /// Compile the component on standard input. Cowhand calls it by itself, within limits.
+    #[command(hide = true, name = crate::plugin::COMPILE)]
+    CompilePlugin {
+        /// The code counts what it uses.
+        #[arg(long)]
+        fuel: bool,
+    },
 }
 
 /// Whose side wins where the site and upstream changed the same lines.
@@ -300,9 +311,11 @@ impl Command {
             Self::Show { .. } => "show",
             Self::Prune(_) => "prune",
             Self::Plugin { .. } => "plugin",
+            #[cfg(feature = "demo")]
             Self::Demo => "demo",
             Self::Completions { .. } => "completions",
             Self::Man => "man",
+            Self::CompilePlugin { .. } => crate::plugin::COMPILE,
         }
     }
 
@@ -310,7 +323,13 @@ impl Command {
     pub fn only_looks(&self) -> bool {
         matches!(
             self,
-            Self::Check(_) | Self::Status | Self::History | Self::Show { .. } | Self::Completions { .. } | Self::Man
+            Self::Check(_)
+                | Self::Status
+                | Self::History
+                | Self::Show { .. }
+                | Self::Completions { .. }
+                | Self::Man
+                | Self::CompilePlugin { .. }
         )
     }
 

@@ -9,12 +9,14 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::git::Repo;
-use crate::pipeline::Finished;
+use crate::pipeline::{self, Finished};
+use crate::site::OWN_NAMES;
 
 /// `cowhand check`
 pub fn check(call: &Call, options: CheckOptions) -> Result<Finished> {
     let looked = if options.tags { look_for_tags(call) } else { look(call) };
-    let update = looked.map_err(|error| error.exit(Exit::CouldNotTell).or_left("Nothing was changed."))?;
+    let update =
+        looked.map_err(|error| error.exit(Exit::CouldNotTell).or_left("Nothing was changed."))?;
     let exit = if update { Exit::Done } else { Exit::NoUpdate };
     Ok(match (call.arguments.manner, update) {
         (Manner::UpdateSh, _) => Finished::with(exit, update_sh::check_line(update, options.tags)),
@@ -33,12 +35,19 @@ fn look(call: &Call) -> Result<bool> {
     let upstream = repo.remote_head(&branch)?;
     let commits = repo.commits(branch.head, upstream)?;
     let update = !commits.is_empty();
+    if update {
+        let left_out = repo.left_out(branch.head, upstream, &OWN_NAMES)?;
+        pipeline::tell_left_out(&call.company.events, &left_out);
+    }
     call.company.events.emit(Event::Check {
         update,
         head: branch.head.to_string(),
         upstream: upstream.to_string(),
         branch: branch.upstream.label(),
-        commits: commits.iter().map(|commit| format!("{} - {}", commit.day(), commit.subject)).collect(),
+        commits: commits
+            .iter()
+            .map(|commit| format!("{} - {}", commit.day(), commit.subject))
+            .collect(),
     });
     Ok(update)
 }

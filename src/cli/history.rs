@@ -1,5 +1,7 @@
 //! `history` and `show`: what the runs of this site did.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in the run's own directory")]
+
 use std::fs;
 
 use serde_json::json;
@@ -10,6 +12,7 @@ use crate::event::Event;
 use crate::git::Repo;
 use crate::pipeline::{self, Account, Finished, backup, versions};
 use crate::plugin::Receipt;
+use crate::printable;
 use crate::site::journal::{self, Record};
 use crate::site::store::Store;
 
@@ -18,8 +21,11 @@ pub fn history(call: &Call) -> Result<Finished> {
     let site = call.site()?;
     call.start(&site, None);
     let runs = Store::of(Repo::open(site.root())?.git_folder()).runs()?;
-    let text =
-        if runs.is_empty() { "No runs yet.".to_owned() } else { runs.iter().map(line).collect::<Vec<_>>().join("\n") };
+    let text = if runs.is_empty() {
+        "No runs yet.".to_owned()
+    } else {
+        runs.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
     call.company.events.emit(Event::Report {
         report: "history".to_owned(),
         data: json!(runs.iter().map(summary).collect::<Vec<_>>()),
@@ -35,14 +41,21 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
     let folder = Store::of(Repo::open(site.root())?.git_folder()).run(id)?;
     let record = journal::read(&folder.journal())?;
     let text = fs::read_to_string(folder.events()).unwrap_or_default();
-    let events: Vec<Event> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let events: Vec<Event> =
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     if call.arguments.json {
         let data = json!({ "run": record, "events": events, "kept": folder.kept() });
-        call.company.events.emit(Event::Report { report: "show".to_owned(), data, text: line(&record) });
+        call.company.events.emit(Event::Report {
+            report: "show".to_owned(),
+            data,
+            text: line(&record),
+        });
     } else {
-        events.iter().filter(|event| !matches!(event, Event::Start { .. })).for_each(|event| match event {
-            Event::Plugin(told) => call.company.events.info(receipt(told)),
-            event => call.company.events.emit(event.clone()),
+        events.iter().filter(|event| !matches!(event, Event::Start { .. })).for_each(|event| {
+            match event {
+                Event::Plugin(told) => call.company.events.info(receipt(told)),
+                event => call.company.events.emit(event.clone()),
+            }
         });
         for (what, path) in [
             ("Copies of the site's own files as they were", folder.kept()),
@@ -53,7 +66,9 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
             }
         }
         if let Some(restore) = backup::restore(&record, &folder) {
-            call.company.events.info(format!("The database was dumped before the switch. To bring it back: {restore}"));
+            call.company.events.info(format!(
+                "The database was dumped before the switch. To bring it back: {restore}"
+            ));
         }
     }
     Ok(Finished::done(""))
@@ -69,20 +84,25 @@ fn receipt(receipt: &Receipt) -> String {
     let would = if receipt.monitor { " would have answered" } else { "" };
     let (hook, took, memory) = (hook.name(), micros / 1000, bytesize::ByteSize::b(*memory));
     let calls = if *calls == 1 { String::new() } else { format!("{calls} calls, ") };
-    let refused = receipt.refusals.iter().map(|refusal| format!("; refused {refusal}")).collect::<String>();
-    format!("plugin {plugin} at {hook}{would}: {answer} ({calls}{took} ms, {memory}, {digest:.19}){refused}")
+    let refused =
+        receipt.refusals.iter().map(|refusal| format!("; refused {refusal}")).collect::<String>();
+    format!(
+        "plugin {plugin} at {hook}{would}: {answer} ({calls}{took} ms, {memory}, {digest:.19}){refused}"
+    )
 }
 
 fn line(record: &Record) -> String {
-    let outcome = record
-        .ended
-        .as_ref()
-        .map_or("unfinished".to_owned(), |ended| format!("{:>3}  {}", ended.exit.code(), ended.message));
+    let outcome = record.ended.as_ref().map_or("unfinished".to_owned(), |ended| {
+        format!("{:>3}  {}", ended.exit.code(), printable::line(&ended.message))
+    });
     let Account { from, to, interrupted } = pipeline::account(record);
     let seconds = seconds(record);
-    let short = |commit: Option<String>| commit.map_or_else(|| "?".to_owned(), |commit| format!("{commit:.10}"));
+    let short = |commit: Option<String>| {
+        commit.map_or_else(|| "?".to_owned(), |commit| format!("{commit:.10}"))
+    };
     let took = seconds.map(|seconds| format!("  {seconds} s")).unwrap_or_default();
-    let services = interrupted.map(|count| format!("  {count} services interrupted")).unwrap_or_default();
+    let services =
+        interrupted.map(|count| format!("  {count} services interrupted")).unwrap_or_default();
     let started = record.started.strftime("%Y-%m-%d %H:%M");
     format!("{}  {started}  {} → {}{took}{services}  {outcome}", record.id, short(from), short(to))
 }

@@ -25,8 +25,9 @@ use crate::error::{Context, Error, Result};
 use crate::event::{Event, Events, SCHEMA};
 use crate::exit::Exit;
 use crate::pipeline::{Company, Finished, Run};
-use crate::report::{JsonLines, Terminal};
+use crate::report::{JsonLines, Paced, Queued, Terminal};
 use crate::site::{Site, mailcow};
+use crate::trace;
 
 /// Parses the command line, runs the command, and tells what came of it.
 pub fn main() -> ExitCode {
@@ -103,15 +104,24 @@ impl Call {
 
 async fn run(arguments: Arguments) -> ExitCode {
     let events = Events::default();
+    let only_looks = arguments.command.only_looks();
+    let interrupt = if only_looks { Interrupt::default() } else { Interrupt::listen(&events) };
+    let traced = trace::start(arguments.verbose, &events);
+    let (verbose, bars) = (arguments.verbose, matches!(traced, Ok(false)));
+    let terminal = |out: console::Term| {
+        Queued::start(interrupt.clone(), only_looks, |pulse| {
+            Terminal::new(out, pulse, verbose, bars)
+        })
+    };
     if arguments.json {
-        events.add(Box::new(JsonLines::new(std::io::stdout())));
-        events.add(Box::new(Terminal::new(console::Term::stderr())));
+        let json = |pulse| JsonLines::new(Paced::new(std::io::stdout(), pulse));
+        events.add(Box::new(Queued::start(interrupt.clone(), only_looks, json)));
+        events.add(Box::new(terminal(console::Term::stderr())));
         console::set_colors_enabled(console::colors_enabled_stderr());
     } else {
-        events.add(Box::new(Terminal::new(console::Term::stdout())));
+        events.add(Box::new(terminal(console::Term::stdout())));
     }
-    let interrupt = if arguments.command.only_looks() { Interrupt::default() } else { Interrupt::listen(&events) };
-    let person = Person::new(arguments.command.yes(), interrupt.clone());
+    let person = Person::new(arguments.command.yes(), events.clone(), interrupt.clone());
     let manner = arguments.manner;
     let mut call = Call {
         arguments,
@@ -119,7 +129,11 @@ async fn run(arguments: Arguments) -> ExitCode {
         run: None,
         started: false.into(),
     };
-    let (exit, outcome) = match dispatch(&mut call).await {
+    let result = match traced {
+        Ok(_) => dispatch(&mut call).await,
+        Err(error) => Err(error),
+    };
+    let (exit, outcome) = match result {
         Ok(finished) => tell(finished),
         Err(error) if call.started.get() => tell_error(&error, call.run.as_ref()),
         // Nothing had begun: programs get the first event all the same, and nothing can have changed.
@@ -137,6 +151,9 @@ async fn run(arguments: Arguments) -> ExitCode {
         }
         events.emit(outcome);
     }
+    // A slow reader keeps nobody else from the site.
+    drop(call);
+    events.end();
     match manner {
         Manner::Cowhand => exit.into(),
         Manner::UpdateSh => update_sh::exit(exit, &person),
@@ -156,15 +173,21 @@ async fn dispatch(call: &mut Call) -> Result<Finished> {
         Command::Show { run } => history::show(call, &run),
         Command::Prune(options) => prune::prune(call, options.dry_run).await,
         Command::Plugin { command } => plugin::plugin(call, command).await,
-        Command::Demo => {
-            crate::demo::run().await.map(|()| Finished::done("The demo is over; everything it made is gone."))
-        }
+        #[cfg(feature = "demo")]
+        Command::Demo => crate::demo::run()
+            .await
+            .map(|()| Finished::done("The demo is over; everything it made is gone.")),
         Command::Completions { shell } => {
             print(|out| clap_complete::generate(shell, &mut Arguments::command(), "cowhand", out))
         }
+        Command::CompilePlugin { fuel } => {
+            crate::plugin::compile_input(fuel).map(|()| Finished::done(""))
+        }
         Command::Man => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut page).what("could not write the manual page")?;
+            clap_mangen::Man::new(Arguments::command())
+                .render(&mut page)
+                .what("could not write the manual page")?;
             print(|out| out.extend(page))
         }
     }
@@ -180,8 +203,20 @@ fn print(write: impl FnOnce(&mut Vec<u8>)) -> Result<Finished> {
 
 fn tell(finished: Finished) -> (Exit, Option<Event>) {
     let Finished { exit, message, hints, run } = finished;
-    let event = Event::Outcome { code: exit.code(), exit, message, because: Vec::new(), left: None, hints, run };
-    (exit, Some(event).filter(|event| !matches!(event, Event::Outcome { message, .. } if message.is_empty())))
+    let event = Event::Outcome {
+        code: exit.code(),
+        exit,
+        message,
+        because: Vec::new(),
+        left: None,
+        hints,
+        run,
+    };
+    (
+        exit,
+        Some(event)
+            .filter(|event| !matches!(event, Event::Outcome { message, .. } if message.is_empty())),
+    )
 }
 
 fn tell_error(error: &Error, run: Option<&Run>) -> (Exit, Option<Event>) {
@@ -203,7 +238,9 @@ fn sentence(headline: &str) -> String {
     let word = headline.split(' ').next().unwrap_or_default();
     let plain = word.chars().all(char::is_alphabetic);
     let mut characters = headline.chars();
-    let first = characters.next().map(|first| if plain { first.to_uppercase().collect() } else { first.to_string() });
+    let first = characters
+        .next()
+        .map(|first| if plain { first.to_uppercase().collect() } else { first.to_string() });
     let end = if headline.ends_with(['.', '!', '?', ':']) { "" } else { "." };
     first.into_iter().chain(characters.map(String::from)).collect::<String>() + end
 }

@@ -24,7 +24,11 @@ pub async fn prune(call: &mut Call, dry_run: bool) -> Result<Finished> {
     outcome
 }
 
-async fn remove(run: &mut Run, items: Vec<crate::stack::change::PruneItem>, dry_run: bool) -> Result<Finished> {
+async fn remove(
+    run: &mut Run,
+    items: Vec<crate::stack::change::PruneItem>,
+    dry_run: bool,
+) -> Result<Finished> {
     let count = items.iter().filter(|item| item.action == PruneAction::Remove).count();
     run.events.emit(Event::Prune(PrunePlan { items: items.clone() }));
     if count == 0 {
@@ -34,7 +38,9 @@ async fn remove(run: &mut Run, items: Vec<crate::stack::change::PruneItem>, dry_
         return Ok(Finished::done(format!("{count} items would be removed; nothing was.")));
     }
     if !run.person.agrees(&format!("Remove these {count} items?")).await? {
-        return Err(Error::new("not removed, as asked").exit(Exit::Declined).left("Nothing was removed."));
+        return Err(Error::new("not removed, as asked")
+            .exit(Exit::Declined)
+            .left("Nothing was removed."));
     }
     let removed = pipeline::prune_remove(run, &items).await?;
     Ok(Finished::done(format!("{removed} items were removed.")))

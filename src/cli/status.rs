@@ -21,8 +21,12 @@ pub async fn status(call: &Call) -> Result<Finished> {
     let facts = pipeline::observe(&repo, &standing).await;
     let (state, mut lines) = match &standing {
         Standing::NoRun => ("old", vec!["Cowhand has not changed this site yet.".to_owned()]),
-        Standing::Old(record) => ("old", vec![format!("The site is the old one: run {} was rolled back.", record.id)]),
-        Standing::New(record) => ("new", vec![format!("The site is the new one, by run {}.", record.id)]),
+        Standing::Old(record) => {
+            ("old", vec![format!("The site is the old one: run {} was rolled back.", record.id)])
+        }
+        Standing::New(record) => {
+            ("new", vec![format!("The site is the new one, by run {}.", record.id)])
+        }
         Standing::Between(record) => ("between", between(record, holder.is_some())),
     };
     let at_work = holder.as_ref().and(pipeline::unfinished(&site)?);
@@ -63,5 +67,8 @@ fn between(record: &Record, at_work: bool) -> Vec<String> {
 
 fn under_way(holder: &Holder, stage: Option<&str>) -> String {
     let stage = stage.map(|stage| format!(", in stage {stage}")).unwrap_or_default();
-    format!("`cowhand {}` is at work{stage} (process {}, since {}).", holder.command, holder.pid, holder.since)
+    format!(
+        "`cowhand {}` is at work{stage} (process {}, since {}).",
+        holder.command, holder.pid, holder.since
+    )
 }

@@ -14,7 +14,8 @@ use crate::site::journal::Record;
 /// `cowhand update`
 pub async fn update(call: &mut Call, typed: UpdateOptions) -> Result<Finished> {
     let site = call.site()?;
-    let UpdateOptions { favor, branch, until, expect_tree, skip_start, wait, record, yes: _ } = typed;
+    let UpdateOptions { favor, branch, until, expect_tree, skip_start, wait, record, yes: _ } =
+        typed;
     let record = record.as_deref().map(absolute).transpose()?;
     if let Some(tree) = &expect_tree {
         object_id(tree)?;
@@ -24,8 +25,15 @@ pub async fn update(call: &mut Call, typed: UpdateOptions) -> Result<Finished> {
         return over_unfinished(call, &site, &record, plain).await;
     }
     let goal = Goal::Update { until };
-    let options =
-        Options { goal, favor: favor.favor(), branch: branch.branch(), expect_tree, skip_start, wait, record };
+    let options = Options {
+        goal,
+        favor: favor.favor(),
+        branch: branch.branch(),
+        expect_tree,
+        skip_start,
+        wait,
+        record,
+    };
     walk(call, site, options).await
 }
 
@@ -61,24 +69,33 @@ async fn walk(call: &mut Call, site: Site, options: Options) -> Result<Finished>
 /// An earlier run was killed after the first commit point, or its rollback failed: both ways out are offered. `--yes` finishes it, unless
 /// somebody has written files since that the switch would replace. One that asks for less than a whole update, or for a certain one, does not get
 /// another.
-async fn over_unfinished(call: &mut Call, site: &Site, record: &Record, plain: bool) -> Result<Finished> {
+async fn over_unfinished(
+    call: &mut Call,
+    site: &Site,
+    record: &Record,
+    plain: bool,
+) -> Result<Finished> {
     let id = &record.id;
     let unfinished = Error::new(format!("run {id} is unfinished: the site is between old and new"))
         .exit(Exit::Unfinished)
         .left("Nothing was started.");
     let unfinished = pipeline::ways_out(record).into_iter().fold(unfinished, Error::hint);
     if !plain {
-        return Err(unfinished.because("finishing it is not what --until, --expect-tree or --skip-start ask for"));
+        return Err(unfinished
+            .because("finishing it is not what --until, --expect-tree or --skip-start ask for"));
     }
     let changed = pipeline::changed_since(site, record)?;
     if call.company.person.says_yes() && !changed.is_empty() {
         let files = changed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        return Err(unfinished.because(format!("files have changed since it was interrupted: {files}")));
+        return Err(
+            unfinished.because(format!("files have changed since it was interrupted: {files}"))
+        );
     }
     let person = call.company.person.clone();
     let backward = pipeline::goes_back(record);
     let what = if backward { "its rollback" } else { "it" };
-    let question = format!("Run {id} is unfinished: the site is between old and new. Finish {what} now?");
+    let question =
+        format!("Run {id} is unfinished: the site is between old and new. Finish {what} now?");
     if person.agrees(&question).await? {
         let finished = recover::resume(call).await?;
         if !backward {
@@ -104,6 +121,7 @@ fn object_id(text: &str) -> Result<()> {
     if whole {
         Ok(())
     } else {
-        Err(Error::new(format!("--expect-tree takes a whole object id, not `{text}`")).exit(Exit::Usage))
+        Err(Error::new(format!("--expect-tree takes a whole object id, not `{text}`"))
+            .exit(Exit::Usage))
     }
 }

@@ -3,13 +3,17 @@
 //! Cron lines, monitoring checks and playbooks that call the script go on working with nothing but its path exchanged for that of a link
 //! to Cowhand. What the script would silently ignore is an error.
 
+#![expect(clippy::disallowed_methods, reason = "it looks for the directory of the site itself")]
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::args::{Arguments, BranchOptions, CheckOptions, Command, FavorOptions, PruneOptions, UpdateOptions};
+use super::args::{
+    Arguments, BranchOptions, CheckOptions, Command, FavorOptions, PruneOptions, UpdateOptions,
+};
 use crate::exit::Exit;
 use crate::person::Person;
 use crate::site::mailcow;
@@ -90,7 +94,7 @@ fn translate(name: &Path) -> Result<Arguments, ExitCode> {
     let site = site(name).ok_or_else(|| {
         tell("There is no mailcow.conf here. Call update.sh in the folder of the mailcow installation.")
     })?;
-    Ok(Arguments { site, json: false, command, manner: Manner::UpdateSh })
+    Ok(Arguments { site, json: false, verbose: false, command, manner: Manner::UpdateSh })
 }
 
 fn tell(refusal: &str) -> ExitCode {
@@ -100,8 +104,13 @@ fn tell(refusal: &str) -> ExitCode {
 
 /// The site, as the script finds it: the current folder; else the folder that the link was called in, as `/srv/mailcow/update.sh`.
 fn site(name: &Path) -> Option<PathBuf> {
-    let folders = [Some(Path::new(".")), name.parent().filter(|folder| !folder.as_os_str().is_empty())];
-    folders.into_iter().flatten().find(|folder| folder.join(mailcow::CONF).exists()).map(Path::to_owned)
+    let folders =
+        [Some(Path::new(".")), name.parent().filter(|folder| !folder.as_os_str().is_empty())];
+    folders
+        .into_iter()
+        .flatten()
+        .find(|folder| folder.join(mailcow::CONF).exists())
+        .map(Path::to_owned)
 }
 
 impl Flags {
@@ -114,11 +123,15 @@ impl Flags {
             }
             Self { check: true, .. } => Ok(Command::Check(CheckOptions { tags: false })),
             Self { check_tags: true, .. } => Ok(Command::Check(CheckOptions { tags: true })),
-            Self { gc: true, .. } => Ok(Command::Prune(PruneOptions { dry_run: false, yes: self.force })),
+            Self { gc: true, .. } => {
+                Ok(Command::Prune(PruneOptions { dry_run: false, yes: self.force }))
+            }
             Self { prefetch: true, .. } => Ok(Command::Prefetch),
-            Self { dev: true, .. } => Err("--dev brings up the files as they are, without a merge: \
+            Self { dev: true, .. } => {
+                Err("--dev brings up the files as they are, without a merge: \
                 `docker compose pull && docker compose up -d --remove-orphans` does that."
-                .to_owned()),
+                    .to_owned())
+            }
             _ => Ok(Command::Update(UpdateOptions {
                 favor: FavorOptions { ours: self.ours, theirs: false },
                 branch: self.branch,
@@ -176,8 +189,17 @@ mod tests {
         ] {
             assert!(command(&format!("update.sh {line}")).is_ok(), "{line}");
         }
-        for line in ["", " --ours --skip-start -f", " --force --skip-ping-check", " --nightly", " --stable --ours"] {
-            assert!(matches!(command(&format!("update.sh{line}")), Ok(Command::Update(_))), "{line}");
+        for line in [
+            "",
+            " --ours --skip-start -f",
+            " --force --skip-ping-check",
+            " --nightly",
+            " --stable --ours",
+        ] {
+            assert!(
+                matches!(command(&format!("update.sh{line}")), Ok(Command::Update(_))),
+                "{line}"
+            );
         }
     }
 

@@ -98,7 +98,9 @@ fn first_below(table: &mut Table, place: Option<isize>) -> Option<&mut Table> {
 }
 
 fn parse(text: &str) -> Result<DocumentMut> {
-    text.parse().map_err(|error: toml_edit::TomlError| Error::new("cowhand.toml cannot be read").because(error))
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        Error::new("cowhand.toml cannot be read").because(error)
+    })
 }
 
 fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables> {
@@ -108,7 +110,9 @@ fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables> {
 
 fn not_tables() -> Error {
     let what = "cowhand.toml names its plugins in another way than with `[[plugin]]`";
-    Error::new(what).exit(Exit::Usage).hint("Write each as a table of its own that begins with `[[plugin]]`.")
+    Error::new(what)
+        .exit(Exit::Usage)
+        .hint("Write each as a table of its own that begins with `[[plugin]]`.")
 }
 
 fn is_named(table: &Table, name: &str) -> bool {
@@ -159,7 +163,10 @@ mod tests {
     #[test]
     fn a_new_plugin_comes_last_and_nothing_else_changes() {
         let put = put_plugin(TEXT, "two", "b.wasm", &[]).unwrap();
-        assert!(put.contains("x = 1 # kept\n\n[[plugin]]\nname = \"two\"\nsource = \"b.wasm\"\n"), "{put}");
+        assert!(
+            put.contains("x = 1 # kept\n\n[[plugin]]\nname = \"two\"\nsource = \"b.wasm\"\n"),
+            "{put}"
+        );
         for line in TEXT.lines() {
             assert!(put.contains(line), "{line} is not in\n{put}");
         }
@@ -177,7 +184,11 @@ mod tests {
         let grants = ["http=ntfy.sh", "http=ntfy.sh", "time=20s"].map(|text| text.parse().unwrap());
         let put = put_plugin(TEXT, "one", "c.wasm", &grants).unwrap();
         assert!(put.contains("source = \"c.wasm\" # old\n"), "{put}");
-        assert!(put.contains("http = [\"ntfy.sh\"]\ntime = \"20s\"\n") && put.contains("[plugin.grant]"), "{put}");
+        assert!(
+            put.contains("http = [\"ntfy.sh\"]\ntime = \"20s\"\n")
+                && put.contains("[plugin.grant]"),
+            "{put}"
+        );
         assert!(put.contains("x = 1 # kept"), "{put}");
         let config = crate::config::Config::parse(&put, "cowhand.toml").unwrap();
         assert_eq!(config.plugin[0].grant.http, ["ntfy.sh"]);
@@ -190,7 +201,9 @@ mod tests {
         assert_eq!(remove_plugin(&put, "two").unwrap().unwrap(), TEXT);
         let none = remove_plugin(TEXT, "one").unwrap().unwrap();
         assert!(
-            !none.contains("plugin") && none.contains("favor = \"ours\" # always") && none.contains("[prune]"),
+            !none.contains("plugin")
+                && none.contains("favor = \"ours\" # always")
+                && none.contains("[prune]"),
             "{none}"
         );
         assert_eq!(remove_plugin(TEXT, "three").unwrap(), None);

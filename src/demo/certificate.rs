@@ -28,10 +28,15 @@ impl Certificate {
     /// How a server speaks TLS with it.
     pub fn server(&self) -> Result<Arc<ServerConfig>> {
         let doing = "could not set up a server with a certificate";
-        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).what(doing)?;
+        let certificate =
+            CertificateDer::from_pem_slice(self.certificate.as_bytes()).what(doing)?;
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).what(doing)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().what(doing)?;
-        Ok(Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).what(doing)?))
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .what(doing)?;
+        Ok(Arc::new(
+            config.with_no_client_auth().with_single_cert(vec![certificate], key).what(doing)?,
+        ))
     }
 }

@@ -25,7 +25,9 @@ impl Engine {
     pub fn answering() -> Option<Self> {
         let engine = Self::new(None);
         let ask = ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"];
-        let local = engine.lines(&ask).is_ok_and(|host| host.iter().any(|host| host.starts_with("unix://")));
+        let local = engine
+            .lines(&ask)
+            .is_ok_and(|host| host.iter().any(|host| host.starts_with("unix://")));
         (local && engine.answers()).then_some(engine)
     }
 
@@ -39,8 +41,12 @@ impl Engine {
     /// there is a file [`AWAY`] in its folder.
     pub fn supervised(options: &[&str]) -> Result<Self> {
         let program = program()?;
-        let bash = Command::new("bash", Duration::MAX).args(["-c", SUPERVISOR, "cowhand-supervisor"]);
-        Self::start(|folder| bash.env("HTTPS_PROXY", NOWHERE).arg(folder.join(AWAY)).arg(program), options)
+        let bash =
+            Command::new("bash", Duration::MAX).args(["-c", SUPERVISOR, "cowhand-supervisor"]);
+        Self::start(
+            |folder| bash.env("HTTPS_PROXY", NOWHERE).arg(folder.join(AWAY)).arg(program),
+            options,
+        )
     }
 
     fn start(command: impl FnOnce(&Path) -> Command, options: &[&str]) -> Result<Self> {
@@ -108,7 +114,9 @@ impl Engine {
         wait(async {
             let mut running = std::pin::pin!(running);
             while !self.interrupted.load(Ordering::Relaxed) {
-                if let Ok(done) = tokio::time::timeout(Duration::from_millis(50), &mut running).await {
+                if let Ok(done) =
+                    tokio::time::timeout(Duration::from_millis(50), &mut running).await
+                {
                     return done;
                 }
             }
@@ -152,8 +160,10 @@ done
 /// The first in `PATH`, so that another version can be tried; a person's `PATH` may lack root's folders.
 fn program() -> Result<PathBuf> {
     let places = ["/usr/sbin/dockerd", "/usr/local/bin/dockerd"].map(PathBuf::from);
-    process::find("dockerd").or_else(|| places.into_iter().find(|place| place.exists())).ok_or_else(|| {
-        Error::new("no Docker engine answers, and there is no dockerd to start a private one")
-            .hint("Run scripts/setup as root.")
-    })
+    process::find("dockerd").or_else(|| places.into_iter().find(|place| place.exists())).ok_or_else(
+        || {
+            Error::new("no Docker engine answers, and there is no dockerd to start a private one")
+                .hint("Run scripts/setup as root.")
+        },
+    )
 }

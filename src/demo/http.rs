@@ -27,7 +27,9 @@ pub fn serve(folder: &Path) -> Result<String> {
 /// Answers one client's requests until it has no more.
 pub fn answer(stream: impl Read + Write, folder: &Path) {
     let mut stream = BufReader::new(stream);
-    while let Some(answered) = Request::read(&mut stream).and_then(|request| request.ask_git(folder)) {
+    while let Some(answered) =
+        Request::read(&mut stream).and_then(|request| request.ask_git(folder))
+    {
         if stream.get_mut().write_all(&answered).is_err() {
             return;
         }
@@ -60,16 +62,29 @@ impl Request {
             headers.push((name.to_ascii_lowercase(), value.to_owned()));
         }
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let mut request = Self { method, path: path.to_owned(), query: query.to_owned(), headers, body: Vec::new() };
+        let mut request = Self {
+            method,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers,
+            body: Vec::new(),
+        };
         request.body = request.read_body(stream)?;
         Some(request)
     }
 
     fn read_body(&self, stream: &mut impl BufRead) -> Option<Vec<u8>> {
-        if self.header("transfer-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("chunked")) {
+        if self
+            .header("transfer-encoding")
+            .is_some_and(|encoding| encoding.eq_ignore_ascii_case("chunked"))
+        {
             return read_chunks(stream);
         }
-        let mut body = vec![0; self.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
+        let mut body =
+            vec![
+                0;
+                self.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)
+            ];
         stream.read_exact(&mut body).ok()?;
         Some(body)
     }
@@ -83,7 +98,10 @@ impl Request {
     pub fn ask_git(&self, folder: &Path) -> Option<Vec<u8>> {
         let mut backend = Command::new("git");
         backend.arg("http-backend").env("GIT_PROJECT_ROOT", folder).env("GIT_HTTP_EXPORT_ALL", "1");
-        backend.env("REQUEST_METHOD", &self.method).env("PATH_INFO", &self.path).env("QUERY_STRING", &self.query);
+        backend
+            .env("REQUEST_METHOD", &self.method)
+            .env("PATH_INFO", &self.path)
+            .env("QUERY_STRING", &self.query);
         backend.env("CONTENT_LENGTH", self.body.len().to_string());
         for (variable, header) in [
             ("CONTENT_TYPE", "content-type"),
@@ -98,7 +116,8 @@ impl Request {
         let answered = backend.wait_with_output().ok()?.stdout;
         let end = answered.windows(4).position(|four| four == b"\r\n\r\n")?;
         let (headers, body) = (String::from_utf8_lossy(&answered[..end]), &answered[end + 4..]);
-        let status = headers.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
+        let status =
+            headers.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
         let mut head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
         for line in headers.lines().filter(|line| !line.starts_with("Status: ")) {
             let _ = write!(head, "{line}\r\n");

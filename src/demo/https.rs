@@ -26,9 +26,13 @@ impl Https {
         let made = certificate::for_name("localhost")?;
         let trusted = folder.join("trusted.pem");
         // Whoever checks a certificate reads as much as on any machine.
-        std::fs::write(&trusted, std::fs::read_to_string(BUNDLE).unwrap_or_default() + &made.certificate)
-            .what(doing)?;
-        let (config, listener) = (made.server()?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).what(doing)?);
+        std::fs::write(
+            &trusted,
+            std::fs::read_to_string(BUNDLE).unwrap_or_default() + &made.certificate,
+        )
+        .what(doing)?;
+        let (config, listener) =
+            (made.server()?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).what(doing)?);
         let url = format!("https://localhost:{}", listener.local_addr().what(doing)?.port());
         let served = folder.to_owned();
         thread::spawn(move || {

@@ -84,14 +84,15 @@ impl Image {
     }
 
     fn config(&self, prefix: &str, name: &str, tag: &str, diffs: &[String]) -> Value {
-        let environment: Vec<String> = self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let ports: BTreeMap<String, Value> = self.ports.iter().map(|port| (format!("{port}/tcp"), json!({}))).collect();
+        let environment: Vec<String> =
+            self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let ports: BTreeMap<String, Value> =
+            self.ports.iter().map(|port| (format!("{port}/tcp"), json!({}))).collect();
         let mut labels = self.labels.clone();
         labels.insert(LABEL.to_owned(), prefix.to_owned());
         labels.insert("org.opencontainers.image.title".to_owned(), name.to_owned());
         labels.insert("org.opencontainers.image.version".to_owned(), tag.to_owned());
-        let mut config =
-            json!({"Env": environment, "Entrypoint": ["/service"], "Labels": labels, "ExposedPorts": ports});
+        let mut config = json!({"Env": environment, "Entrypoint": ["/service"], "Labels": labels, "ExposedPorts": ports});
         if self.healthcheck {
             config["Healthcheck"] = healthcheck();
         }
@@ -120,9 +121,17 @@ impl Images {
     /// For the registry at `HOST:PORT`, spoken to over http; `prefix` is the first part of every image's name.
     pub fn new(registry: &str, prefix: &str) -> Self {
         crate::https::provide();
-        let settings =
-            ClientConfig { protocol: ClientProtocol::Http, use_monolithic_push: true, ..ClientConfig::default() };
-        Self { client: Client::new(settings), registry: registry.to_owned(), prefix: prefix.to_owned(), named: true }
+        let settings = ClientConfig {
+            protocol: ClientProtocol::Http,
+            use_monolithic_push: true,
+            ..ClientConfig::default()
+        };
+        Self {
+            client: Client::new(settings),
+            registry: registry.to_owned(),
+            prefix: prefix.to_owned(),
+            named: true,
+        }
     }
 
     /// The same for a mirror of the registry that Docker means where none is named: references name none.
@@ -158,10 +167,17 @@ impl Images {
         let diffs: Vec<String> = layers.iter().map(ImageLayer::sha256_digest).collect();
         let config = image.config(&self.prefix, name, tag, &diffs).to_string();
         let config = Config::new(config, IMAGE_CONFIG_MEDIA_TYPE.to_owned(), None);
-        wait(self.send(&reference, &layers, &diffs, config)).what_with(|| format!("could not push {reference}"))
+        wait(self.send(&reference, &layers, &diffs, config))
+            .what_with(|| format!("could not push {reference}"))
     }
 
-    async fn send(&self, reference: &str, layers: &[ImageLayer], digests: &[String], config: Config) -> Result<String> {
+    async fn send(
+        &self,
+        reference: &str,
+        layers: &[ImageLayer],
+        digests: &[String],
+        config: Config,
+    ) -> Result<String> {
         let (client, target) = (&self.client, parse(reference)?);
         for (layer, digest) in layers.iter().zip(digests) {
             self.send_layer(&target, layer, digest).await?;
@@ -186,7 +202,12 @@ impl Images {
         // A registry may decline to mount what another upload is just completing.
         match self.client.mount_blob(target, &shared, digest).await {
             Ok(()) => Ok(()),
-            Err(_) => self.client.push_blob(target, layer.data.clone(), digest).await.what(failed).map(drop),
+            Err(_) => self
+                .client
+                .push_blob(target, layer.data.clone(), digest)
+                .await
+                .what(failed)
+                .map(drop),
         }
     }
 }
@@ -261,9 +282,13 @@ mod tests {
     fn an_image_arrives_in_the_registry() {
         let registry = Registry::start().unwrap();
         let images = Images::new(registry.address(), "unit");
-        let first = images.push("redis", "7", &Image::new().listens(6379, "hello").healthcheck()).unwrap();
-        let same = images.push("redis", "7", &Image::new().listens(6379, "hello").healthcheck()).unwrap();
-        let heavier = images.push("redis", "7", &Image::new().listens(6379, "hello").weight(100_000)).unwrap();
+        let first =
+            images.push("redis", "7", &Image::new().listens(6379, "hello").healthcheck()).unwrap();
+        let same =
+            images.push("redis", "7", &Image::new().listens(6379, "hello").healthcheck()).unwrap();
+        let heavier = images
+            .push("redis", "7", &Image::new().listens(6379, "hello").weight(100_000))
+            .unwrap();
         assert!(first.starts_with("sha256:"));
         assert_eq!(first, same);
         assert_ne!(first, heavier);

@@ -2,6 +2,8 @@
 //!
 //! Everything here is blocking, takes away what it made when it is dropped, and keeps to names, ports and networks of its own.
 
+#![allow(clippy::disallowed_methods, reason = "fixtures open what they made")]
+
 pub mod certificate;
 pub mod engine;
 pub mod http;

@@ -29,8 +29,11 @@ impl Registry {
         std::fs::write(&settings, configuration(&folder.join("data").display().to_string(), port))
             .what("could not write the registry's configuration")?;
         let command = Command::new("docker-registry", Duration::MAX).arg("serve").arg(&settings);
-        let mut daemon = command.without_env("OTEL_TRACES_EXPORTER").start(&folder, &folder.join("log"))?;
-        daemon.wait_until(Duration::from_secs(20), || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())?;
+        let mut daemon =
+            command.without_env("OTEL_TRACES_EXPORTER").start(&folder, &folder.join("log"))?;
+        daemon.wait_until(Duration::from_secs(20), || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+        })?;
         Ok(Self { address: format!("127.0.0.1:{port}"), folder, _daemon: daemon })
     }
 
@@ -46,7 +49,8 @@ impl Registry {
 }
 
 fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).what("could not find a free port")?;
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).what("could not find a free port")?;
     Ok(listener.local_addr().what("could not find a free port")?.port())
 }
 

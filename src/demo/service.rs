@@ -12,8 +12,10 @@
 //! | `UNHEALTHY` | set: `health` says no |
 //! | `EXIT` | set: ends with this code instead of running |
 //! | `CRASH_AFTER` | milliseconds after which it ends with 1 |
-//!
 //! | `DUMP_FAILS` | set: `mariadb-dump` breaks off in its middle |
+//! | `DATABASE_SIZE` | how many bytes `mariadb` says that the tables hold, when it is asked a question |
+//! | `MEDDLE` | `DIR:DIR…`: what is below goes, is a link to `MEDDLE_OUTSIDE` for a moment, and comes back |
+//! | `DUMP_SIZE` | how many bytes of rows `mariadb-dump` adds |
 //!
 //! Under the names `mariadb-dump` and `mariadb` it stands in for MariaDB's: with the root's password it prints the file of `WRITE` as a dump, and
 //! writes it from one.
@@ -35,6 +37,7 @@ fn main() {
     let arguments: Vec<String> = env::args().collect();
     match arguments.first().map_or("", |name| name.rsplit('/').next().unwrap_or("")) {
         "mariadb-dump" => return dump(),
+        "mariadb" if arguments.iter().any(|one| one == "--execute") => return tell_size(),
         "mariadb" => return read_dump(),
         _ => {}
     }
@@ -59,6 +62,7 @@ fn serve() -> ! {
     }
     note_start();
     thread::spawn(listen_everywhere);
+    thread::spawn(meddling::meddle);
     if let Some(after) = number("CRASH_AFTER") {
         thread::spawn(move || {
             thread::sleep(Duration::from_millis(after));
@@ -173,11 +177,18 @@ fn dump() {
     let lines = fs::read_to_string(database()).unwrap_or_default();
     println!("-- MariaDB dump of a stand-in");
     lines.lines().for_each(|line| println!("INSERT INTO lines VALUES ('{line}');"));
+    let row = "-- a row\n".repeat(8192);
+    (0..number("DUMP_SIZE").unwrap_or(0) / row.len() as u64).for_each(|_| print!("{row}"));
     if env::var_os("DUMP_FAILS").is_some() {
         eprintln!("mariadb-dump: Error 2013: Lost connection to server during query");
         exit(3);
     }
     println!("-- Dump completed on 2026-01-01  0:00:00");
+}
+
+fn tell_size() {
+    database();
+    println!("{}", number("DATABASE_SIZE").unwrap_or(0));
 }
 
 fn read_dump() {
@@ -207,6 +218,102 @@ fn number(name: &str) -> Option<u64> {
 
 fn pause(name: &str) {
     thread::sleep(Duration::from_millis(number(name).unwrap_or(0)));
+}
+
+/// A container that an attacker controls: it swaps what it may write to for links.
+mod meddling {
+    use std::ffi::{c_char, c_int, c_uint, CString};
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    use std::{env, fs, thread};
+
+    use super::list;
+
+    /// The end of the name under which the real entry waits.
+    const AWAY: &str = ".away";
+
+    unsafe extern "C" {
+        fn mkfifo(path: *const c_char, mode: c_uint) -> c_int;
+    }
+
+    /// A xorshift generator.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 >> 33).unwrap_or(0) % bound.max(1)
+        }
+    }
+
+    pub fn meddle() {
+        let folders = list("MEDDLE", ':');
+        let outside = PathBuf::from(env::var_os("MEDDLE_OUTSIDE").unwrap_or_default());
+        folders.iter().for_each(|folder| restore(Path::new(folder)));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let mut random = Random(now.map_or(1, |now| u64::from(now.subsec_nanos()) | 1));
+        while !folders.is_empty() {
+            let mut entries = Vec::new();
+            folders.iter().for_each(|folder| collect(Path::new(folder), &mut entries));
+            if let Some(entry) = entries.get(random.below(entries.len())) {
+                swap(entry, &outside, &mut random);
+            }
+            thread::sleep(Duration::from_micros(random.below(30_000) as u64));
+        }
+    }
+
+    /// Puts back what an end in the middle left away.
+    fn restore(folder: &Path) {
+        let mut entries = Vec::new();
+        collect(folder, &mut entries);
+        for away in entries.iter().rev() {
+            if let Some(name) = away.to_str().and_then(|name| name.strip_suffix(AWAY)) {
+                let _ = fs::remove_file(name);
+                let _ = fs::rename(away, name);
+            }
+        }
+    }
+
+    fn collect(folder: &Path, entries: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            entries.push(entry.path());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                collect(&entry.path(), entries);
+            }
+        }
+    }
+
+    fn swap(entry: &Path, outside: &Path, random: &mut Random) {
+        let mut away = entry.as_os_str().to_owned();
+        away.push(AWAY);
+        let is_folder = entry.is_dir();
+        if fs::rename(entry, &away).is_err() {
+            return;
+        }
+        let put = match (is_folder, random.below(4)) {
+            (true, _) => symlink(outside, entry),
+            (false, 0) => make_fifo(entry),
+            (false, 1) => fs::create_dir(entry),
+            (false, _) => symlink(outside.join("secret"), entry),
+        };
+        thread::sleep(Duration::from_micros(random.below(20_000) as u64));
+        let _ = put;
+        let _ = fs::remove_file(entry).or_else(|_| fs::remove_dir(entry));
+        let _ = fs::rename(&away, entry);
+    }
+
+    fn make_fifo(path: &Path) -> std::io::Result<()> {
+        let path = CString::new(path.as_os_str().as_bytes())?;
+        // SAFETY: the path ends with a zero byte and outlives the call.
+        match unsafe { mkfifo(path.as_ptr(), 0o644) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
 }
 
 /// Waiting for SIGTERM: process 1 of a container gets no default action for it, and the standard library has no signals.

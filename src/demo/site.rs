@@ -61,15 +61,22 @@ fn first_images() -> Vec<(&'static str, &'static str, Image)> {
 /// How the program in the image of this name behaves: its ports, what it reads, what it keeps in its volume.
 pub fn image_of(name: &str) -> Image {
     match name {
-        "unbound" => Image::new().listens(53, "dns").env("READ", "/etc/unbound/unbound.conf").healthcheck(),
+        "unbound" => {
+            Image::new().listens(53, "dns").env("READ", "/etc/unbound/unbound.conf").healthcheck()
+        }
         "mariadb" => Image::new()
             .listens(3306, "mariadb")
             .env("WRITE", "/var/lib/mysql/starts")
             .command("mariadb-dump")
             .command("mariadb"),
-        "redis" => Image::new().listens(6379, "redis").env("NEED", "REDISPASS").env("WRITE", "/data/starts"),
+        "redis" => Image::new()
+            .listens(6379, "redis")
+            .env("NEED", "REDISPASS")
+            .env("WRITE", "/data/starts"),
         "rspamd" => Image::new().listens(11334, "http").env("WRITE", "/var/lib/rspamd/starts"),
-        "phpfpm" => Image::new().listens(9002, "fastcgi").env("READ", "/mailcowauth/functions.inc.php"),
+        "phpfpm" => {
+            Image::new().listens(9002, "fastcgi").env("READ", "/mailcowauth/functions.inc.php")
+        }
         "memcached" => Image::new().listens(11211, "memcached"),
         "dovecot" => Image::new()
             .listens(143, "* OK [CAPABILITY IMAP4rev1] ready")
@@ -81,7 +88,10 @@ pub fn image_of(name: &str) -> Image {
             .listens(587, "220 mail.example.org ESMTP")
             .env("READ", "/opt/postfix/conf/main.cf")
             .env("WRITE", "/var/spool/postfix/starts"),
-        "nginx" => Image::new().listens(80, "http").listens(443, "http").env("READ", "/etc/nginx/conf.d/site.conf"),
+        "nginx" => Image::new()
+            .listens(80, "http")
+            .listens(443, "http")
+            .env("READ", "/etc/nginx/conf.d/site.conf"),
         "solr" => Image::new().listens(8983, "http"),
         _ => Image::new(),
     }
@@ -107,7 +117,11 @@ impl Site {
     }
 
     /// The same from these images; they are told the first part of their names.
-    pub fn make_of(engine: Arc<Engine>, images: impl FnOnce(&str) -> Images, services: &[&str]) -> Result<Self> {
+    pub fn make_of(
+        engine: Arc<Engine>,
+        images: impl FnOnce(&str) -> Images,
+        services: &[&str],
+    ) -> Result<Self> {
         let site = Self::empty(engine, images, services)?;
         let compose = site.upstream.read("docker-compose.yml")?;
         for (name, tag, image) in first_images() {
@@ -123,7 +137,11 @@ impl Site {
         Self::empty(engine, |prefix| Images::new(registry, prefix), services)
     }
 
-    fn empty(engine: Arc<Engine>, images: impl FnOnce(&str) -> Images, services: &[&str]) -> Result<Self> {
+    fn empty(
+        engine: Arc<Engine>,
+        images: impl FnOnce(&str) -> Images,
+        services: &[&str],
+    ) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let slot = Slot::take()?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -183,7 +201,8 @@ impl Site {
 
     /// Runs git in the site and gives what it printed.
     pub fn git(&self, arguments: &[&str]) -> Result<String> {
-        let git = Command::new("git", Duration::from_mins(1)).arg("-C").arg(self.root()).args(arguments);
+        let git =
+            Command::new("git", Duration::from_mins(1)).arg("-C").arg(self.root()).args(arguments);
         Ok(wait(git.run_ok())?.text())
     }
 
@@ -195,7 +214,9 @@ impl Site {
 
     /// Starts the stack as it stands and returns when its containers run.
     pub fn up(&self) -> Result<()> {
-        let up = || self.compose(&["--progress", "plain", "up", "--detach", "--remove-orphans"]).map(drop);
+        let up = || {
+            self.compose(&["--progress", "plain", "up", "--detach", "--remove-orphans"]).map(drop)
+        };
         // Compose pulls images of shared layers side by side, in which Engine 20.10 now and then loses a lease.
         up().or_else(|error| if error.summary().contains(LOST_LEASE) { up() } else { Err(error) })
     }
@@ -204,7 +225,8 @@ impl Site {
     pub fn containers(&self) -> Result<Vec<String>> {
         let filter = format!("label=com.docker.compose.project={}", self.project);
         let format = "{{.Label \"com.docker.compose.service\"}} {{.Image}} {{.ID}}";
-        let mut lines = self.engine.lines(&["ps", "--no-trunc", "--filter", &filter, "--format", format])?;
+        let mut lines =
+            self.engine.lines(&["ps", "--no-trunc", "--filter", &filter, "--format", format])?;
         lines.sort();
         Ok(lines)
     }
@@ -227,7 +249,9 @@ impl Site {
     }
 
     fn mailcow_conf(&self) -> String {
-        let secret = |name: &str| Digest::of(format!("{}{name}", self.project).as_bytes()).hex()[..28].to_owned();
+        let secret = |name: &str| {
+            Digest::of(format!("{}{name}", self.project).as_bytes()).hex()[..28].to_owned()
+        };
         let port = |which| self.slot.port(which);
         format!(
             "# Written when the site was made.\nMAILCOW_HOSTNAME=mail.example.org\nMAILCOW_PASS_SCHEME=BLF-CRYPT\n\
@@ -257,22 +281,28 @@ impl Site {
         let (root, outside) = (self.root(), self.outside());
         fs::create_dir_all(&outside).what("could not make the folder outside the site")?;
         let mail = certificate::for_name("mail.example.org")?;
-        fs::write(outside.join("fullchain.pem"), mail.certificate).what("could not write a certificate")?;
+        fs::write(outside.join("fullchain.pem"), mail.certificate)
+            .what("could not write a certificate")?;
         fs::write(outside.join("privkey.pem"), &mail.key).what("could not write a key")?;
         let example = certificate::for_name("mail.example.org")?;
         self.write("data/assets/ssl-example/cert.pem", &example.certificate)?;
         self.write("data/assets/ssl-example/key.pem", &example.key)?;
         self.write("data/assets/ssl/dhparams.pem", "# stands for Diffie-Hellman parameters\n")?;
         let ssl = root.join("data/assets/ssl");
-        symlink("../../../../acme/fullchain.pem", ssl.join("cert.pem")).what("could not link a certificate")?;
+        symlink("../../../../acme/fullchain.pem", ssl.join("cert.pem"))
+            .what("could not link a certificate")?;
         fs::write(ssl.join("key.pem"), mail.key).what("could not write a key")?;
-        fs::set_permissions(ssl.join("key.pem"), fs::Permissions::from_mode(0o600)).what("could not protect a key")
+        fs::set_permissions(ssl.join("key.pem"), fs::Permissions::from_mode(0o600))
+            .what("could not protect a key")
     }
 
     /// The files that the documentation tells people to write, and edits in tracked files that they make all the same.
     fn customise(&self) -> Result<()> {
         self.write("docker-compose.override.yml", OVERRIDE)?;
-        self.write("data/conf/postfix/extra.cf", "myhostname = mail.example.org\nmessage_size_limit = 52428800\n")?;
+        self.write(
+            "data/conf/postfix/extra.cf",
+            "myhostname = mail.example.org\nmessage_size_limit = 52428800\n",
+        )?;
         self.write("data/conf/dovecot/extra.conf", "mail_max_userip_connections = 50\n")?;
         self.write("data/conf/nginx/site.theme.custom", "location /theme { alias /web/theme; }\n")?;
         self.write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"100 / 1h\"; }\n")?;
@@ -303,7 +333,10 @@ impl Site {
         remove(&["ps", "--all", "--quiet", "--filter", &project], &["rm", "--force", "--volumes"])?;
         remove(&["network", "ls", "--quiet", "--filter", &project], &["network", "rm"])?;
         remove(&["volume", "ls", "--quiet", "--filter", &project], &["volume", "rm"])?;
-        remove(&["images", "--all", "--quiet", "--no-trunc", "--filter", &ours], &["rmi", "--force"])
+        remove(
+            &["images", "--all", "--quiet", "--no-trunc", "--filter", &ours],
+            &["rmi", "--force"],
+        )
     }
 }
 
@@ -331,7 +364,9 @@ mod tests {
 
     #[test]
     fn a_site_has_the_shape_of_a_real_one() {
-        let site = Site::without_images(Arc::new(Engine::at("unix:///nowhere")), "127.0.0.1:9", SERVICES).unwrap();
+        let site =
+            Site::without_images(Arc::new(Engine::at("unix:///nowhere")), "127.0.0.1:9", SERVICES)
+                .unwrap();
         let changed = site.git(&["status", "--porcelain"]).unwrap();
         let expected = [
             "M data/assets/ssl-example/cert.pem",

@@ -28,12 +28,17 @@ impl Slot {
         // Start at a place that differs between processes, so that a subnet just given up rests for a while.
         let start = u16::try_from(std::process::id() % u32::from(SLOTS)).unwrap_or(0);
         for number in (0..SLOTS).map(|step| (start + step) % SLOTS) {
-            let file = File::create(folder.join(number.to_string())).what("could not open a fixture's slot")?;
-            if file.try_lock().is_ok() && !has_route(&routes, number) && TcpListener::bind(first_port(number)).is_ok() {
+            let file = File::create(folder.join(number.to_string()))
+                .what("could not open a fixture's slot")?;
+            if file.try_lock().is_ok()
+                && !has_route(&routes, number)
+                && TcpListener::bind(first_port(number)).is_ok()
+            {
                 return Ok(Self { number, _held: file });
             }
         }
-        Err(Error::new("all of the fixtures' slots are taken").hint("Wait until other tests have ended."))
+        Err(Error::new("all of the fixtures' slots are taken")
+            .hint("Wait until other tests have ended."))
     }
 
     /// The slot's number, for names.
@@ -58,7 +63,8 @@ fn first_port(number: u16) -> (Ipv4Addr, u16) {
 
 /// Whether the routing table has this slot's subnet: an address in it, little-endian hexadecimal, as the kernel writes it.
 fn has_route(routes: &str, number: u16) -> bool {
-    let destination = format!("{:08X}", u32::from_le_bytes([10, 219, u8::try_from(number).unwrap_or(0), 0]));
+    let destination =
+        format!("{:08X}", u32::from_le_bytes([10, 219, u8::try_from(number).unwrap_or(0), 0]));
     routes.lines().any(|line| line.split_whitespace().nth(1) == Some(&destination))
 }
 

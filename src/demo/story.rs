@@ -32,7 +32,8 @@ pub async fn run() -> Result<()> {
 
 async fn interruption() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };
@@ -65,14 +66,19 @@ fn tell(interrupted: &Arc<AtomicBool>) -> Result<()> {
     println!("{}", indented(&site.git(&["diff", "--stat"])?));
     publish(&site)?;
 
-    let cowhand = Cowhand { program: std::env::current_exe().what("could not find this program")?, site: &site };
+    let cowhand = Cowhand {
+        program: std::env::current_exe().what("could not find this program")?,
+        site: &site,
+    };
     cowhand.play(&["check"])?;
     cowhand.play(&["plan"])?;
     cowhand.play(&["update", "--yes"])?;
     show_outcome(&site, &before)?;
     heading("Cleaning up");
     drop(site);
-    say("containers, volumes, networks, images, registry and folders of this demonstration are gone");
+    say(
+        "containers, volumes, networks, images, registry and folders of this demonstration are gone",
+    );
     Ok(())
 }
 
@@ -92,8 +98,12 @@ fn site_edits(site: &Site) -> Result<()> {
         text.replace("postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 4")
             .replace("maximal_backoff_time = 30m", "maximal_backoff_time = 2h")
     })?;
-    site.edit("data/conf/dovecot/dovecot.conf", |text| text.replace("vsz_limit = 1024 M", "vsz_limit = 2048 M"))?;
-    site.edit("data/conf/mysql/my.cnf", |text| text.replace("key_buffer_size = 0", "key_buffer_size = 8M"))?;
+    site.edit("data/conf/dovecot/dovecot.conf", |text| {
+        text.replace("vsz_limit = 1024 M", "vsz_limit = 2048 M")
+    })?;
+    site.edit("data/conf/mysql/my.cnf", |text| {
+        text.replace("key_buffer_size = 0", "key_buffer_size = 8M")
+    })?;
     site.edit("data/conf/nginx/site.conf", |text| text.replace("TLSv1.2 TLSv1.3", "TLSv1.3"))
 }
 
@@ -101,17 +111,37 @@ fn site_edits(site: &Site) -> Result<()> {
 fn publish(site: &Site) -> Result<()> {
     for (name, tag) in [("postfix", "1.81"), ("phpfpm", "1.94"), ("nginx", "1.04")] {
         let image = image_of(name);
-        let image = if name == "nginx" { image.env("READ", "/etc/nginx/conf.d/mailcow.conf") } else { image };
+        let image = if name == "nginx" {
+            image.env("READ", "/etc/nginx/conf.d/mailcow.conf")
+        } else {
+            image
+        };
         site.images.push(name, tag, &image.label("release", "2026-03").weight(2_000_000))?;
     }
-    let release =
-        site.upstream.release("2026-03").image("postfix", "1.81").image("phpfpm", "1.94").image("nginx", "1.04");
+    let release = site
+        .upstream
+        .release("2026-03")
+        .image("postfix", "1.81")
+        .image("phpfpm", "1.94")
+        .image("nginx", "1.04");
     release
         .without_service("solr-mailcow")
-        .replace("data/conf/postfix/main.cf", "postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 8")
-        .replace("data/conf/postfix/main.cf", "postscreen_blacklist_action", "postscreen_denylist_action")
+        .replace(
+            "data/conf/postfix/main.cf",
+            "postscreen_dnsbl_threshold = 6",
+            "postscreen_dnsbl_threshold = 8",
+        )
+        .replace(
+            "data/conf/postfix/main.cf",
+            "postscreen_blacklist_action",
+            "postscreen_denylist_action",
+        )
         .replace("data/conf/dovecot/dovecot.conf", "vsz_limit = 1024 M", "vsz_limit = 512 M")
-        .replace("data/web/inc/functions.inc.php", "htmlspecialchars($title)", "htmlspecialchars($title, ENT_QUOTES)")
+        .replace(
+            "data/web/inc/functions.inc.php",
+            "htmlspecialchars($title)",
+            "htmlspecialchars($title, ENT_QUOTES)",
+        )
         .remove("data/conf/nginx/site.conf")
         .write("data/conf/nginx/mailcow.conf", "server_tokens off;\nclient_max_body_size 0;\n")
         .write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"50 / 1h\"; }\n")
@@ -130,8 +160,10 @@ impl Cowhand<'_> {
         let line = format!("cowhand {}", arguments.join(" "));
         heading(&format!("$ {line}"));
         let engine = self.site.engine();
-        let command =
-            Command::new(&self.program, Duration::from_mins(10)).args(arguments).arg("--site").arg(self.site.root());
+        let command = Command::new(&self.program, Duration::from_mins(10))
+            .args(arguments)
+            .arg("--site")
+            .arg(self.site.root());
         match engine.run(engine.reach(command).show())? {
             Some(0) => Ok(()),
             code => Err(Error::new(format!("`{line}` ended with {}", code.unwrap_or(-1)))
@@ -146,7 +178,9 @@ fn show_outcome(site: &Site, before: &BTreeMap<String, Container>) -> Result<()>
     println!("{}", indented(&site.git(&["log", "--oneline", "--graph", "--decorate", "-n", "6"])?));
     heading("What came out: containers");
     let after = containers(site)?;
-    for service in before.keys().chain(after.keys().filter(|service| !before.contains_key(*service))) {
+    for service in
+        before.keys().chain(after.keys().filter(|service| !before.contains_key(*service)))
+    {
         println!("  {service:<20}{}", fate(before.get(service), after.get(service)));
     }
     heading("What came out: the losing versions, kept in the run");
@@ -174,8 +208,12 @@ fn containers(site: &Site) -> Result<BTreeMap<String, Container>> {
 
 fn fate(before: Option<&Container>, after: Option<&Container>) -> String {
     match (before, after) {
-        (Some(before), Some(after)) if before == after => format!("{:<24}kept running", after.image),
-        (Some(before), Some(after)) => format!("{:<24}replaced; it ran {}", after.image, before.image),
+        (Some(before), Some(after)) if before == after => {
+            format!("{:<24}kept running", after.image)
+        }
+        (Some(before), Some(after)) => {
+            format!("{:<24}replaced; it ran {}", after.image, before.image)
+        }
         (Some(before), None) => format!("{:<24}gone", before.image),
         (None, Some(after)) => format!("{:<24}new", after.image),
         (None, None) => String::new(),

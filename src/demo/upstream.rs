@@ -68,7 +68,8 @@ impl Upstream {
     pub fn empty(folder: &Path) -> Result<Self> {
         let mut options = RepositoryInitOptions::new();
         options.bare(true).no_reinit(true).initial_head("master");
-        let repository = Repository::init_opts(folder, &options).what("could not make the upstream repository")?;
+        let repository = Repository::init_opts(folder, &options)
+            .what("could not make the upstream repository")?;
         Ok(Self { folder: folder.to_owned(), repository })
     }
 
@@ -91,13 +92,19 @@ impl Upstream {
     pub fn read(&self, path: &str) -> Result<String> {
         let doing = || format!("upstream has no {path}");
         let tree = self.tree()?.ok_or_else(|| Error::new(doing()))?;
-        let blob = tree.get_path(Path::new(path)).and_then(|entry| self.repository.find_blob(entry.id()));
+        let blob =
+            tree.get_path(Path::new(path)).and_then(|entry| self.repository.find_blob(entry.id()));
         Ok(String::from_utf8_lossy(blob.what_with(doing)?.content()).into_owned())
     }
 
     /// Begins a release, which is one commit on top of the last, and a tag.
     pub fn release(&self, tag: &str) -> Release<'_> {
-        Release { upstream: self, tag: Some(tag.to_owned()), message: format!("Release {tag}"), changes: Vec::new() }
+        Release {
+            upstream: self,
+            tag: Some(tag.to_owned()),
+            message: format!("Release {tag}"),
+            changes: Vec::new(),
+        }
     }
 
     /// Begins a commit without a tag.
@@ -190,17 +197,31 @@ impl<'a> Release<'a> {
         let doing = || format!("could not publish `{}` upstream", self.message);
         let mut tree = upstream.tree()?;
         for (path, change) in self.changes {
-            let id = apply(repository, tree.as_ref(), &path, change).what_with(|| format!("upstream's {path}"))?;
+            let id = apply(repository, tree.as_ref(), &path, change)
+                .what_with(|| format!("upstream's {path}"))?;
             tree = Some(repository.find_tree(id).what("could not read upstream's new tree")?);
         }
         let tree = tree.ok_or_else(|| Error::new("upstream has no files"))?;
-        let parent = repository.refname_to_id("refs/heads/master").and_then(|tip| repository.find_commit(tip)).ok();
-        let author = author(parent.as_ref().map(|commit| commit.time().seconds())).what_with(doing)?;
+        let parent = repository
+            .refname_to_id("refs/heads/master")
+            .and_then(|tip| repository.find_commit(tip))
+            .ok();
+        let author =
+            author(parent.as_ref().map(|commit| commit.time().seconds())).what_with(doing)?;
         let parents: Vec<_> = parent.iter().collect();
-        let made = repository.commit(Some("refs/heads/master"), &author, &author, &self.message, &tree, &parents);
+        let made = repository.commit(
+            Some("refs/heads/master"),
+            &author,
+            &author,
+            &self.message,
+            &tree,
+            &parents,
+        );
         let commit = made.what_with(doing)?;
         if let Some(tag) = &self.tag {
-            repository.reference(&format!("refs/tags/{tag}"), commit, true, "release").what_with(doing)?;
+            repository
+                .reference(&format!("refs/tags/{tag}"), commit, true, "release")
+                .what_with(doing)?;
         }
         Ok(commit)
     }
@@ -243,7 +264,9 @@ fn apply(
         }
         Change::Mode(true) => update.upsert(path, there()?.id(), FileMode::BlobExecutable),
         Change::Mode(false) => update.upsert(path, there()?.id(), FileMode::Blob),
-        Change::Link(target) => update.upsert(path, repository.blob(target.as_bytes())?, FileMode::Link),
+        Change::Link(target) => {
+            update.upsert(path, repository.blob(target.as_bytes())?, FileMode::Link)
+        }
         Change::Remove => update.remove(path),
         Change::Rename(to) => {
             let id = there()?.id();
@@ -257,7 +280,11 @@ fn apply(
 fn author(parent: Option<i64>) -> std::result::Result<Signature<'static>, git2::Error> {
     const START: i64 = 1_767_225_600;
     const DAY: i64 = 86_400;
-    Signature::new("Upstream", "upstream@example.org", &Time::new(parent.map_or(START, |time| time + DAY), 0))
+    Signature::new(
+        "Upstream",
+        "upstream@example.org",
+        &Time::new(parent.map_or(START, |time| time + DAY), 0),
+    )
 }
 
 fn compose_file(template: &str, base: &str, services: &[&str]) -> String {
@@ -271,7 +298,8 @@ fn compose_file(template: &str, base: &str, services: &[&str]) -> String {
 /// The services of a compose file in the shape of ours: four spaces before a service's name, six or more within it.
 pub fn service_names(compose: &str) -> Vec<String> {
     let head = |line: &str| {
-        Some(line.strip_prefix("    ")?.strip_suffix(':')?.to_owned()).filter(|name| !name.starts_with(' '))
+        Some(line.strip_prefix("    ")?.strip_suffix(':')?.to_owned())
+            .filter(|name| !name.starts_with(' '))
     };
     let services = compose.lines().skip_while(|line| *line != "services:").skip(1);
     services.take_while(|line| line.is_empty() || line.starts_with(' ')).filter_map(head).collect()
@@ -296,7 +324,9 @@ fn without_service(compose: &str, service: &str) -> String {
 
 fn with_tag(compose: &str, name: &str, tag: &str) -> String {
     let retag = |line: &str| match line.split_once(&format!("/{name}:")) {
-        Some((before, _)) if before.trim_start().starts_with("image:") => format!("{before}/{name}:{tag}\n"),
+        Some((before, _)) if before.trim_start().starts_with("image:") => {
+            format!("{before}/{name}:{tag}\n")
+        }
         _ => format!("{line}\n"),
     };
     compose.lines().map(retag).collect()
@@ -310,16 +340,28 @@ mod tests {
     fn releases_change_what_they_say() {
         let folder = tempfile::tempdir().unwrap();
         let images = Images::new("127.0.0.1:5000", "unit");
-        let upstream =
-            Upstream::create(&folder.path().join("up.git"), &images, &["nginx-mailcow", "solr-mailcow"]).unwrap();
+        let upstream = Upstream::create(
+            &folder.path().join("up.git"),
+            &images,
+            &["nginx-mailcow", "solr-mailcow"],
+        )
+        .unwrap();
         let first = upstream.read("docker-compose.yml").unwrap();
         assert_eq!(service_names(&first), ["nginx-mailcow", "solr-mailcow"]);
         assert!(first.contains("image: 127.0.0.1:5000/unit/nginx:1.03\n"));
-        let release = upstream.release("2026-03").without_service("solr-mailcow").image("nginx", "1.04");
-        release.rename("data/web/index.php", "data/web/start.php").remove("README.md").publish().unwrap();
+        let release =
+            upstream.release("2026-03").without_service("solr-mailcow").image("nginx", "1.04");
+        release
+            .rename("data/web/index.php", "data/web/start.php")
+            .remove("README.md")
+            .publish()
+            .unwrap();
         let second = upstream.read("docker-compose.yml").unwrap();
         assert_eq!(service_names(&second), ["nginx-mailcow"]);
-        assert!(second.contains("image: 127.0.0.1:5000/unit/nginx:1.04\n") && second.contains("networks:"));
+        assert!(
+            second.contains("image: 127.0.0.1:5000/unit/nginx:1.04\n")
+                && second.contains("networks:")
+        );
         assert!(upstream.read("data/web/start.php").is_ok() && upstream.read("README.md").is_err());
     }
 }

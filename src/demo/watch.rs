@@ -60,7 +60,8 @@ impl<'a> Watch<'a> {
         self.engine.lines(&["volume", "rm", &last])?;
         let since = std::time::Instant::now();
         loop {
-            let told = std::fs::read_to_string(&self.log).what("could not read what the engine told")?;
+            let told =
+                std::fs::read_to_string(&self.log).what("could not read what the engine told")?;
             if told.contains(&last) {
                 return Ok(read(&told, &self.project));
             }
@@ -78,7 +79,11 @@ fn read(told: &str, project: &str) -> BTreeMap<String, Seen> {
     for event in told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let label = |name: &str| event["Actor"]["Attributes"][name].as_str();
         let service = label("com.docker.compose.service").filter(|_| event["Type"] == "container");
-        let Some(service) = service.filter(|_| label("com.docker.compose.project") == Some(project)) else { continue };
+        let Some(service) =
+            service.filter(|_| label("com.docker.compose.project") == Some(project))
+        else {
+            continue;
+        };
         let at = event["timeNano"].as_u64().map(Duration::from_nanos);
         match event["Action"].as_str() {
             Some("die") => {
@@ -88,7 +93,9 @@ fn read(told: &str, project: &str) -> BTreeMap<String, Seen> {
             }
             Some("start") => {
                 let seen = services.entry(service.to_owned()).or_default();
-                if let (Some(at), Some(ended)) = (at, seen.ended.filter(|ended| seen.started < Some(*ended))) {
+                if let (Some(at), Some(ended)) =
+                    (at, seen.ended.filter(|ended| seen.started < Some(*ended)))
+                {
                     seen.gone += at.saturating_sub(ended);
                 }
                 seen.started = at;
@@ -106,8 +113,9 @@ mod tests {
     #[test]
     fn the_time_without_a_container_is_summed() {
         let event = |second: u64, action: &str, service: &str, project: &str| {
-            let labels =
-                format!(r#"{{"com.docker.compose.service": "{service}", "com.docker.compose.project": "{project}"}}"#);
+            let labels = format!(
+                r#"{{"com.docker.compose.service": "{service}", "com.docker.compose.project": "{project}"}}"#
+            );
             let time = second * 1_000_000_000;
             format!(
                 r#"{{"Type": "container", "Action": "{action}", "Actor": {{"Attributes": {labels}}}, "timeNano": {time}}}"#
@@ -124,8 +132,11 @@ mod tests {
         ];
         let seen = read(&told.join("\n"), "mail");
         assert_eq!((seen["a"].ends, seen["a"].gone), (2, Duration::from_secs(3)));
-        let interrupted: Vec<&str> =
-            seen.iter().filter(|(_, seen)| seen.is_interrupted()).map(|(name, _)| name.as_str()).collect();
+        let interrupted: Vec<&str> = seen
+            .iter()
+            .filter(|(_, seen)| seen.is_interrupted())
+            .map(|(name, _)| name.as_str())
+            .collect();
         assert_eq!(interrupted, ["a"]);
     }
 }

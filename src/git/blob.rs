@@ -87,7 +87,8 @@ pub struct Blobs {
 impl Blobs {
     /// Of the clone with this git folder.
     pub(super) fn open(git_folder: &Path, known: Arc<Known>) -> Result<Self> {
-        let git = Repository::open(git_folder).what_with(|| format!("could not open {}", git_folder.display()))?;
+        let git = Repository::open(git_folder)
+            .what_with(|| format!("could not open {}", git_folder.display()))?;
         Ok(Self { git: Arc::new(Mutex::new(git)), known })
     }
 

@@ -93,7 +93,7 @@ pub struct LostLine {
     pub line: u32,
     /// What the site had done with it.
     pub was: Was,
-    /// The line, without its end; bytes that are not UTF-8 are replaced.
+    /// The line, without its end and cut where it is long; bytes that are not UTF-8 are replaced.
     pub text: String,
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Repo;
 use crate::error::{Context, Result};
 use crate::path::SitePath;
+use crate::printable::{MOST_OF_A_TEXT, cut};
 
 /// A commit, as far as people and plugins care.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct CommitInfo {
     pub time: i64,
     /// The committer's offset from UTC, in minutes.
     pub offset: i32,
-    /// The first line of its message; bytes that are not UTF-8 are replaced.
+    /// The first line of its message, cut where it is long; bytes that are not UTF-8 are replaced.
     pub subject: String,
     /// The tags on it, in order, where [`Repo::with_tags`] looked for them.
     pub tags: Vec<String>,
@@ -38,7 +39,8 @@ impl CommitInfo {
     }
 
     fn local_time(&self, format: &str) -> String {
-        let offset = jiff::tz::Offset::from_seconds(self.offset * 60).unwrap_or(jiff::tz::Offset::UTC);
+        let offset =
+            jiff::tz::Offset::from_seconds(self.offset * 60).unwrap_or(jiff::tz::Offset::UTC);
         let time = jiff::Timestamp::from_second(self.time).unwrap_or_default();
         time.to_zoned_datetime(offset.to_time_zone()).strftime(format).to_string()
     }
@@ -82,14 +84,15 @@ impl Repo {
 
     fn commit_info(&self, oid: Oid) -> Result<CommitInfo, git2::Error> {
         let commit = self.git.find_commit(oid)?;
-        let subject = commit.message_bytes().split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let subject =
+            commit.message_bytes().split(|byte| *byte == b'\n').next().unwrap_or_default();
         let time = commit.time();
         Ok(CommitInfo {
             oid,
             parents: commit.parent_ids().collect(),
             time: time.seconds(),
             offset: time.offset_minutes(),
-            subject: String::from_utf8_lossy(subject).trim().to_owned(),
+            subject: cut(String::from_utf8_lossy(subject).trim().to_owned(), MOST_OF_A_TEXT),
             tags: Vec::new(),
         })
     }
@@ -130,7 +133,8 @@ impl Repo {
 
     /// Whether `commit` is `head` or one of its ancestors.
     pub fn contains(&self, head: Oid, commit: Oid) -> Result<bool> {
-        let found = if head == commit { Ok(true) } else { self.git.graph_descendant_of(head, commit) };
+        let found =
+            if head == commit { Ok(true) } else { self.git.graph_descendant_of(head, commit) };
         found.what_with(|| format!("could not compare commits {head} and {commit}"))
     }
 
@@ -139,7 +143,8 @@ impl Repo {
         match self.git.merge_bases(one, two) {
             Ok(bases) => Ok(bases.iter().copied().collect()),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error).what_with(|| format!("could not find what {one} and {two} have in common")),
+            Err(error) => Err(error)
+                .what_with(|| format!("could not find what {one} and {two} have in common")),
         }
     }
 
@@ -150,7 +155,10 @@ impl Repo {
         let new = self.git.find_tree(to).what_with(doing)?;
         let mut options = DiffOptions::new();
         options.include_typechange(true).skip_binary_check(true);
-        let diff = self.git.diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options)).what_with(doing)?;
+        let diff = self
+            .git
+            .diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options))
+            .what_with(doing)?;
         let changes = diff.deltas().filter_map(|delta| {
             let (file, change) = match delta.status() {
                 Delta::Added => (delta.new_file(), Change::Added),

@@ -29,7 +29,9 @@ impl Repo {
     /// Lets go of everything a run held.
     pub fn release(&self, run: &str) -> Result<()> {
         let doing = || format!("could not remove the refs of run {run}");
-        for reference in self.git.references_glob(&format!("{NAMESPACE}/{run}/*")).what_with(doing)? {
+        for reference in
+            self.git.references_glob(&format!("{NAMESPACE}/{run}/*")).what_with(doing)?
+        {
             reference.and_then(|mut reference| reference.delete()).what_with(doing)?;
         }
         Ok(())

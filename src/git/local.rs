@@ -1,7 +1,9 @@
 //! The site's uncommitted changes, as the commit that `git add -u` and `git commit` would make; nothing moves.
 
-use std::collections::HashMap;
+#![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
+
 use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::merge::Mode;
 use super::{Repo, oid_text};
+use crate::dir::Dir;
 use crate::error::{Context, Error, Result};
 use crate::path::SitePath;
 
@@ -38,7 +41,13 @@ impl Repo {
     /// Makes the commit object. `untracked` takes files along that git neither knows nor ignores.
     ///
     /// Files marked skip-worktree or assume-unchanged are compared by content like any other. No filter is executed.
-    pub fn local_changes(&self, head: Oid, message: &str, at: &jiff::ZonedDateTime, untracked: bool) -> Result<Local> {
+    pub fn local_changes(
+        &self,
+        head: Oid,
+        message: &str,
+        at: &jiff::ZonedDateTime,
+        untracked: bool,
+    ) -> Result<Local> {
         let mut tree = Survey::new(self)?.index()?;
         if untracked {
             self.add_untracked(&mut tree)?;
@@ -51,58 +60,72 @@ impl Repo {
         }
         let who = self.signature(at)?;
         let written = self.git.find_tree(tree).what(doing)?;
-        let commit = self.git.commit(None, &who, &who, message, &written, &[&parent]).what(doing)?;
+        let commit =
+            self.git.commit(None, &who, &who, message, &written, &[&parent]).what(doing)?;
         Ok(Local { head, commit, tree })
     }
 
     /// The same site without a file that git shall not know any more. On disk it stays.
-    pub fn without(&self, local: &Local, path: &SitePath, message: &str, at: &jiff::ZonedDateTime) -> Result<Local> {
+    pub fn without(
+        &self,
+        local: &Local,
+        path: &SitePath,
+        message: &str,
+        at: &jiff::ZonedDateTime,
+    ) -> Result<Local> {
         let doing = || format!("could not take {path} out of the site's commit");
         let before = self.git.find_tree(local.tree).what_with(doing)?;
-        let tree = TreeUpdateBuilder::new().remove(path.as_path()).create_updated(&self.git, &before);
+        let tree =
+            TreeUpdateBuilder::new().remove(path.as_path()).create_updated(&self.git, &before);
         let tree = tree.what_with(doing)?;
         let commit = self.commit_of(tree, &[local.head], message, at)?;
         Ok(Local { head: local.head, commit, tree })
     }
 
     /// Makes a commit object of a tree; nothing moves.
-    pub fn commit_of(&self, tree: Oid, parents: &[Oid], message: &str, at: &jiff::ZonedDateTime) -> Result<Oid> {
+    pub fn commit_of(
+        &self,
+        tree: Oid,
+        parents: &[Oid],
+        message: &str,
+        at: &jiff::ZonedDateTime,
+    ) -> Result<Oid> {
         let doing = || format!("could not make a commit of tree {tree}");
         let who = self.signature(at)?;
         let tree = self.git.find_tree(tree).what_with(doing)?;
-        let parents: Vec<_> =
-            parents.iter().map(|parent| self.git.find_commit(*parent)).collect::<Result<_, _>>().what_with(doing)?;
-        self.git.commit(None, &who, &who, message, &tree, &parents.iter().collect::<Vec<_>>()).what_with(doing)
+        let parents: Vec<_> = parents
+            .iter()
+            .map(|parent| self.git.find_commit(*parent))
+            .collect::<Result<_, _>>()
+            .what_with(doing)?;
+        self.git
+            .commit(None, &who, &who, message, &tree, &parents.iter().collect::<Vec<_>>())
+            .what_with(doing)
     }
 
     fn add_untracked(&self, tree: &mut Index) -> Result<()> {
         let doing = "could not list the site's untracked files";
         let mut options = StatusOptions::new();
-        options.show(StatusShow::Workdir).include_untracked(true).recurse_untracked_dirs(true).exclude_submodules(true);
+        options
+            .show(StatusShow::Workdir)
+            .include_untracked(true)
+            .recurse_untracked_dirs(true)
+            .exclude_submodules(true);
         options.no_refresh(true).update_index(false);
         for status in self.git.statuses(Some(&mut options)).what(doing)?.iter() {
             let path = status.path_bytes();
             if !status.status().is_wt_new() || path.ends_with(b"/") {
                 continue;
             }
-            let on_disk = self.root().join(Path::new(std::ffi::OsStr::from_bytes(path)));
-            let found =
-                fs::symlink_metadata(&on_disk).what_with(|| format!("could not look at {}", on_disk.display()))?;
+            let relative = Path::new(std::ffi::OsStr::from_bytes(path));
+            // What has gone meanwhile, or lies behind a link, is no file of the site.
+            let Ok(Some(found)) = self.dir.metadata(relative) else { continue };
             if found.is_file() || found.is_symlink() {
-                let oid = self.hash(&on_disk, &found)?;
+                let oid = self.hash(relative, &found)?;
                 add(tree, path, mode_of(&found), oid)?;
             }
         }
         Ok(())
-    }
-
-    /// The object that a file's content, or a link's target, makes; with git's own line-end and ident conversions.
-    pub(super) fn hash(&self, path: &Path, found: &Metadata) -> Result<Oid> {
-        let doing = || format!("could not read {}", path.display());
-        if found.is_symlink() {
-            return self.store(fs::read_link(path).what_with(doing)?.as_os_str().as_bytes());
-        }
-        self.git.blob_path(path).what_with(doing)
     }
 
     /// The uncommitted changes for people and `patch`: a summary, then a diff as git's. Not redacted.
@@ -111,7 +134,8 @@ impl Repo {
         let old = self.git.find_tree(self.tree_of(local.head)?).what(doing)?;
         let new = self.git.find_tree(local.tree).what(doing)?;
         let diff = self.git.diff_tree_to_tree(Some(&old), Some(&new), None).what(doing)?;
-        let summary = diff.stats().and_then(|stats| stats.to_buf(DiffStatsFormat::FULL, 80)).what(doing)?;
+        let summary =
+            diff.stats().and_then(|stats| stats.to_buf(DiffStatsFormat::FULL, 80)).what(doing)?;
         let mut text = summary.to_vec();
         let printed = diff.print(DiffFormat::Patch, |_, _, line| {
             if matches!(line.origin(), '+' | '-' | ' ') {
@@ -171,8 +195,8 @@ struct Survey<'r> {
     written: (i64, i64),
     /// Whether permissions on disk mean anything.
     modes: bool,
-    /// Whether a folder is one, and not a link to one.
-    folders: HashMap<PathBuf, bool>,
+    /// The folder that was looked into last; `None` where it is missing, or a link.
+    folder: Option<(PathBuf, Option<Dir>)>,
 }
 
 impl<'r> Survey<'r> {
@@ -184,7 +208,7 @@ impl<'r> Survey<'r> {
         let written = written.map_or((i64::MIN, 0), |found| (found.mtime(), found.mtime_nsec()));
         let config = repo.git.config().what("could not read git's configuration")?;
         let modes = config.get_bool("core.fileMode").unwrap_or(true);
-        Ok(Self { repo, index, written, modes, folders: HashMap::new() })
+        Ok(Self { repo, index, written, modes, folder: None })
     }
 
     /// An index in memory that holds what is on disk.
@@ -194,7 +218,9 @@ impl<'r> Survey<'r> {
             let Some(entry) = self.index.get(at) else { continue };
             if let Some((mode, oid)) = self.on_disk(&entry)? {
                 let entry = blank_entry(&entry.path, mode, oid);
-                tree.add(&entry).what_with(|| format!("git refuses {}", SitePath::from(entry.path.as_slice())))?;
+                tree.add(&entry).what_with(|| {
+                    format!("git refuses {}", SitePath::from(entry.path.as_slice()))
+                })?;
             }
         }
         Ok(tree)
@@ -205,27 +231,33 @@ impl<'r> Survey<'r> {
         let as_noted = Ok(Some((entry.mode, entry.id)));
         let relative = Path::new(std::ffi::OsStr::from_bytes(&entry.path));
         let path = self.repo.root().join(relative);
-        let found = match fs::symlink_metadata(&path) {
-            Ok(found) if self.is_in_folders(relative) => found,
-            Err(error) if !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+        let found = match self.look(relative) {
+            Ok(Some(found)) => found,
+            Ok(None) if entry.flags_extended & SKIP_WORKTREE != 0 => return as_noted,
+            Ok(None) => return Ok(None),
+            Err(error) => {
                 return Err(error).what_with(|| format!("could not look at {}", path.display()));
             }
-            _ if entry.flags_extended & SKIP_WORKTREE != 0 => return as_noted,
-            _ => return Ok(None),
         };
         if Mode::of_bits(entry.mode) == Some(Mode::Submodule) {
-            let inner =
-                git2::Repository::open(&path).and_then(|inner| inner.head()?.peel_to_commit().map(|at| at.id()));
+            let inner = git2::Repository::open(&path)
+                .and_then(|inner| inner.head()?.peel_to_commit().map(|at| at.id()));
             return Ok(found.is_dir().then(|| (entry.mode, inner.unwrap_or(entry.id))));
         }
         if found.is_dir() {
             return Ok(None);
         }
         if !found.is_file() && !found.is_symlink() {
-            return Err(Error::new(format!("{} is tracked, and neither a file nor a link any more", path.display()))
-                .hint("Put the file back (git checkout -- FILE), or delete what stands in its place."));
+            return Err(Error::new(format!(
+                "{} is tracked, and neither a file nor a link any more",
+                path.display()
+            ))
+            .hint(
+                "Put the file back (git checkout -- FILE), or delete what stands in its place.",
+            ));
         }
-        let marked = entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & SKIP_WORKTREE != 0;
+        let marked =
+            entry.flags & ASSUME_UNCHANGED != 0 || entry.flags_extended & SKIP_WORKTREE != 0;
         if !marked && self.is_as_noted(entry, &found) {
             return as_noted;
         }
@@ -235,27 +267,39 @@ impl<'r> Survey<'r> {
             }
             mode => mode,
         };
-        Ok(Some((mode.bits(), self.repo.hash(&path, &found)?)))
+        Ok(Some((mode.bits(), self.repo.hash(relative, &found)?)))
     }
 
-    /// Whether no link stands where the path has a folder: what is behind one is not the clone's.
-    fn is_in_folders(&mut self, path: &Path) -> bool {
-        let root = self.repo.root();
-        let parents = path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
-        for parent in parents {
-            let known = self.folders.entry(parent.to_owned());
-            let is_folder = || fs::symlink_metadata(root.join(parent)).is_ok_and(|found| found.is_dir());
-            if !*known.or_insert_with(is_folder) {
-                return false;
-            }
+    /// Looks at a file in its folder, which is held open for the next one. Behind a link is nothing
+    /// of the clone's.
+    fn look(&mut self, path: &Path) -> io::Result<Option<Metadata>> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(None);
+        };
+        if self.folder.as_ref().is_none_or(|(known, _)| known != folder) {
+            let opened = match self.repo.dir.dir(folder) {
+                Ok(opened) => Some(opened),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+                {
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            self.folder = Some((folder.to_owned(), opened));
         }
-        true
+        match &self.folder {
+            Some((_, Some(folder))) => folder.metadata(Path::new(name)),
+            _ => Ok(None),
+        }
     }
 
     /// Whether the file's times, size and identity are what the index noted when it had read the content.
     fn is_as_noted(&self, entry: &IndexEntry, found: &Metadata) -> bool {
-        let time = |time: git2::IndexTime| (i64::from(time.seconds()), i64::from(time.nanoseconds()));
-        let (mtime, ctime) = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
+        let time =
+            |time: git2::IndexTime| (i64::from(time.seconds()), i64::from(time.nanoseconds()));
+        let (mtime, ctime) =
+            ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
         let mode = !self.modes || Mode::of_bits(entry.mode) == Some(mode_of(found));
         mode && mtime == time(entry.mtime)
             && ctime == time(entry.ctime)

@@ -1,5 +1,7 @@
 //! Whether a clone can be updated at all, and what it follows: everything that would make a merge fail half-way is refused first.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
+
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Repo, oid_text};
 use crate::error::{Context, Error, Result};
+use crate::path::quoted;
 
 /// The branch that a site is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,22 +81,36 @@ impl Repo {
 
     /// The local branch that somebody on no branch most likely wants back.
     fn likely_branch(&self) -> String {
-        let local = self.git.branches(Some(git2::BranchType::Local)).into_iter().flatten().flatten();
-        let names: Vec<String> = local.filter_map(|(branch, _)| Some(branch.name().ok()??.to_owned())).collect();
+        let local =
+            self.git.branches(Some(git2::BranchType::Local)).into_iter().flatten().flatten();
+        let names: Vec<String> =
+            local.filter_map(|(branch, _)| Some(branch.name().ok()??.to_owned())).collect();
         let usual = ["master", "main"].iter().find(|usual| names.iter().any(|name| name == *usual));
-        usual.map(|name| (*name).to_owned()).or_else(|| names.into_iter().next()).unwrap_or_else(|| "master".to_owned())
+        usual
+            .map(|name| (*name).to_owned())
+            .or_else(|| names.into_iter().next())
+            .unwrap_or_else(|| "master".to_owned())
     }
 
     fn upstream(&self, branch: &str) -> Result<Upstream> {
-        let config =
-            self.git.config().and_then(|mut config| config.snapshot()).what("could not read git's configuration")?;
-        let remote = config.get_string(&format!("branch.{branch}.remote")).unwrap_or_else(|_| "origin".to_owned());
-        let merge = config.get_string(&format!("branch.{branch}.merge")).unwrap_or_else(|_| branch.to_owned());
+        let config = self
+            .git
+            .config()
+            .and_then(|mut config| config.snapshot())
+            .what("could not read git's configuration")?;
+        let remote = config
+            .get_string(&format!("branch.{branch}.remote"))
+            .unwrap_or_else(|_| "origin".to_owned());
+        let merge = config
+            .get_string(&format!("branch.{branch}.merge"))
+            .unwrap_or_else(|_| branch.to_owned());
         let merge = merge.strip_prefix("refs/heads/").unwrap_or(&merge).to_owned();
         let found = self.git.find_remote(&remote).map_err(|error| {
-            Error::new(format!("branch {branch} follows no remote: there is no remote named `{remote}`"))
-                .because(error.message())
-                .hint(format!("git -C {} remote add origin URL-OF-UPSTREAM", self.root().display()))
+            Error::new(format!(
+                "branch {branch} follows no remote: there is no remote named `{remote}`"
+            ))
+            .because(error.message())
+            .hint(format!("git -C {} remote add origin URL-OF-UPSTREAM", self.root().display()))
         })?;
         let url = without_password(&String::from_utf8_lossy(found.url_bytes()));
         Ok(Upstream { remote, branch: merge, url })
@@ -103,15 +120,19 @@ impl Repo {
         let (what, end) = match self.git.state() {
             RepositoryState::Clean => return self.nothing_unmerged(),
             RepositoryState::Merge => ("a merge", "merge --abort"),
-            RepositoryState::Revert | RepositoryState::RevertSequence => ("a revert", "revert --abort"),
+            RepositoryState::Revert | RepositoryState::RevertSequence => {
+                ("a revert", "revert --abort")
+            }
             RepositoryState::CherryPick | RepositoryState::CherryPickSequence => {
                 ("a cherry-pick", "cherry-pick --abort")
             }
             RepositoryState::Bisect => ("a bisect", "bisect reset"),
-            RepositoryState::Rebase | RepositoryState::RebaseInteractive | RepositoryState::RebaseMerge => {
-                ("a rebase", "rebase --abort")
+            RepositoryState::Rebase
+            | RepositoryState::RebaseInteractive
+            | RepositoryState::RebaseMerge => ("a rebase", "rebase --abort"),
+            RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => {
+                ("`git am`", "am --abort")
             }
-            RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => ("`git am`", "am --abort"),
         };
         Err(Error::new(format!("{what} is under way in the site's clone"))
             .hint(format!("Finish it, or give it up: git -C {} {end}", self.root().display())))
@@ -134,7 +155,10 @@ impl Repo {
             self.git_folder().join("HEAD.lock"),
             self.common_folder().join(format!("{}.lock", branch.reference())),
         ];
-        match names.into_iter().find_map(|path| fs::symlink_metadata(&path).ok().map(|found| (path, found))) {
+        match names
+            .into_iter()
+            .find_map(|path| fs::symlink_metadata(&path).ok().map(|found| (path, found)))
+        {
             None => Ok(()),
             Some((path, found)) => Err(locked(&path, found.modified().ok())),
         }
@@ -144,12 +168,16 @@ impl Repo {
     fn whole(&self) -> Result<()> {
         let config = self.git.config().what("could not read git's configuration")?;
         if config.get_bool("core.sparseCheckout").unwrap_or(false) {
-            return Err(Error::new("the clone is a sparse checkout: files of the site are not in its working tree")
-                .hint(format!("git -C {} sparse-checkout disable", self.root().display())));
+            return Err(Error::new(
+                "the clone is a sparse checkout: files of the site are not in its working tree",
+            )
+            .hint(format!("git -C {} sparse-checkout disable", self.root().display())));
         }
         if is_partial(&config) {
-            return Err(Error::new("the clone is a partial one: objects that a merge needs may be missing")
-                .hint("Make a full clone of upstream and move the site's files into it."));
+            return Err(Error::new(
+                "the clone is a partial one: objects that a merge needs may be missing",
+            )
+            .hint("Make a full clone of upstream and move the site's files into it."));
         }
         Ok(())
     }
@@ -179,16 +207,11 @@ fn locked(path: &Path, since: Option<SystemTime>) -> Error {
         .hint(format!("If no git command is running: rm {}", quoted(path)))
 }
 
-fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~".contains(c);
-    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 /// A remote's address as it may be shown.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (place, path) = rest.split_once('/').map_or((rest, None), |(place, path)| (place, Some(path)));
+    let (place, path) =
+        rest.split_once('/').map_or((rest, None), |(place, path)| (place, Some(path)));
     let Some((user, host)) = place.rsplit_once('@') else { return url.to_owned() };
     let user = user.split_once(':').map_or(user.to_owned(), |(name, _)| format!("{name}:***"));
     let path = path.map_or_else(String::new, |path| format!("/{path}"));

@@ -3,7 +3,8 @@
 //! No hook, credential helper or ssh command that the clone configures is executed.
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks, RemoteConnection,
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks,
+    RemoteConnection,
 };
 
 use super::{Branch, Repo, transport};
@@ -32,11 +33,16 @@ impl Repo {
     fn fetch_once(&self, branch: &Branch, events: &Events, depth: Option<i32>) -> Result<Oid> {
         let upstream = &branch.upstream;
         let mut remote = self.remote(branch)?;
-        let wanted = format!("+refs/heads/{}:refs/remotes/{}/{}", upstream.branch, upstream.remote, upstream.branch);
+        let wanted = format!(
+            "+refs/heads/{}:refs/remotes/{}/{}",
+            upstream.branch, upstream.remote, upstream.branch
+        );
         let mut specs: Vec<String> = remote
             .fetch_refspecs()
             .into_iter()
-            .flat_map(|specs| specs.iter().filter_map(|spec| Some(spec.ok()??.to_owned())).collect::<Vec<_>>())
+            .flat_map(|specs| {
+                specs.iter().filter_map(|spec| Some(spec.ok()??.to_owned())).collect::<Vec<_>>()
+            })
             .collect();
         let source = format!("refs/heads/{}", upstream.branch);
         if !remote.refspecs().any(|spec| spec.src_matches(&source)) {
@@ -49,14 +55,18 @@ impl Repo {
             options.depth(depth);
         }
         let message = format!("fetch {}: by cowhand", upstream.remote);
-        remote.fetch(&specs, Some(&mut options), Some(&message)).map_err(|error| unreachable(branch, &error))?;
+        remote
+            .fetch(&specs, Some(&mut options), Some(&message))
+            .map_err(|error| unreachable(branch, &error))?;
         self.fetched(branch, &remote, &source)
     }
 
     /// Where upstream's branch is after a fetch: what the remote itself said, for a tracking ref may be a stale one.
     fn fetched(&self, branch: &Branch, remote: &Remote<'_>, source: &str) -> Result<Oid> {
         let oid = listed(remote, branch, source)?;
-        self.git.find_commit(oid).what_with(|| format!("{} did not arrive with the fetch", branch.upstream.label()))?;
+        self.git
+            .find_commit(oid)
+            .what_with(|| format!("{} did not arrive with the fetch", branch.upstream.label()))?;
         Ok(oid)
     }
 
@@ -68,7 +78,10 @@ impl Repo {
         let mut connection = connect(&mut remote, branch)?;
         let oid = listed(connection.remote(), branch, &source)?;
         if self.git.find_commit(oid).is_err() {
-            connection.remote().download(&[source], None).map_err(|error| unreachable(branch, &error))?;
+            connection
+                .remote()
+                .download(&[source], None)
+                .map_err(|error| unreachable(branch, &error))?;
         }
         Ok(oid)
     }
@@ -90,18 +103,28 @@ impl Repo {
     /// Where the last fetch left upstream's branch; none where it never was fetched. For working without the network.
     pub fn tracked(&self, branch: &Branch) -> Option<Oid> {
         let name = format!("refs/remotes/{}/{}", branch.upstream.remote, branch.upstream.branch);
-        self.git.find_reference(&name).and_then(|found| found.peel_to_commit()).ok().map(|commit| commit.id())
+        self.git
+            .find_reference(&name)
+            .and_then(|found| found.peel_to_commit())
+            .ok()
+            .map(|commit| commit.id())
     }
 
     fn remote(&self, branch: &Branch) -> Result<Remote<'_>> {
         let name = &branch.upstream.remote;
-        let remote = self.git.find_remote(name).what_with(|| format!("could not read the remote `{name}`"))?;
+        let remote = self
+            .git
+            .find_remote(name)
+            .what_with(|| format!("could not read the remote `{name}`"))?;
         transport::prepare(self.git.config().ok().as_ref(), name, remote.url().unwrap_or_default());
         Ok(remote)
     }
 }
 
-fn connect<'a, 'repo>(remote: &'a mut Remote<'repo>, branch: &Branch) -> Result<RemoteConnection<'repo, 'a, 'static>> {
+fn connect<'a, 'repo>(
+    remote: &'a mut Remote<'repo>,
+    branch: &Branch,
+) -> Result<RemoteConnection<'repo, 'a, 'static>> {
     remote.connect_auth(Direction::Fetch, None, None).map_err(|error| unreachable(branch, &error))
 }
 
@@ -129,7 +152,8 @@ fn progress(events: &Events) -> RemoteCallbacks<'_> {
 
 fn unreachable(branch: &Branch, error: &git2::Error) -> Error {
     let upstream = &branch.upstream;
-    let told = Error::new(format!("could not fetch from upstream at {}", upstream.url)).because(error.message());
+    let told = Error::new(format!("could not fetch from upstream at {}", upstream.url))
+        .because(error.message());
     match (error.class(), error.code()) {
         (ErrorClass::Ssh, ErrorCode::Auth) => {
             told.hint("ssh is called with BatchMode=yes: it needs an agent, or a key without a passphrase.")
@@ -153,6 +177,12 @@ fn unreachable(branch: &Branch, error: &git2::Error) -> Error {
 
 fn gone(branch: &Branch) -> Error {
     let upstream = &branch.upstream;
-    Error::new(format!("upstream at {} has no branch `{}` (any more)", upstream.url, upstream.branch))
-        .hint(format!("Follow another one: git branch --set-upstream-to={}/BRANCH {}", upstream.remote, branch.name))
+    Error::new(format!(
+        "upstream at {} has no branch `{}` (any more)",
+        upstream.url, upstream.branch
+    ))
+    .hint(format!(
+        "Follow another one: git branch --set-upstream-to={}/BRANCH {}",
+        upstream.remote, branch.name
+    ))
 }

@@ -1,6 +1,10 @@
 //! The clone that a site is, opened: the one handle to everything git knows about it.
 
+#![expect(clippy::disallowed_methods, reason = "it finds the directories that are opened")]
+
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -8,6 +12,7 @@ use std::sync::Once;
 use git2::{ErrorCode, Oid, Repository, Signature};
 
 use super::blob;
+use crate::dir::Dir;
 use crate::error::{Context, Error, Result};
 use crate::path::SitePath;
 
@@ -16,26 +21,39 @@ const NOBODY: (&str, &str) = ("moo", "moo@cow.moo");
 
 /// A site's clone. Reading it writes nothing; what each method writes, it says.
 pub struct Repo {
-    pub(super) git: Repository,
+    pub(crate) git: Repository,
     root: PathBuf,
+    pub(super) dir: Dir,
 }
 
+/// The largest file of a site that is read, in bytes. git itself reads no larger one whole either.
+pub(super) const MOST_OF_A_FILE: u64 = 1 << 30;
+
 impl Repo {
-    /// Opens the clone whose working tree is `root` (not one above it).
+    /// Opens the clone whose working tree is `asked`: not one above it, and not another one.
     ///
     /// A clone that another user owns is opened too: root updates sites that others own, and nothing that such a clone
     /// configures (hooks, filters, external drivers) is ever executed here.
-    pub fn open(root: &Path) -> Result<Self> {
+    pub fn open(asked: &Path) -> Result<Self> {
         settings();
-        let what = || format!("{} is not a git clone that can be updated", root.display());
-        let git = Repository::open(root).map_err(|error| explain(&error, what(), root))?;
+        let what = || format!("{} is not a git clone that can be updated", asked.display());
+        let git = Repository::open(asked).map_err(|error| explain(&error, what(), asked))?;
         let work = git.workdir().ok_or_else(|| {
             Error::new(what())
                 .because("it is a bare repository, without a working tree")
                 .hint("Name the site's own folder.")
         })?;
         let root = work.canonicalize().what_with(what)?;
-        Ok(Self { git, root })
+        if root != asked.canonicalize().what_with(what)? {
+            return Err(Error::new(what())
+                .because(format!("its core.worktree is {}", root.display()))
+                .hint(format!(
+                    "git --git-dir {} config --unset core.worktree",
+                    git.path().display()
+                )));
+        }
+        let dir = Dir::open(&root).what_with(what)?;
+        Ok(Self { git, root, dir })
     }
 
     /// The working tree's folder, without links.
@@ -78,7 +96,9 @@ impl Repo {
         match self.git.find_tree(tree).and_then(|tree| tree.get_path(path.as_path()).map(drop)) {
             Ok(()) => Ok(true),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
-            Err(error) => Err(error).what_with(|| format!("could not look for {path} in tree {tree}")),
+            Err(error) => {
+                Err(error).what_with(|| format!("could not look for {path} in tree {tree}"))
+            }
         }
     }
 
@@ -86,7 +106,10 @@ impl Repo {
     pub fn names_in(&self, tree: Oid, folder: &SitePath) -> Result<Vec<OsString>> {
         let found = self.git.find_tree(tree).and_then(|tree| {
             let folder = self.git.find_tree(tree.get_path(folder.as_path())?.id())?;
-            Ok(folder.iter().map(|entry| OsStr::from_bytes(entry.name_bytes()).to_owned()).collect())
+            Ok(folder
+                .iter()
+                .map(|entry| OsStr::from_bytes(entry.name_bytes()).to_owned())
+                .collect())
         });
         match found {
             Err(none) if none.code() == ErrorCode::NotFound => Ok(Vec::new()),
@@ -104,10 +127,31 @@ impl Repo {
         blob::write(&self.git, content).what("could not write an object into the clone")
     }
 
+    /// Returns the object that a file's content, or a link's target, makes, with git's own line-end
+    /// and ident conversions. `path` is relative to the working tree; no link in it is followed.
+    pub(super) fn hash(&self, path: &Path, found: &Metadata) -> Result<Oid> {
+        let doing = || format!("could not read {}", path.display());
+        if found.is_symlink() {
+            let target = self.dir.read_link(path).what_with(doing)?;
+            return self.store(target.as_os_str().as_bytes());
+        }
+        let (file, found) = self.dir.file(path).what_with(doing)?;
+        if found.len() > MOST_OF_A_FILE {
+            let most = bytesize::ByteSize::b(MOST_OF_A_FILE);
+            return Err(Error::new(doing()).because(format!("it is larger than {most}")));
+        }
+        let mut object = self.git.blob_writer(Some(path)).what_with(doing)?;
+        std::io::copy(&mut file.take(MOST_OF_A_FILE), &mut object).what_with(doing)?;
+        object.commit().what_with(doing)
+    }
+
     /// Who makes the run's commits, at this moment with its offset: the site's identity, or upstream's stand-in.
     pub(super) fn signature(&self, at: &jiff::ZonedDateTime) -> Result<Signature<'static>> {
-        let config =
-            self.git.config().and_then(|mut config| config.snapshot()).what("could not read git's configuration")?;
+        let config = self
+            .git
+            .config()
+            .and_then(|mut config| config.snapshot())
+            .what("could not read git's configuration")?;
         let set = |key| config.get_string(key).ok().filter(|value| !value.trim().is_empty());
         let name = set("user.name").unwrap_or_else(|| NOBODY.0.to_owned());
         let email = set("user.email").unwrap_or_else(|| NOBODY.1.to_owned());
@@ -125,7 +169,10 @@ fn settings() {
         const SILENCE: i32 = 60_000;
         // What a fetch brings is hashed as it comes; hashing each object again whenever it is read is more than git does.
         git2::opts::strict_hash_verification(false);
-        #[expect(unsafe_code, reason = "process-wide settings of libgit2, made once before anything else uses it")]
+        #[expect(
+            unsafe_code,
+            reason = "process-wide settings of libgit2, made once before anything else uses it"
+        )]
         // Failing to set one leaves libgit2's default, which is safe.
         unsafe {
             let _ = git2::opts::set_verify_owner_validation(false);

@@ -32,13 +32,17 @@ pub fn changes(changes: Vec<(SitePath, Change)>) -> Vec<ask::ChangedPath> {
         Change::Deleted => ask::Change::Deleted,
         Change::Modified => ask::Change::Modified,
     };
-    changes.into_iter().map(|(path, change)| ask::ChangedPath { path, change: kind(change) }).collect()
+    changes
+        .into_iter()
+        .map(|(path, change)| ask::ChangedPath { path, change: kind(change) })
+        .collect()
 }
 
 /// A conflict, as the conflict-resolver hook gets it: names and modes, no content.
 pub fn conflict(conflict: &Conflict, favor: Favor) -> ask::Conflict {
     let version = |side: &Option<merge::Side>| {
-        side.as_ref().map(|side| ask::Version { path: side.path.clone(), mode: file_mode(side.mode) })
+        side.as_ref()
+            .map(|side| ask::Version { path: side.path.clone(), mode: file_mode(side.mode) })
     };
     ask::Conflict {
         path: conflict.path.clone(),
@@ -181,8 +185,14 @@ pub fn candidate(item: &PruneItem, previous: &[OldImage]) -> ask::Candidate {
 pub struct Texts;
 
 impl ask::TextMerge for Texts {
-    fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<ask::Favor>) -> Result<Vec<ask::Hunk>> {
-        let hunks = text::hunks(base, ours, theirs, favor.map(git_favor))?;
+    fn merge(
+        &self,
+        base: &[u8],
+        ours: &[u8],
+        theirs: &[u8],
+        favor: Option<ask::Favor>,
+    ) -> Result<Vec<ask::Hunk>> {
+        let hunks = text::hunks(base, ours, theirs, favor.map(git_favor));
         let hunks = hunks.ok_or_else(|| Error::new("one of the three is not text"))?;
         Ok(hunks.into_iter().map(hunk).collect())
     }

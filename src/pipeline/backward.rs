@@ -5,7 +5,7 @@ use super::{Finished, Run, STAGES, StageName, Undo, backup, facts, snapshot, sta
 use crate::error::{Error, Result};
 use crate::event::{Event, StageState};
 use crate::exit::Exit;
-use crate::fault::{self, Point};
+use crate::failpoint::{self, Point};
 use crate::site::journal::{Record, State};
 
 /// Lets go of what a run holds that never changed the site: its objects and its image tags.
@@ -15,9 +15,15 @@ pub async fn abandon(run: &mut Run) -> Result<()> {
 }
 
 /// Lets go of what the run of this record holds.
-pub async fn let_go(run: &mut Run, record: &Record) -> Result<()> {
+async fn let_go(run: &mut Run, record: &Record) -> Result<()> {
     run.repo.release(&record.id)?;
     snapshot::release(run, record).await
+}
+
+/// Lets go of what the run of this record holds, and removes the run's folder.
+pub async fn discard(run: &mut Run, record: &Record) -> Result<()> {
+    let_go(run, record).await?;
+    run.store().forget(&run.store().run_folder(&record.id))
 }
 
 /// The command `rollback`: says what it cannot undo, asks, and makes the site what it was before the run.
@@ -25,13 +31,20 @@ pub async fn go_back(run: &mut Run) -> Result<Finished> {
     let record = run.journal.record();
     let id = run.folder.id().to_owned();
     if record.state(StageName::Switch.text()).is_none() {
-        return Err(Error::new(format!("run {id} changed nothing")).exit(Exit::Usage).left("Nothing was changed."));
-    }
-    if let Some(newer) = run.store().newest(standing::changed_the_site)?.filter(|newest| newest.id != id) {
-        return Err(Error::new(format!("run {id} is not the newest that changed the site: {} is", newer.id))
+        return Err(Error::new(format!("run {id} changed nothing"))
             .exit(Exit::Usage)
-            .left("Nothing was changed.")
-            .hint(format!("Take that one back first: `cowhand rollback {}`.", newer.id)));
+            .left("Nothing was changed."));
+    }
+    if let Some(newer) =
+        run.store().newest(standing::changed_the_site)?.filter(|newest| newest.id != id)
+    {
+        return Err(Error::new(format!(
+            "run {id} is not the newest that changed the site: {} is",
+            newer.id
+        ))
+        .exit(Exit::Usage)
+        .left("Nothing was changed.")
+        .hint(format!("Take that one back first: `cowhand rollback {}`.", newer.id)));
     }
     if record.fact(facts::DATA_MIGRATED)?.unwrap_or(false) {
         let hint = match backup::restore(record, &run.folder) {
@@ -44,7 +57,9 @@ pub async fn go_back(run: &mut Run) -> Result<Finished> {
         );
     }
     if !run.person.agrees(&format!("Make the site what it was before run {id}?")).await? {
-        return Err(Error::new("not rolled back, as asked").exit(Exit::Declined).left("Nothing was changed."));
+        return Err(Error::new("not rolled back, as asked")
+            .exit(Exit::Declined)
+            .left("Nothing was changed."));
     }
     run.journal.reopen()?;
     finish(run).await?;
@@ -64,6 +79,7 @@ pub async fn finish(run: &mut Run) -> Result<()> {
 
 /// Makes the site the old one. Every part may be repeated, so that a rollback survives a kill and can be run again.
 pub async fn roll_back(run: &mut Run) -> Result<()> {
+    run.events.hurry();
     run.journal.set(facts::ROLLING_BACK, &true)?;
     let record = run.journal.record();
     let stopped = record.fact(facts::STOPPED_FIRST)?.unwrap_or(false);
@@ -73,14 +89,18 @@ pub async fn roll_back(run: &mut Run) -> Result<()> {
         let begun = run.journal.record().state(name).is_some_and(|state| state != State::Undone);
         if let (Undo::With(undo), true) = (&stage.undo, begun) {
             run.journal.step(name, State::Undoing)?;
-            fault::strike(name, Point::Undoing)?;
+            failpoint::hit(name, Point::Undoing)?;
             undo(run).await?;
-            if fault::twice(name, Point::Undone) {
+            if failpoint::repeats(name, Point::Undone) {
                 undo(run).await?;
             }
-            fault::strike(name, Point::Undone)?;
+            failpoint::hit(name, Point::Undone)?;
             run.journal.step(name, State::Undone)?;
-            run.events.emit(Event::Stage { stage: name.to_owned(), state: StageState::Undone, detail: None });
+            run.events.emit(Event::Stage {
+                stage: name.to_owned(),
+                state: StageState::Undone,
+                detail: None,
+            });
         }
     }
     if started { start::old_stack(run).await } else { Ok(()) }

@@ -1,9 +1,9 @@
 //! What the update leaves to the admin: looked for in the release that the site has, in the merged one and in the site's own files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Run;
+use crate::dir::Dir;
 use crate::error::Result;
 use crate::git::Oid;
 use crate::git::merge::Merged;
@@ -14,6 +14,8 @@ use crate::site::mailcow::unmigrated::{self, Place, Sight};
 
 /// No file of settings is larger.
 const LARGEST: u64 = 1 << 20;
+/// No folder of them has more.
+const MOST_FILES: usize = 10_000;
 
 /// What no merge and no migration does.
 pub fn found(run: &Run, merged: &Merged) -> Result<Vec<ByHand>> {
@@ -27,21 +29,29 @@ pub fn found(run: &Run, merged: &Merged) -> Result<Vec<ByHand>> {
     // What upstream brought is no file of the site's own, whatever the site made of it: the merge tells of that.
     let of_upstream = |file: &Path| run.repo.has_path(base, &SitePath::from(file)).unwrap_or(false);
     let own = |place| own_files(&run.site, place, &of_upstream);
-    let sight = Sight { before: &read(base), after: &read(merged.tree), own: &own, conf: run.site.conf() };
+    let sight =
+        Sight { before: &read(base), after: &read(merged.tree), own: &own, conf: run.site.conf() };
     let found = unmigrated::found(&sight)?.into_iter();
     Ok(found.map(|found| ByHand { what: found.what, remedy: found.remedy.to_owned() }).collect())
 }
 
 /// The site's own files at a place, with what is in them.
-fn own_files(site: &Site, place: Place, of_upstream: &dyn Fn(&Path) -> bool) -> Vec<(String, String)> {
+fn own_files(
+    site: &Site,
+    place: Place,
+    of_upstream: &dyn Fn(&Path) -> bool,
+) -> Vec<(String, String)> {
     let files = match place {
         Place::Compose => site.compose_files(),
         Place::Folder(folder) => below(site, folder),
     };
     let read = |file: PathBuf| {
-        let path = site.path(&file);
-        let small = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LARGEST);
-        let content = small.then(|| fs::read(&path).ok()).flatten()?;
+        // A compose file may lie outside of the site; then its path is absolute.
+        let (dir, name) = match (file.is_absolute(), file.parent(), file.file_name()) {
+            (true, Some(folder), Some(name)) => (&Dir::open(folder).ok()?, Path::new(name)),
+            _ => (site.dir(), file.as_path()),
+        };
+        let content = dir.read(name, LARGEST).ok()?;
         Some((file.display().to_string(), String::from_utf8_lossy(&content).into_owned()))
     };
     files.into_iter().filter(|file| !of_upstream(file)).filter_map(read).collect()
@@ -49,8 +59,6 @@ fn own_files(site: &Site, place: Place, of_upstream: &dyn Fn(&Path) -> bool) -> 
 
 /// The names of the files right below a folder, in order.
 fn below(site: &Site, folder: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(site.path(folder)).into_iter().flatten().flatten();
-    let mut names: Vec<PathBuf> = entries.map(|entry| Path::new(folder).join(entry.file_name())).collect();
-    names.sort();
-    names
+    let names = site.dir().dir(Path::new(folder)).and_then(|folder| folder.names(MOST_FILES));
+    names.unwrap_or_default().into_iter().map(|name| Path::new(folder).join(name)).collect()
 }

@@ -1,8 +1,13 @@
-//! Between prepare and apply: the plan is shown, the person agrees, and the site's own script of old has its say.
+//! Consent: shows the plan, asks the operator, and runs the site's `pre_update_hook.sh`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it only asks if the script exists that is then run by its path"
+)]
 
 use std::time::Duration;
 
-use super::{Goal, Run};
+use super::{Progress, Run};
 use crate::error::{Context, Error, Result};
 use crate::event::Event;
 use crate::exit::Exit;
@@ -15,10 +20,7 @@ use crate::site::mailcow::{self, Hostname};
 const SCRIPT_LIMIT: Duration = Duration::from_mins(10);
 
 /// Shows the plan and asks. Nothing has changed yet; a no leaves it so.
-pub async fn ask(run: &mut Run) -> Result<()> {
-    if run.options.goal != (Goal::Update { until: None }) {
-        return Ok(());
-    }
+pub async fn act(run: &mut Run) -> Result<Progress> {
     run.events.emit(Event::Plan(Box::new(run.plan.clone())));
     for question in questions(run) {
         if !question.put_to(&run.person).await? {
@@ -31,10 +33,13 @@ pub async fn ask(run: &mut Run) -> Result<()> {
         note_unattended(run);
     }
     script(run, mailcow::PRE_HOOK).await.map_err(|error| {
-        error
-            .exit(Exit::Declined)
-            .hint(format!("{} stops an update by ending with an error; mend it or take it away.", mailcow::PRE_HOOK))
-    })
+        error.exit(Exit::Declined).hint(format!(
+            "{} stops an update by ending with an error; mend it or take it away.",
+            mailcow::PRE_HOOK
+        ))
+    })?;
+    let how = if run.person.says_yes() { "by --yes" } else { "" };
+    Ok(Progress::Done(how.to_owned()))
 }
 
 /// Something that a person is asked before anything changes.
@@ -66,18 +71,26 @@ fn questions(run: &Run) -> Vec<Question> {
         } else {
             "not every release allows the way back"
         };
-        let text = format!("Switch the site from the branch {from} to {to}? Back up first: {way_back}.");
+        let text =
+            format!("Switch the site from the branch {from} to {to}? Back up first: {way_back}.");
         questions.push(Question::Wanted(text));
     }
     questions.push(Question::Wanted(update_question(run)));
     if !run.plan.major.is_empty() {
-        questions.push(Question::Condition(format!("Have the notes of {} been read?", majors(run))));
+        questions
+            .push(Question::Condition(format!("Have the notes of {} been read?", majors(run))));
     }
     questions
 }
 
 fn update_question(run: &Run) -> String {
-    let lost: usize = run.plan.merge.iter().flat_map(|merge| &merge.losses).map(|loss| loss.lines.len().max(1)).sum();
+    let lost: usize = run
+        .plan
+        .merge
+        .iter()
+        .flat_map(|merge| &merge.losses)
+        .map(|loss| loss.lines.len().max(1))
+        .sum();
     match lost {
         0 => "Update the site now?".to_owned(),
         lines => format!(

@@ -50,7 +50,9 @@ impl Course {
             return Ok((local.commit, theirs));
         }
         let repo = &run.repo;
-        let make = |tree, parents: &[Oid]| repo.commit_of(tree, parents, &mailcow::before_message(&run.now), &run.now);
+        let make = |tree, parents: &[Oid]| {
+            repo.commit_of(tree, parents, &mailcow::before_message(&run.now), &run.now)
+        };
         let base = make(repo.tree_of(self.last_taken(repo)?)?, &[])?;
         Ok((make(local.tree, &[base])?, make(repo.tree_of(theirs)?, &[base])?))
     }
@@ -63,7 +65,11 @@ impl Course {
                 "the clone does not know {}, so the site's own changes cannot be told",
                 upstream.label()
             ))
-            .hint(format!("git -C {} fetch {}", repo.root().display(), upstream.remote))
+            .hint(format!(
+                "git -C {} fetch {}",
+                repo.root().display(),
+                upstream.remote
+            ))
         })?;
         let bases = repo.merge_bases(*head, tip)?;
         bases.first().copied().ok_or_else(|| {
@@ -80,7 +86,9 @@ impl Course {
         let parents: Vec<Oid> = before.into_iter().chain([theirs]).collect();
         let commit = match (merged.tree == repo.tree_of(theirs)?, before) {
             (true, None) => theirs,
-            _ => repo.commit_of(merged.tree, &parents, &mailcow::after_message(&run.now), &run.now)?,
+            _ => {
+                repo.commit_of(merged.tree, &parents, &mailcow::after_message(&run.now), &run.now)?
+            }
         };
         Ok(Merged { theirs, commit, ..merged })
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::error::{Context, Result};
 use crate::git::Oid;
 use crate::path::SitePath;
@@ -30,6 +31,10 @@ pub const PULLED: &str = "pulled";
 pub const INSTALL: &str = "install";
 /// The site's own files that the switch may change; see [`super::own_files`].
 pub const TOUCHED: &str = "touched";
+/// The file of the site that holds the local changes as a diff, relative to the site.
+pub const DIFF: &str = "diff";
+/// The permission bits that `mailcow.conf` had.
+pub const CONF_BITS: &str = "conf-bits";
 /// [`super::start::Way`]: on which way the stack has been taken down for a network that changes.
 pub const TAKEN_DOWN: &str = "taken-down";
 /// The client that reads the dump of the database, once that is made.
@@ -86,6 +91,6 @@ pub struct Install {
     pub mode: u32,
     /// Who gave it.
     pub plugin: String,
-    /// The name of its content in the run's folder `install`.
-    pub content: String,
+    /// The digest of its content, which is its name in the run's folder `install` too.
+    pub content: Digest,
 }

@@ -29,7 +29,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
             "The site already has {theirs:.10}, the newest commit that its plugins let through."
         ))));
     }
-    run.journal.set(facts::CHOSEN, &Chosen { theirs: theirs.to_string(), newest: newest.to_string() })?;
+    run.journal
+        .set(facts::CHOSEN, &Chosen { theirs: theirs.to_string(), newest: newest.to_string() })?;
     Ok(Progress::Done(describe(&branch, theirs, &commits)))
 }
 
@@ -42,25 +43,39 @@ fn up_to_date(branch: &Branch, newest: Oid) -> Progress {
 
 fn describe(branch: &Branch, theirs: Oid, commits: &[CommitInfo]) -> String {
     let chosen = commits.iter().skip_while(|commit| commit.oid != theirs);
-    let tag = commits.iter().find(|commit| commit.oid == theirs).and_then(|commit| commit.tags.first());
+    let tag =
+        commits.iter().find(|commit| commit.oid == theirs).and_then(|commit| commit.tags.first());
     let name = tag.map(|tag| format!(", {tag}")).unwrap_or_default();
-    format!("{} from {} ({theirs:.10}{name})", counted(chosen.count(), "new commit"), branch.upstream.label())
+    format!(
+        "{} from {} ({theirs:.10}{name})",
+        counted(chosen.count(), "new commit"),
+        branch.upstream.label()
+    )
 }
 
 /// What the pre-merge hook says: go on (to which commit), or an end.
-async fn ask(run: &mut Run, branch: &Branch, newest: Oid, commits: &[CommitInfo]) -> Result<Option<Oid>> {
+async fn ask(
+    run: &mut Run,
+    branch: &Branch,
+    newest: Oid,
+    commits: &[CommitInfo],
+) -> Result<Option<Oid>> {
     let input = input(run, branch, newest, commits)?;
     let Some(plugins) = &mut run.plugins else { return Ok(None) };
     match plugins.pre_merge(&input).await? {
         PreMergeVerdict::Proceed { to, files } => {
             run.take_installs(files)?;
             let Some(narrowed) = to else { return Ok(None) };
-            run.events
-                .info(format!("{}: only as far as {:.10}: {}", narrowed.plugin, narrowed.commit, narrowed.reason));
+            run.events.info(format!(
+                "{}: only as far as {:.10}: {}",
+                narrowed.plugin, narrowed.commit, narrowed.reason
+            ));
             facts::oid(&narrowed.commit).map(Some)
         }
         PreMergeVerdict::NotNow { plugin, reason, until } => {
-            let until = until.map(|until| format!(" It will let it start from {until} on.")).unwrap_or_default();
+            let until = until
+                .map(|until| format!(" It will let it start from {until} on."))
+                .unwrap_or_default();
             let told = format!("{plugin} does not let the update start now: {reason}.{until}");
             if run.options.goal.waits() {
                 return Err(declined(told));
@@ -68,7 +83,9 @@ async fn ask(run: &mut Run, branch: &Branch, newest: Oid, commits: &[CommitInfo]
             run.events.info(told);
             Ok(None)
         }
-        PreMergeVerdict::Stop { plugin, reason } => Err(declined(format!("{plugin} stopped the update: {reason}"))),
+        PreMergeVerdict::Stop { plugin, reason } => {
+            Err(declined(format!("{plugin} stopped the update: {reason}")))
+        }
     }
 }
 

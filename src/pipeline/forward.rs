@@ -2,25 +2,26 @@
 
 use super::backward::{abandon, roll_back};
 use super::run::Finished;
-use super::{Phase, Progress, Run, STAGES, Stage, StageName, backup, backward, consent, verify};
+use super::{Phase, Progress, Run, STAGES, Stage, StageName, backward, verify};
 use crate::error::{Error, Result};
 use crate::event::{Event, StageState};
 use crate::exit::Exit;
-use crate::fault::{self, Point};
+use crate::failpoint::{self, Point};
 use crate::site::journal::State;
 
-/// Walks the stages that the run's goal includes and that are not done yet.
+/// Walks the stages that the run's goal includes.
 pub async fn walk(run: &mut Run) -> Result<Finished> {
+    walk_from(run, Phase::Prepare).await
+}
+
+/// Walks the stages from this phase on that the run's goal includes and that are not done yet.
+async fn walk_from(run: &mut Run, first: Phase) -> Result<Finished> {
     let goal = run.options.goal;
-    for stage in STAGES.iter().filter(|stage| goal.includes(stage)) {
+    for stage in STAGES.iter().filter(|stage| stage.phase >= first && goal.includes(stage)) {
         if run.journal.record().state(stage.name.text()) == Some(State::Done) {
             continue;
         }
-        let progress = match agreed(run, stage).await {
-            Ok(()) => step(run, stage).await,
-            Err(error) => Err(error),
-        };
-        match progress {
+        match step(run, stage).await {
             Ok(Progress::End(finished)) => return end(run, finished).await,
             Ok(Progress::Done(_) | Progress::Skipped(_)) => {}
             Err(error) => fail(run, stage, error).await?,
@@ -36,8 +37,13 @@ pub async fn resume(run: &mut Run) -> Result<Finished> {
     let record = run.journal.record();
     if super::goes_back(record) {
         backward::finish(run).await?;
-        return end(run, Finished::done("The rollback that was interrupted is finished: the site is the old one."))
-            .await;
+        return end(
+            run,
+            Finished::done(
+                "The rollback that was interrupted is finished: the site is the old one.",
+            ),
+        )
+        .await;
     }
     if record.state(StageName::Switch.text()).is_none() {
         abandon(run).await?;
@@ -45,52 +51,43 @@ pub async fn resume(run: &mut Run) -> Result<Finished> {
             .hint("Start again with `cowhand update`.");
         return end(run, finished).await;
     }
-    walk(run).await
-}
-
-/// Before the first stage that changes the site, somebody agrees, and the database is dumped where the site wants that.
-async fn agreed(run: &mut Run, stage: &Stage) -> Result<()> {
-    let first = stage.phase == Phase::Apply && run.journal.record().state(StageName::Switch.text()).is_none();
-    if !first {
-        return Ok(());
-    }
-    consent::ask(run).await?;
-    let interrupt = run.interrupt.clone();
-    let dumped = tokio::select! {
-        dumped = backup::database(run) => Some(dumped),
-        () = interrupt.wait() => None,
-    };
-    dumped.unwrap_or_else(|| Err(interrupted(run)))
+    walk_from(run, Phase::Apply).await
 }
 
 /// One stage: recorded, announced, done, recorded, announced.
+#[tracing::instrument(name = "stage", skip_all, fields(name = stage.name.text()))]
 async fn step(run: &mut Run, stage: &Stage) -> Result<Progress> {
     if run.interrupt.asked() {
         return Err(interrupted(run));
     }
     let name = stage.name.text();
-    fault::strike(name, Point::Before)?;
+    if stage.phase == Phase::Apply {
+        run.events.hurry();
+    }
+    failpoint::hit(name, Point::Before)?;
     run.journal.step(name, State::Started)?;
     announce(run, stage, StageState::Started, None);
-    let mut progress = match fault::strike(name, Point::Begun) {
+    let mut progress = match failpoint::hit(name, Point::Begun) {
         Ok(()) => act(run, stage).await,
         Err(error) => Err(error),
     };
-    if progress.is_ok() && fault::twice(name, Point::Acted) {
+    if progress.is_ok() && failpoint::repeats(name, Point::Acted) {
         progress = act(run, stage).await;
     }
-    fault::relent();
-    let progress = progress.and_then(|progress| fault::strike(name, Point::Acted).map(|()| progress));
+    failpoint::restore_timeouts();
+    let progress =
+        progress.and_then(|progress| failpoint::hit(name, Point::Acted).map(|()| progress));
     match &progress {
         Ok(Progress::Done(detail)) => announce(run, stage, StageState::Done, Some(detail)),
         Ok(Progress::Skipped(why)) => announce(run, stage, StageState::Skipped, Some(why)),
         Ok(Progress::End(_)) => announce(run, stage, StageState::Done, None),
         Err(error) => announce(run, stage, StageState::Failed, Some(error.headline())),
     }
-    let recorded = run.journal.step(name, if progress.is_ok() { State::Done } else { State::Failed });
+    let recorded =
+        run.journal.step(name, if progress.is_ok() { State::Done } else { State::Failed });
     // The stage's own failure says more than that it could not be written down (a full disk causes both).
     let progress = progress?;
-    recorded.and_then(|()| fault::strike(name, Point::Recorded)).map(|()| progress)
+    recorded.and_then(|()| failpoint::hit(name, Point::Recorded)).map(|()| progress)
 }
 
 /// While the site is untouched, any moment is a safe point to end at; later, only the end of a stage.
@@ -100,8 +97,10 @@ async fn act(run: &mut Run, stage: &Stage) -> Result<Progress> {
     }
     let interrupt = run.interrupt.clone();
     let progress = tokio::select! {
-        progress = (stage.act)(run) => Some(progress),
+        // An open question takes a signal for a no; the run was interrupted all the same.
+        biased;
         () = interrupt.wait() => None,
+        progress = (stage.act)(run) => Some(progress),
     };
     progress.unwrap_or_else(|| Err(interrupted(run)))
 }
@@ -123,7 +122,8 @@ async fn fail(run: &mut Run, stage: &Stage, error: Error) -> Result<()> {
                 Ok(()) => error,
                 Err(second) => error.because(format!("clearing up after the run: {second}")),
             };
-            let error = error.or_left("Nothing was changed: the site and its containers are as they were.");
+            let error =
+                error.or_left("Nothing was changed: the site and its containers are as they were.");
             // Where even this cannot be written down, the next run finds a preparation without an end and clears it away.
             let _ = conclude(run, &error);
             Err(error)
@@ -137,7 +137,8 @@ async fn fail(run: &mut Run, stage: &Stage, error: Error) -> Result<()> {
             Err(error)
         }
         Phase::Clean => {
-            run.events.warn(format!("{}: {error}", stage.name.text()), error.hints().first().cloned());
+            run.events
+                .warn(format!("{}: {error}", stage.name.text()), error.hints().first().cloned());
             Ok(())
         }
     }
@@ -169,7 +170,9 @@ async fn undo(run: &mut Run, error: Error) -> Result<Error> {
             .left("It was rolled back: the site is as before.")
             .hint(format!("`cowhand show {id}` tells what happened.")),
         Err(second) => {
-            let told = error.exit(Exit::Broken).left("Rolling back failed too: the site is between old and new.");
+            let told = error
+                .exit(Exit::Broken)
+                .left("Rolling back failed too: the site is between old and new.");
             let told = told.because(format!("rolling back: {second}"));
             let told = second.hints().iter().fold(told, Error::hint);
             return Ok(told.hint(format!("Mend what is named above, then run `cowhand rollback {id}` again; `cowhand status` tells where the site stands.")));
@@ -194,7 +197,10 @@ pub(super) async fn end(run: &mut Run, mut finished: Finished) -> Result<Finishe
         return Ok(finished);
     }
     run.journal.end(finished.exit, &finished.message).map_err(|error| {
-        let error = error.left(format!("{} Only the end of the run could not be written down.", finished.message));
+        let error = error.left(format!(
+            "{} Only the end of the run could not be written down.",
+            finished.message
+        ));
         error.hint("Once that can be written again, `cowhand resume` ends the run.")
     })?;
     finished.run = Some(run.folder.id().to_owned());
@@ -206,7 +212,9 @@ fn ended_early(run: &Run) -> Finished {
         super::Goal::Update { until: Some(last) } => {
             Finished::done(format!("Ended after {} as asked; nothing was changed.", last.text()))
         }
-        super::Goal::Plan { .. } => Finished::done("This is what `cowhand update` would do; nothing was changed."),
+        super::Goal::Plan { .. } => {
+            Finished::done("This is what `cowhand update` would do; nothing was changed.")
+        }
         super::Goal::Prefetch => {
             Finished::done("What the next update needs is here; the running stack was not touched.")
         }
@@ -223,7 +231,9 @@ fn interrupted(run: &Run) -> Error {
             .hint("`cowhand prune` removes superseded images.");
     }
     if record.state(StageName::Switch.text()).is_some() {
-        return super::ways_out(record).into_iter().fold(error.left("The site is between old and new."), Error::hint);
+        return super::ways_out(record)
+            .into_iter()
+            .fold(error.left("The site is between old and new."), Error::hint);
     }
     error.left("Nothing was changed.")
 }

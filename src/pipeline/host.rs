@@ -1,5 +1,7 @@
 //! The machine around the site: the tools it must have, and what update.sh would change on it, which is told and never done.
 
+#![expect(clippy::disallowed_methods, reason = "files of the host")]
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -20,16 +22,20 @@ const ASN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Refuses where upstream's functions could not run.
 pub fn tools() -> Result<()> {
-    let missing: Vec<&str> = host::TOOLS.into_iter().filter(|tool| process::find(tool).is_none()).collect();
+    let missing: Vec<&str> =
+        host::TOOLS.into_iter().filter(|tool| process::find(tool).is_none()).collect();
     if !missing.is_empty() {
-        return Err(Error::new(format!("this machine lacks {}", missing.join(", ")))
-            .hint("Install bash, coreutils, grep, sed and util-linux, and see that PATH leads to them."));
+        return Err(Error::new(format!("this machine lacks {}", missing.join(", "))).hint(
+            "Install bash, coreutils, grep, sed and util-linux, and see that PATH leads to them.",
+        ));
     }
     let real = |tool: &str| process::find(tool).and_then(|path| path.canonicalize().ok());
     let is_busybox = |tool: &&&str| real(tool).is_some_and(|path| path.ends_with("busybox"));
     match host::GNU_TOOLS.iter().find(is_busybox) {
-        Some(tool) => Err(Error::new(format!("{tool} is BusyBox' here, which upstream's functions cannot use"))
-            .hint(format!("Install GNU {tool}."))),
+        Some(tool) => Err(Error::new(format!(
+            "{tool} is BusyBox' here, which upstream's functions cannot use"
+        ))
+        .hint(format!("Install GNU {tool}."))),
         None => Ok(()),
     }
 }
@@ -46,8 +52,10 @@ pub async fn asn(run: &Run) {
     match host::judge_asn(&status, has_key) {
         (false, told) => run.events.info(told),
         (true, told) => {
-            let hint =
-                format!("Put a key of Spamhaus' free Data Query Service into mailcow.conf, as {}.", host::SPAMHAUS_KEY);
+            let hint = format!(
+                "Put a key of Spamhaus' free Data Query Service into mailcow.conf, as {}.",
+                host::SPAMHAUS_KEY
+            );
             run.events.warn(told, Some(hint));
         }
     }
@@ -65,8 +73,11 @@ pub async fn tell(run: &mut Run, resolved: &Resolutions) -> Result<()> {
 async fn nat(run: &Run, resolved: &Resolutions) -> Vec<String> {
     let (option, usual) = host::NETWORK;
     let network = run.site.conf().get(option).unwrap_or(usual);
-    let mut bridges =
-        resolved.old.networks.values().filter_map(|network| network.raw["driver_opts"][host::BRIDGE].as_str());
+    let mut bridges = resolved
+        .old
+        .networks
+        .values()
+        .filter_map(|network| network.raw["driver_opts"][host::BRIDGE].as_str());
     let bridge = bridges.next_back().unwrap_or_default();
     let places = ["iptables", "/usr/sbin/iptables", "/sbin/iptables"];
     let Some(program) = places.into_iter().find_map(process::find) else { return Vec::new() };
@@ -86,7 +97,11 @@ async fn ipv6(run: &mut Run) -> Result<Vec<String>> {
     let engine = run.stack().await?.engine.version().to_owned();
     let settings = fs::read_to_string(Path::new(host::ENGINE_SETTINGS)).ok();
     let routes = fs::read_to_string(ROUTES).unwrap_or_default();
-    let ipv6 =
-        Ipv6 { route: host::has_default_route(&routes), enabled, settings: settings.as_deref(), engine: &engine };
+    let ipv6 = Ipv6 {
+        route: host::has_default_route(&routes),
+        enabled,
+        settings: settings.as_deref(),
+        engine: &engine,
+    };
     Ok(ipv6.deeds())
 }

@@ -1,6 +1,6 @@
 //! The major releases that an update passes: those that the merged release itself lists and that the site does not have yet.
 
-use std::fs;
+use std::path::Path;
 
 use super::Run;
 use super::facts::{self, Before};
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::git::merge::Merged;
 use crate::path::SitePath;
 use crate::plan::MajorRelease;
-use crate::site::mailcow;
+use crate::site::{MOST_OF_A_TEXT, mailcow};
 
 /// Those between the site and what is merged. None where nobody can know which release the site has; and none on other branches than the stable
 /// one, whose states have no release names.
@@ -17,9 +17,12 @@ pub fn passed(run: &Run, merged: &Merged) -> Result<Vec<MajorRelease>> {
         return Ok(Vec::new());
     }
     let Some(current) = current(run, merged)? else { return Ok(Vec::new()) };
-    let listed = mailcow::major_releases(|name| run.repo.file_in(merged.tree, &SitePath::from(name)))?;
+    let listed =
+        mailcow::major_releases(|name| run.repo.file_in(merged.tree, &SitePath::from(name)))?;
     let passed = listed.into_iter().filter(|release| **release > *current);
-    Ok(passed.map(|release| MajorRelease { notes: mailcow::release_notes(&release), release }).collect())
+    Ok(passed
+        .map(|release| MajorRelease { notes: mailcow::release_notes(&release), release })
+        .collect())
 }
 
 /// The release that the site has: the newest release's tag in its history; else what its version file says; else, where what is merged has tags, one that is
@@ -29,8 +32,11 @@ fn current(run: &Run, merged: &Merged) -> Result<Option<String>> {
     if let Some(tag) = run.repo.newest_tag(facts::oid(&before.head)?, mailcow::is_release)? {
         return Ok(Some(tag));
     }
-    let stamp = fs::read_to_string(run.site.path(mailcow::APP_INFO)).unwrap_or_default();
-    if let Some(version) = mailcow::stamped_version(&stamp).filter(|version| mailcow::is_release(version)) {
+    let stamp = run.site.dir().read(Path::new(mailcow::APP_INFO), MOST_OF_A_TEXT);
+    let stamp = String::from_utf8_lossy(&stamp.unwrap_or_default()).into_owned();
+    if let Some(version) =
+        mailcow::stamped_version(&stamp).filter(|version| mailcow::is_release(version))
+    {
         return Ok(Some(version.to_owned()));
     }
     Ok(run.repo.newest_tag(merged.theirs, mailcow::is_release)?.map(|_| String::new()))

@@ -6,6 +6,7 @@ use super::course::Course;
 use super::{Goal, Progress, Run, adapt, by_hand, counted, facts, majors, versions};
 use crate::config::{Favor, OnLoss};
 use crate::error::{Error, Result};
+use crate::event::Events;
 use crate::exit::Exit;
 use crate::git::Oid;
 use crate::git::blob::Blobs;
@@ -16,6 +17,7 @@ use crate::path::SitePath;
 use crate::plan::MergePlan;
 use crate::plugin::Plugins;
 use crate::plugin::types::Decided;
+use crate::site::OWN_NAMES;
 use crate::site::mailcow::{self, migrations};
 
 /// The largest content that a plugin may give for one file.
@@ -26,7 +28,9 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let course = Course::of(run)?;
     let theirs = facts::oid(&run.chosen()?.theirs)?;
     let local = untrack(run, run.local_changes(course.now.head)?, theirs)?;
-    let options = Options { label: course.upstream.label(), limit: LARGEST_ANSWER };
+    tell_left_out(&run.events, &run.repo.left_out(local.commit, theirs, &OWN_NAMES)?);
+    let label = course.upstream.label();
+    let options = Options { label, limit: LARGEST_ANSWER, own: &OWN_NAMES };
     let ends = course.ends(run, &local, theirs)?;
     let merge = Merge::new(&run.repo, ends.0, ends.1, options)?;
     let favor = run.favor();
@@ -66,13 +70,23 @@ impl Run {
     }
 }
 
+/// Notes what upstream has at the names that are the site's alone.
+pub fn tell_left_out(events: &Events, names: &[String]) {
+    if !names.is_empty() {
+        let names = names.join(", ");
+        events
+            .info(format!("Upstream tracks {names}: not merged. The site's own stay as they are."));
+    }
+}
+
 /// What git must not know is no part of the site's side.
 fn untrack(run: &Run, mut local: Local, theirs: Oid) -> Result<Local> {
     let theirs = run.repo.tree_of(theirs)?;
     for (path, reason) in migrations::untracked() {
         let path = SitePath::from(path);
         if run.repo.has_path(local.tree, &path)? && !run.repo.has_path(theirs, &path)? {
-            local = run.repo.without(&local, &path, &mailcow::before_message(&run.now), &run.now)?;
+            local =
+                run.repo.without(&local, &path, &mailcow::before_message(&run.now), &run.now)?;
             run.events.info(format!("Git lets go of {path}; the file stays: {reason}."));
         }
     }
@@ -117,7 +131,9 @@ fn describe(merged: &Merged) -> String {
     };
     match merged.losses.len() {
         0 => format!("{conflicts}; nothing of the site's is lost"),
-        losing => format!("{conflicts}; lines of the site's are lost in {}", counted(losing, "file")),
+        losing => {
+            format!("{conflicts}; lines of the site's are lost in {}", counted(losing, "file"))
+        }
     }
 }
 
@@ -150,7 +166,10 @@ fn as_reviewed(run: &Run) -> Result<()> {
 fn nothing_lost(run: &Run) -> Result<()> {
     let losses = run.plan.merge.iter().flat_map(|merge| &merge.losses);
     let paths: Vec<String> = losses.map(|loss| loss.path.to_string()).collect();
-    if run.site.config().merge.on_loss == OnLoss::Report || !run.options.goal.applies() || paths.is_empty() {
+    if run.site.config().merge.on_loss == OnLoss::Report
+        || !run.options.goal.applies()
+        || paths.is_empty()
+    {
         return Ok(());
     }
     Err(Error::new(format!("the merge would drop what the site wrote in {}", paths.join(", ")))

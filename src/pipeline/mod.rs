@@ -15,6 +15,7 @@ mod forward;
 mod host;
 mod majors;
 mod merge;
+mod mounted;
 mod own_files;
 pub mod plugins;
 mod preflight;
@@ -27,6 +28,7 @@ mod snapshot;
 mod standing;
 mod start;
 mod switch;
+mod thin;
 mod validate;
 mod verify;
 pub mod versions;
@@ -38,12 +40,12 @@ use serde::{Deserialize, Serialize};
 pub use adapt::Texts;
 pub use backward::go_back;
 pub use forward::{resume, walk};
-pub use merge::decide_all;
+pub use merge::{decide_all, tell_left_out};
 pub use prune::{candidates as prune_candidates, remove as prune_remove};
 pub use run::{Company, Finished, Goal, Options, Run};
 pub use standing::{
-    Account, Containers, Observed, Standing, account, changed_since, goes_back, last_stage, observe, standing,
-    unfinished, ways_out,
+    Account, Containers, Observed, Standing, account, changed_since, goes_back, last_stage,
+    observe, standing, unfinished, ways_out,
 };
 
 use crate::error::Result;
@@ -52,7 +54,7 @@ use Need::{Engine, Network, Root};
 use Phase::{Apply, Clean, Prepare};
 
 /// The pipeline. Observers see every event of it, the last one with the outcome.
-pub const STAGES: [Stage; 11] = [
+pub const STAGES: [Stage; 13] = [
     Stage {
         name: StageName::Preflight,
         phase: Prepare,
@@ -99,6 +101,22 @@ pub const STAGES: [Stage; 11] = [
         needs: &[Engine, Network],
         fails: Exit::Prepare,
         act: |run| Box::pin(pull::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Consent,
+        phase: Prepare,
+        needs: &[],
+        fails: Exit::Declined,
+        act: |run| Box::pin(consent::act(run)),
+        undo: Undo::Nothing,
+    },
+    Stage {
+        name: StageName::Backup,
+        phase: Prepare,
+        needs: &[Engine],
+        fails: Exit::Prepare,
+        act: |run| Box::pin(backup::act(run)),
         undo: Undo::Nothing,
     },
     Stage {
@@ -209,7 +227,9 @@ pub enum Need {
 }
 
 /// The stages' names, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names say it; the README's table explains each")]
 pub enum StageName {
@@ -219,6 +239,10 @@ pub enum StageName {
     Merge,
     Validate,
     Pull,
+    #[value(skip)]
+    Consent,
+    #[value(skip)]
+    Backup,
     #[value(skip)]
     Switch,
     #[value(skip)]
@@ -241,6 +265,8 @@ impl StageName {
             Self::Merge => "merge",
             Self::Validate => "validate",
             Self::Pull => "pull",
+            Self::Consent => "consent",
+            Self::Backup => "backup",
             Self::Switch => "switch",
             Self::Start => "start",
             Self::Verify => "verify",

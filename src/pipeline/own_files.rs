@@ -1,21 +1,31 @@
-//! The files of the site that are in no commit and that an update changes all the same: what plugins gave, certificates, migrations, settings.
-//! Before the first of them changes, the run knows each and has a copy; bringing them back is one loop.
+//! The files of the site that are in no commit and that an update changes all the same: what
+//! plugins gave, certificates, migrations, settings. Before the first of them changes, the run
+//! knows each and has a copy; bringing them back is one loop. Containers write in the same
+//! directories, so every file is reached below the site's directory handle, and what lies behind a
+//! link is named and left alone.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::Install;
 use super::{Run, facts, scratch};
+use crate::digest::Digest;
+use crate::dir::{Attributes, Dir};
 use crate::error::{Context, Error, Result};
-use crate::files;
 use crate::git::local::Local;
 use crate::git::merge::Merged;
 use crate::path::SitePath;
-use crate::site::keep;
+use crate::site::keep::{self, Copied};
 use crate::site::mailcow::{self, migrations};
+
+/// The largest file that is installed or provided, in bytes.
+const MOST_OF_A_FILE: u64 = 16 << 20;
+/// The most files in the directory of example certificates.
+const MOST_EXAMPLES: usize = 1000;
 
 /// A file that the switch may change, and whether it was there before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,21 +41,54 @@ enum Version {
     New,
 }
 
-/// Writes down every file that [`change`] may touch, and keeps a copy of those that are there. Once: after a kill half-way the
-/// first account is the true one.
+/// Writes down every file that [`change`] may touch, and keeps a copy of those that are there.
+/// Once: after a kill half-way the first account is the true one.
 pub fn remember(run: &mut Run) -> Result<()> {
     if run.journal.record().facts.contains_key(facts::TOUCHED) {
         return Ok(());
     }
+    run.journal.set(facts::DIFF, &diff_path(run)?)?;
+    let (site, kept) = (run.site.dir(), run.folder.kept_dir()?);
     let mut touched = Vec::new();
-    for path in candidates(run)? {
-        let existed = run.site.path(&path).symlink_metadata().is_ok();
+    for path in candidates(run)?.into_iter().filter(|path| !is_behind_link(site, path)) {
+        let existed = !site.is_missing(&path);
         if existed {
-            keep::copy(run.site.root(), &path, &run.folder.kept())?;
+            all_of(keep::copy(site, &path, &kept)?)?;
         }
         touched.push(Touched { path: SitePath::from(path.as_path()), existed });
     }
+    let bits = run.site.conf_file()?.bits()?;
+    run.journal.set(facts::CONF_BITS, &bits)?;
     run.journal.set(facts::TOUCHED, &touched)
+}
+
+/// Names what the switch will leave alone, while nothing has changed yet.
+pub fn warn_of_links(run: &Run) -> Result<()> {
+    let blocked = candidates(run)?.into_iter().filter(|path| is_behind_link(run.site.dir(), path));
+    let folders: BTreeSet<PathBuf> =
+        blocked.filter_map(|path| path.parent().map(Path::to_owned)).collect();
+    for folder in folders {
+        let hint = "Put a directory in the link's place if upstream's files belong there.";
+        run.events.warn(
+            format!("{} is left alone: it is a link, or lies behind one", folder.display()),
+            Some(hint.to_owned()),
+        );
+    }
+    Ok(())
+}
+
+/// Returns true if a part of a path is a link, or no directory.
+fn is_behind_link(site: &Dir, path: &Path) -> bool {
+    matches!(site.metadata(path), Err(error) if error.kind() == ErrorKind::NotADirectory)
+}
+
+/// Demands that nothing was left out of a copy.
+fn all_of(copied: Copied) -> Result<()> {
+    match copied.left.into_iter().next() {
+        None => Ok(()),
+        Some(left) => Err(Error::new(format!("could not keep a copy of {}", left.path.display()))
+            .because(left.why)),
+    }
 }
 
 fn candidates(run: &Run) -> Result<Vec<PathBuf>> {
@@ -53,20 +96,23 @@ fn candidates(run: &Run) -> Result<Vec<PathBuf>> {
     let fixed = moves.chain([mailcow::APP_INFO]).map(PathBuf::from);
     let installs = run.installs()?.into_iter().map(|file| file.path.as_path().to_owned());
     let provided = provided(run)?.into_iter().map(|(_, to)| to);
-    Ok(fixed.chain(installs).chain(provided).chain([diff_path(run)]).collect())
+    Ok(fixed.chain(installs).chain(provided).chain([diff_path(run)?]).collect())
 }
 
 /// Changes them; gives how many of which sort.
 pub fn change(run: &Run) -> Result<Vec<(usize, &'static str)>> {
     save_diff(run)?;
     let installed = install(run)?;
-    let restored = keep::restore_missing(&run.folder.kept(), Path::new(mailcow::CERTIFICATES), run.site.root())?.len();
+    let certificates = Path::new(mailcow::CERTIFICATES);
+    let restored = keep::restore_missing(&run.folder.kept_dir()?, certificates, run.site.dir())?;
+    warn_of_left(run, &restored);
     let examples = provide(run)?;
     let migrated = migrate(run)?;
     let settings = usize::from(put_settings(run, Version::New)?);
+    check_installed(run)?;
     Ok(vec![
         (installed, "files of plugins installed"),
-        (restored, "certificates brought back"),
+        (restored.paths.len(), "certificates brought back"),
         (examples, "example certificates put in place"),
         (migrated, "files migrated"),
         (settings, "settings file brought up to date"),
@@ -77,28 +123,47 @@ pub fn change(run: &Run) -> Result<Vec<(usize, &'static str)>> {
 /// them since. Certificates and settings that this run did not touch come back only where they are missing.
 pub fn bring_back(run: &Run) -> Result<()> {
     let touched: Vec<Touched> = run.journal.record().fact(facts::TOUCHED)?.unwrap_or_default();
+    let (site, kept, replaced) =
+        (run.site.dir(), run.folder.kept_dir()?, run.folder.replaced_dir()?);
     for Touched { path, existed } in touched {
-        // A rollback that is repeated finds what it brought back itself: that must not take the place of the newer one.
-        if !existed || !keep::same(&run.site.path(path.as_path()), &run.folder.kept().join(path.as_path())) {
-            keep::copy(run.site.root(), path.as_path(), &run.folder.path().join("replaced"))?;
+        let path = path.as_path();
+        // A rollback that is repeated finds what it brought back itself: that must not take the
+        // place of the newer one.
+        if !existed || !keep::same(site, &kept, path) {
+            keep::copy(site, path, &replaced)?;
         }
         if existed {
-            keep::restore_changed(&run.folder.kept(), path.as_path(), run.site.root())?;
-        } else {
-            remove(&run.site.path(path.as_path()))?;
+            warn_of_left(run, &keep::restore_changed(&kept, path, site)?);
+        } else if !is_behind_link(site, path) {
+            let removed = site.remove_file(path);
+            removed.what_with(|| format!("could not remove {}", path.display()))?;
         }
     }
     for path in mailcow::precious(&run.site.compose_files()) {
-        keep::restore_missing(&run.folder.kept(), &path, run.site.root())?;
+        warn_of_left(run, &keep::restore_missing(&kept, &path, site)?);
     }
     // Only an empty one goes: then it was made for this run's diff.
-    let _ = fs::remove_dir(run.site.path(mailcow::DIFFS));
+    let _ = site.remove_dir(Path::new(mailcow::DIFFS));
     put_settings(run, Version::Old).map(drop)
 }
 
-fn diff_path(run: &Run) -> PathBuf {
+/// Names what a copy or a way back left alone.
+pub fn warn_of_left(run: &Run, copied: &Copied) {
+    const NAMED: usize = 20;
+    for left in copied.left.iter().take(NAMED) {
+        run.events.warn(format!("{} is left alone: {}", left.path.display(), left.why), None);
+    }
+    if copied.left.len() > NAMED {
+        run.events.warn(format!("and {} more are left alone", copied.left.len() - NAMED), None);
+    }
+}
+
+/// Returns the path of the diff. Its name has the local time, so it is settled once: the time zone
+/// may change before a resume.
+fn diff_path(run: &Run) -> Result<PathBuf> {
     let onto = run.plan.branch.as_ref().map(|branch| branch.to.as_str());
-    Path::new(mailcow::DIFFS).join(mailcow::diff_name(&run.now, onto))
+    let new = || Path::new(mailcow::DIFFS).join(mailcow::diff_name(&run.now, onto));
+    Ok(run.journal.record().fact(facts::DIFF)?.unwrap_or_else(new))
 }
 
 /// Leaves the local changes as a diff where update.sh leaves them, without secrets. Before a switch of branches that is everything in which the
@@ -112,32 +177,53 @@ fn save_diff(run: &Run) -> Result<()> {
         return Ok(());
     }
     let diff = String::from_utf8_lossy(&run.repo.local_diff(&local)?).into_owned();
-    make_folder(&run.site.path(mailcow::DIFFS))?;
-    files::write(&run.site.path(diff_path(run)), run.events.redactor().text(&diff).as_bytes(), 0o600)
+    let diff = run.events.redactor().text(&diff);
+    put_unless_blocked(run, &diff_path(run)?, diff.as_bytes(), Attributes::bits(0o600)).map(drop)
+}
+
+/// Writes a file of the site; one that lies behind a link is left alone, as was said before.
+fn put_unless_blocked(run: &Run, path: &Path, content: &[u8], like: Attributes) -> Result<bool> {
+    match run.site.dir().write(path, content, like) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
+        Err(error) => Err(error).what_with(|| format!("could not write {}", path.display())),
+    }
 }
 
 /// Installs what plugins gave.
 fn install(run: &Run) -> Result<usize> {
     let given = run.installs()?;
     for file in &given {
-        let content = run.installs_folder().join(&file.content);
-        let content = fs::read(content).what_with(|| format!("could not read what {} gave", file.plugin))?;
-        let target = run.site.path(file.path.as_path());
-        let folder = target.parent().unwrap_or(run.site.root());
-        make_folder(folder)?;
-        inside(run, folder, &file.path)?;
-        files::write(&target, &content, file.mode)?;
+        let content = given_content(run, file)?;
+        let written =
+            run.site.dir().write(file.path.as_path(), &content, Attributes::bits(file.mode));
+        written.what_with(|| format!("could not install {}", file.path))?;
     }
     Ok(given.len())
 }
 
-/// A link in the way must not lead a file out of the site.
-fn inside(run: &Run, folder: &Path, path: &SitePath) -> Result<()> {
-    let real = folder.canonicalize().what_with(|| format!("could not find the folder of {path}"))?;
-    if real.starts_with(run.site.root()) {
-        return Ok(());
+/// Reads what a plugin gave, which is known by its digest.
+fn given_content(run: &Run, file: &Install) -> Result<Vec<u8>> {
+    let doing = || format!("could not read what {} gave for {}", file.plugin, file.path);
+    let given = Dir::open(&run.installs_folder()).what_with(doing)?;
+    let content = given.read(Path::new(&file.content.hex()), MOST_OF_A_FILE).what_with(doing)?;
+    if Digest::of(&content) == file.content {
+        return Ok(content);
     }
-    Err(Error::new(format!("{path} would be written outside the site, to {}", real.display())))
+    Err(Error::new(doing()).because("the run's copy is not what was handed over"))
+}
+
+/// Every file that plugins gave is in place, as it was handed over.
+fn check_installed(run: &Run) -> Result<()> {
+    for file in run.installs()? {
+        let doing = || format!("{} is not what {} handed over", file.path, file.plugin);
+        let (content, found) = run.site.dir().file(file.path.as_path()).what_with(doing)?;
+        let content = crate::dir::read_at_most(content, MOST_OF_A_FILE).what_with(doing)?;
+        if Digest::of(&content) != file.content || found.mode() & 0o7777 != file.mode {
+            return Err(Error::new(doing()).because("it was changed while it was installed"));
+        }
+    }
+    Ok(())
 }
 
 /// The certificates that others may lack, and where they are put then: those that are here, and those that the update brings.
@@ -145,39 +231,44 @@ fn provided(run: &Run) -> Result<BTreeSet<(PathBuf, PathBuf)>> {
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
     let mut provided = BTreeSet::new();
     for (from, to) in migrations::provided() {
-        let here = fs::read_dir(run.site.path(from)).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let listed =
+            run.site.dir().dir(Path::new(from)).and_then(|folder| folder.names(MOST_EXAMPLES));
+        let here = listed.unwrap_or_default().into_iter();
         let brought = run.repo.names_in(merged.tree, &SitePath::from(from))?;
         let names = here.chain(brought).map(PathBuf::from);
-        let certificates = names.filter(|name| name.extension().is_some_and(|extension| extension == "pem"));
-        provided.extend(certificates.map(|name| (Path::new(from).join(&name), Path::new(to).join(&name))));
+        let certificates =
+            names.filter(|name| name.extension().is_some_and(|extension| extension == "pem"));
+        provided.extend(
+            certificates.map(|name| (Path::new(from).join(&name), Path::new(to).join(&name))),
+        );
     }
     Ok(provided)
 }
 
 /// A new site starts with upstream's example certificates; existing ones are never overwritten.
 fn provide(run: &Run) -> Result<usize> {
-    let mut copied = 0;
+    let (mut copied, site) = (0, run.site.dir());
     for (from, to) in provided(run)? {
-        let (from, to) = (run.site.path(from), run.site.path(to));
-        if to.symlink_metadata().is_err() {
-            let read = fs::read(&from).and_then(|content| Ok((content, from.metadata()?.mode() & 0o777)));
-            let (content, mode) = read.what_with(|| format!("could not read {}", from.display()))?;
-            make_folder(to.parent().unwrap_or(run.site.root()))?;
-            files::write(&to, &content, mode)?;
-            copied += 1;
+        if !matches!(site.metadata(&to), Ok(None)) {
+            continue;
         }
+        let doing = || format!("could not read {}", from.display());
+        let (content, found) = site.file(&from).what_with(doing)?;
+        let content = crate::dir::read_at_most(content, MOST_OF_A_FILE).what_with(doing)?;
+        let like = Attributes::bits(found.mode() & 0o777);
+        copied += usize::from(put_unless_blocked(run, &to, &content, like)?);
     }
     Ok(copied)
 }
 
 /// Moves the site's files that have new names, once.
 fn migrate(run: &Run) -> Result<usize> {
-    let mut migrated = 0;
+    let (mut migrated, site) = (0, run.site.dir());
     for (from, to, reason) in migrations::moves() {
-        let (source, target) = (run.site.path(from), run.site.path(to));
-        if source.is_file() && target.symlink_metadata().is_err() {
-            fs::rename(&source, &target).what_with(|| format!("could not move {from} to {to}"))?;
-            files::sync_folder(source.parent().unwrap_or(run.site.root()))?;
+        let (source, target) = (Path::new(from), Path::new(to));
+        if site.is_file(source) && matches!(site.metadata(target), Ok(None)) {
+            let moved = site.rename_new(source, target);
+            moved.what_with(|| format!("could not move {from} to {to}"))?;
             run.events.info(format!("{from} is now {to}: {reason}"));
             migrated += 1;
         }
@@ -185,18 +276,18 @@ fn migrate(run: &Run) -> Result<usize> {
     Ok(migrated)
 }
 
-/// Puts one of the two versions of `mailcow.conf` in place, where the link leads if it is one; its owner stays, and its mode is what
-/// upstream gives it. A run that never came to validate has none.
+/// Puts one of the two versions of `mailcow.conf` in place, where the link leads if it is one; its
+/// owner stays. The new version gets the mode that upstream gives it, the old one the mode it had.
+/// A run that never came to validate has none.
 fn put_settings(run: &Run, which: Version) -> Result<bool> {
     let Ok((old, new)) = scratch::settings(run) else { return Ok(false) };
-    let (content, other) = match which {
-        Version::Old => (old, new),
-        Version::New => (new, old),
+    let had: Option<u32> = run.journal.record().fact(facts::CONF_BITS)?;
+    let (content, other, bits) = match which {
+        Version::Old => (old, new, had.unwrap_or(mailcow::CONF_MODE)),
+        Version::New => (new, old, mailcow::CONF_MODE),
     };
-    let path = run.site.path(mailcow::CONF);
-    let doing = || format!("could not write {}", path.display());
-    let target = path.canonicalize().what_with(doing)?;
-    let current = fs::read(&target).what_with(doing)?;
+    let file = run.site.conf_file()?;
+    let current = file.read()?;
     if current == content {
         return Ok(false);
     }
@@ -205,21 +296,6 @@ fn put_settings(run: &Run, which: Version) -> Result<bool> {
         run.events.warn("mailcow.conf was changed in the meantime and stays as it is", Some(hint));
         return Ok(false);
     }
-    let owner = target.metadata().what_with(doing)?;
-    files::write(&target, &content, mailcow::CONF_MODE)?;
-    chown(&target, Some(owner.uid()), Some(owner.gid())).what_with(doing)?;
+    file.write(&content, bits)?;
     Ok(true)
-}
-
-fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).what_with(|| format!("could not create {}", folder.display()))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).what_with(|| format!("could not remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,10 +1,10 @@
 //! Preflight: everything that can be known to be wrong is found here, while it costs nothing.
 
-use super::backward::let_go;
+use super::backward::discard;
 use super::course::Course;
 use super::facts::{self, Before};
 use super::standing::{changed_the_site, may_be_planning};
-use super::{Goal, Need, Progress, Run, STAGES, Standing, host, plugins};
+use super::{Goal, Need, Progress, Run, STAGES, Standing, host, plugins, thin};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::git::Upstream;
@@ -23,7 +23,11 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     rights(run)?;
     no_unfinished_run(run)?;
     let Course { now: branch, upstream, .. } = Course::of(run)?;
-    let before = Before { branch: branch.name.clone(), head: branch.head.to_string(), upstream: upstream.label() };
+    let before = Before {
+        branch: branch.name.clone(),
+        head: branch.head.to_string(),
+        upstream: upstream.label(),
+    };
     other_remote(run, &upstream);
     run.journal.set(facts::BEFORE, &before)?;
     store::exclude(run.repo.common_folder())?;
@@ -38,7 +42,11 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     if needs(run.options.goal, Need::Engine) {
         host::tools()?;
         let stack = run.stack().await?;
-        found = format!("{found}, engine {}, compose {}", stack.engine.version(), stack.compose.version());
+        found = format!(
+            "{found}, engine {}, compose {}",
+            stack.engine.version(),
+            stack.compose.version()
+        );
         if let Some(space) = disk::space(&stack.engine).await? {
             room(&space, FREE_FOR_IMAGES, "the engine's images")?;
         }
@@ -46,6 +54,9 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     load_plugins(run).await?;
     if run.locked() {
         clear_leftovers(run).await?;
+        if run.options.goal.applies() {
+            thin::old_runs(run).await?;
+        }
     }
     Ok(Progress::Done(found))
 }
@@ -57,8 +68,10 @@ pub fn needs(goal: Goal, need: Need) -> bool {
 
 fn rights(run: &Run) -> Result<()> {
     if needs(run.options.goal, Need::Root) && !rustix::process::geteuid().is_root() {
-        return Err(Error::new("updating a site needs root's rights: its files belong to several users")
-            .hint("Run it again with sudo."));
+        return Err(Error::new(
+            "updating a site needs root's rights: its files belong to several users",
+        )
+        .hint("Run it again with sudo."));
     }
     Ok(())
 }
@@ -66,7 +79,8 @@ fn rights(run: &Run) -> Result<()> {
 fn no_unfinished_run(run: &Run) -> Result<()> {
     match super::standing(&run.site)? {
         Standing::Between(record) if record.id != run.folder.id() => {
-            let error = Error::new(format!("run {} is unfinished", record.id)).exit(Exit::Unfinished);
+            let error =
+                Error::new(format!("run {} is unfinished", record.id)).exit(Exit::Unfinished);
             Err(super::ways_out(&record).into_iter().fold(error, Error::hint))
         }
         _ => Ok(()),
@@ -82,9 +96,7 @@ async fn clear_leftovers(run: &mut Run) -> Result<()> {
         if record.ended.is_some() || at_work || needs_engine || changed_the_site(&record) {
             continue;
         }
-        let_go(run, &record).await?;
-        let folder = run.store().run(&record.id)?;
-        run.store().forget(&folder)?;
+        discard(run, &record).await?;
     }
     Ok(())
 }
@@ -105,9 +117,10 @@ fn hostname(run: &Run) -> Result<()> {
 /// Scripts under names that are never run.
 fn misnamed_hooks(run: &Run) {
     for (wrong, right) in mailcow::MISNAMED_HOOKS {
-        if run.site.path(wrong).is_file() {
-            let hint =
-                format!("Upstream's documentation names it once by mistake; rename it to {right} to have it run.");
+        if run.site.dir().is_file(std::path::Path::new(wrong)) {
+            let hint = format!(
+                "Upstream's documentation names it once by mistake; rename it to {right} to have it run."
+            );
             run.events.warn(format!("{wrong} is never run"), Some(hint));
         }
     }
@@ -126,15 +139,20 @@ fn room(space: &Space, floor: u64, whose: &str) -> Result<()> {
     }
     let size = |bytes| bytesize::ByteSize::b(bytes).to_string();
     let (folder, free) = (space.path.display(), size(space.free));
-    Err(Error::new(format!("there is too little free space for {whose} in {folder}: {free}"))
-        .hint(format!("Make room until at least {} are free; `cowhand prune` removes superseded images.", size(floor))))
+    Err(Error::new(format!("there is too little free space for {whose} in {folder}: {free}")).hint(
+        format!(
+            "Make room until at least {} are free; `cowhand prune` removes superseded images.",
+            size(floor)
+        ),
+    ))
 }
 
 /// A plugin that cannot be used is found now, not half-way.
 pub async fn load_plugins(run: &mut Run) -> Result<()> {
     let offline = matches!(run.options.goal, Goal::Plan { .. });
     let record = run.options.record.clone();
-    let options = plugin::Options { record, ..plugins::options(&run.site, &run.repo, &run.events, offline)? };
+    let options =
+        plugin::Options { record, ..plugins::options(&run.site, &run.repo, &run.events, offline)? };
     let mut plugins = Plugins::load(&run.site.config().plugin, &options).await?;
     if !offline && let Some(observers) = plugins.observe() {
         run.events.add_from_the_start(observers);

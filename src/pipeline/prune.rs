@@ -1,7 +1,7 @@
 //! Prune: what nobody needs any more goes, only while the whole stack is up, and never a volume of the project.
 
 use super::facts::{self, OldImage};
-use super::{Goal, Progress, Run, adapt, preflight, scratch, standing};
+use super::{Goal, Progress, Run, adapt, mounted, preflight, scratch, standing};
 use crate::error::Result;
 use crate::plugin::types::{Candidate, PrePrune};
 use crate::stack::ComposeFiles;
@@ -61,21 +61,27 @@ pub async fn preview(run: &mut Run) -> Result<Vec<PruneItem>> {
         .filter(|change| replaces(change.action))
         .map(|change| change.service.clone())
         .collect();
-    let stack = run.stack().await?;
+    let stack = run.stack().await?.clone();
     let resolved = stack.compose.resolve(&new).await?;
+    let mounted = mounted::volumes(run, &resolved.project).await?;
     let containers = stack.engine.containers(&resolved.project).await?;
     if !ahead {
         prune::only_while_up(&resolved, &containers)?;
     }
     let leaving = containers.iter().filter(|one| ahead && changing.contains(&one.service));
+    let own = resolved.volumes.values().map(|volume| volume.name.clone()).chain(mounted);
     let scope = Scope {
         project: &resolved.project,
-        named_before: &[known.references, containers.iter().map(|one| one.image.clone()).collect()].concat(),
-        named_now: &resolved.images().into_keys().map(str::to_owned).collect::<Vec<_>>(),
-        way_back: &[known.way_back, containers.iter().filter(|_| ahead).map(|one| one.image_id.clone()).collect()]
+        named_before: &[known.references, containers.iter().map(|one| one.image.clone()).collect()]
             .concat(),
+        named_now: &resolved.images().into_keys().map(str::to_owned).collect::<Vec<_>>(),
+        way_back: &[
+            known.way_back,
+            containers.iter().filter(|_| ahead).map(|one| one.image_id.clone()).collect(),
+        ]
+        .concat(),
         leaving: &leaving.map(|one| one.id.clone()).collect::<Vec<_>>(),
-        own_volumes: &resolved.volumes.values().map(|volume| volume.name.clone()).collect::<Vec<_>>(),
+        own_volumes: &own.collect::<Vec<_>>(),
         volumes,
     };
     prune::candidates(&stack.engine, &scope).await
@@ -83,7 +89,11 @@ pub async fn preview(run: &mut Run) -> Result<Vec<PruneItem>> {
 
 /// The configuration that the stack has, or for a plan the one that it would have.
 fn newest_files(run: &Run) -> Result<ComposeFiles> {
-    if matches!(run.options.goal, Goal::Plan { .. }) { Ok(scratch::new_stack(run)) } else { scratch::on_disk(run) }
+    if matches!(run.options.goal, Goal::Plan { .. }) {
+        Ok(scratch::new_stack(run))
+    } else {
+        scratch::on_disk(run)
+    }
 }
 
 fn replaces(action: Action) -> bool {

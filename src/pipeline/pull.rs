@@ -37,8 +37,10 @@ async fn keep_until_started(run: &mut Run, pulled: &[Pulled]) -> Result<()> {
 async fn ask(run: &mut Run, pulled: &[Pulled]) -> Result<()> {
     let mut images = Vec::new();
     for change in run.plan.images.clone() {
-        let id =
-            pulled.iter().find(|pulled| pulled.reference == change.reference).map(|pulled| pulled.image_id.as_str());
+        let id = pulled
+            .iter()
+            .find(|pulled| pulled.reference == change.reference)
+            .map(|pulled| pulled.image_id.as_str());
         let found = run.stack().await?.engine.image(id.unwrap_or(&change.reference)).await?;
         images.push(adapt::image(&change, found));
     }

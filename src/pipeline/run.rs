@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::{self, Chosen, Install};
 use super::{Stage, StageName};
 use crate::config::Favor;
+use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::event::{Event, Events};
 use crate::exit::Exit;
@@ -24,6 +25,7 @@ use crate::site::lock::Lock;
 use crate::site::store::{RunFolder, Store};
 use crate::site::{Site, keep};
 use crate::stack::{Compose, Engine};
+use crate::trace;
 
 /// How a run ended without failing.
 #[derive(Clone, Debug)]
@@ -81,7 +83,9 @@ impl Goal {
     pub fn includes(self, stage: &Stage) -> bool {
         match self {
             Self::Update { until } => until.is_none_or(|last| stage.name <= last),
-            Self::Plan { until } => stage.name <= until.unwrap_or(StageName::Pull) && stage.name != StageName::Snapshot,
+            Self::Plan { until } => {
+                stage.name <= until.unwrap_or(StageName::Pull) && stage.name != StageName::Snapshot
+            }
             Self::Prefetch => stage.name <= StageName::Pull && stage.name != StageName::Snapshot,
             Self::Prune => false,
         }
@@ -122,7 +126,15 @@ pub struct Options {
 impl Options {
     /// Nothing but a goal.
     pub fn new(goal: Goal) -> Self {
-        Self { goal, favor: None, branch: None, expect_tree: None, skip_start: false, wait: false, record: None }
+        Self {
+            goal,
+            favor: None,
+            branch: None,
+            expect_tree: None,
+            skip_start: false,
+            wait: false,
+            record: None,
+        }
     }
 }
 
@@ -183,10 +195,13 @@ impl Run {
         let repo = open(&site)?;
         let store = Store::of(repo.git_folder());
         store.create().map_err(|error| not_ours(&error, &site))?;
-        let lock =
-            (!matches!(options.goal, Goal::Plan { .. })).then(|| lock(&store, command, options.wait)).transpose()?;
+        let lock = (!matches!(options.goal, Goal::Plan { .. }))
+            .then(|| lock(&store, command, options.wait))
+            .transpose()?;
         let (folder, journal) = begin(&store, command, &options).map_err(|error| {
-            error.or_exit(Exit::Prepare).or_left("Nothing was changed: the site and its containers are as they were.")
+            error
+                .or_exit(Exit::Prepare)
+                .or_left("Nothing was changed: the site and its containers are as they were.")
         })?;
         Self::with(site, repo, options, company, store, folder, journal, lock)
     }
@@ -202,7 +217,10 @@ impl Run {
         Self::with(site, repo, options, company, store, folder, journal, lock)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one value, put together in one place")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one value, put together in one place"
+    )]
     fn with(
         site: Site,
         repo: Repo,
@@ -215,6 +233,7 @@ impl Run {
     ) -> Result<Self> {
         let Company { events, person, interrupt } = company;
         events.add(Box::new(RunLog::open(&folder.events())?));
+        trace::keep_in(folder.path())?;
         let plan = journal.record().fact(facts::PLAN)?.unwrap_or_default();
         let now = journal.record().started.to_zoned_datetime(jiff::tz::TimeZone::system());
         Ok(Self {
@@ -281,19 +300,36 @@ impl Run {
         Ok(self.journal.record().fact(facts::INSTALL)?.unwrap_or_default())
     }
 
-    /// Keeps files that plugins gave until the switch installs them, and a copy of what each will replace. The last one for a path counts.
+    /// Keeps files that plugins gave until the switch installs them, and a copy of what each will
+    /// replace. The last one for a path counts.
     pub fn take_installs(&mut self, given: Vec<HandedFile>) -> Result<()> {
         let mut installs = self.installs()?;
         files::private_folder(&self.installs_folder())?;
+        let kept = self.folder.kept_dir()?;
         for file in given {
-            let content = installs.len().to_string();
-            files::write(&self.installs_folder().join(&content), &file.content, 0o600)?;
-            keep::copy(self.site.root(), file.path.as_path(), &self.folder.kept())?;
+            let content = Digest::of(&file.content);
+            files::write(&self.installs_folder().join(content.hex()), &file.content, 0o600)?;
+            if let Some(left) =
+                keep::copy(self.site.dir(), file.path.as_path(), &kept)?.left.first()
+            {
+                return Err(Error::new(format!("{} cannot be installed", file.path))
+                    .because(format!("{} handed it over, and {}", file.plugin, left.why))
+                    .exit(Exit::Declined)
+                    .left("Nothing was changed.")
+                    .hint("Put a directory in the link's place, or take the grant away."));
+            }
             installs.retain(|install: &Install| install.path != file.path);
-            installs.push(Install { path: file.path, mode: file.mode, plugin: file.plugin, content });
+            installs.push(Install {
+                path: file.path,
+                mode: file.mode,
+                plugin: file.plugin,
+                content,
+            });
         }
-        self.plan.files =
-            installs.iter().map(|file| PlannedFile { path: file.path.clone(), plugin: file.plugin.clone() }).collect();
+        self.plan.files = installs
+            .iter()
+            .map(|file| PlannedFile { path: file.path.clone(), plugin: file.plugin.clone() })
+            .collect();
         self.journal.set(facts::INSTALL, &installs)
     }
 
@@ -307,7 +343,8 @@ impl Run {
 }
 
 fn open(site: &Site) -> Result<Repo> {
-    Repo::open(site.root()).map_err(|error| error.or_exit(Exit::Refused).or_left("Nothing was changed."))
+    Repo::open(site.root())
+        .map_err(|error| error.or_exit(Exit::Refused).or_left("Nothing was changed."))
 }
 
 fn begin(store: &Store, command: &str, options: &Options) -> Result<(RunFolder, Journal)> {
@@ -325,7 +362,9 @@ fn not_ours(error: &Error, site: &Site) -> Error {
     let root = site.root().display();
     Err::<(), _>(error)
         .what_with(|| format!("could not write below {root}"))
-        .map_err(|error| error.exit(Exit::Refused).left("Nothing was changed.").hint("Run cowhand as root."))
+        .map_err(|error| {
+            error.exit(Exit::Refused).left("Nothing was changed.").hint("Run cowhand as root.")
+        })
         .err()
         .unwrap_or_else(|| error.clone())
 }

@@ -1,5 +1,7 @@
 //! The merged stack before it is there: its compose files and settings in a scratch folder of the run, resolved as if they stood in the site.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in the run's own directory")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,7 @@ use crate::files;
 use crate::git::merge::Merged;
 use crate::path::SitePath;
 use crate::redact::Redactor;
+use crate::site::MOST_OF_A_TEXT;
 use crate::site::mailcow::{self, Conf, migrations};
 use crate::site::settings::{self, Functions, Wish};
 use crate::stack::{ComposeFiles, Resolved};
@@ -32,15 +35,13 @@ pub struct Resolutions {
 pub async fn prepare(run: &mut Run) -> Result<Resolutions> {
     let (old, new) = (folder(run, OLD), folder(run, NEW));
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
-    let on_disk =
-        |name: &Path| fs::read(run.site.path(name)).what_with(|| format!("could not read {}", name.display()));
-    for name in run.site.compose_files() {
-        let as_it_is = readable(&name, on_disk(&name)?);
+    for name in run.site.compose_files().into_iter().filter(|name| name.is_relative()) {
+        let as_it_is = readable(&name, read(run, &name)?);
         put(&old, &name, &as_it_is)?;
         let content = run.repo.file_in(merged.tree, &SitePath::from(name.as_path()))?;
         put(&new, &name, &content.unwrap_or(as_it_is))?;
     }
-    let settings = on_disk(Path::new(mailcow::CONF))?;
+    let settings = run.site.conf_file()?.read()?;
     put(&old, Path::new(mailcow::CONF), &settings)?;
     let resolved = resolve_old(run).await?;
     let settings = migrated_settings(run, &merged, settings, &resolved).await?;
@@ -72,15 +73,24 @@ async fn resolve_new(run: &mut Run) -> Result<Resolved> {
 pub fn on_disk(run: &Run) -> Result<ComposeFiles> {
     let mut files = compose_files(run, run.site.root());
     let path = run.site.path(mailcow::COMPOSE_FILE);
-    let content = fs::read(&path).what_with(|| format!("could not read {}", path.display()))?;
-    let read = readable(Path::new(mailcow::COMPOSE_FILE), content.clone());
-    if read != content {
+    let content = read(run, Path::new(mailcow::COMPOSE_FILE))?;
+    let spelt = readable(Path::new(mailcow::COMPOSE_FILE), content.clone());
+    if spelt != content {
         let copies = folder(run, RESPELT);
-        put(&copies, Path::new(mailcow::COMPOSE_FILE), &read)?;
+        put(&copies, Path::new(mailcow::COMPOSE_FILE), &spelt)?;
         let copy = copies.join(mailcow::COMPOSE_FILE);
-        files.files.iter_mut().filter(|file| **file == path).for_each(|file| file.clone_from(&copy));
+        files
+            .files
+            .iter_mut()
+            .filter(|file| **file == path)
+            .for_each(|file| file.clone_from(&copy));
     }
     Ok(files)
+}
+
+fn read(run: &Run, name: &Path) -> Result<Vec<u8>> {
+    let read = run.site.dir().read(name, MOST_OF_A_TEXT);
+    read.what_with(|| format!("could not read {}", name.display()))
 }
 
 /// A compose file in words that compose reads: upstream's own may be older than compose 2.
@@ -120,13 +130,21 @@ pub fn carries(run: &Run, name: &str) -> Result<bool> {
 }
 
 /// What upstream's functions make of `mailcow.conf`. The plan gets what differs, and what is left out.
-async fn migrated_settings(run: &mut Run, merged: &Merged, conf: Vec<u8>, old: &Resolved) -> Result<Vec<u8>> {
+async fn migrated_settings(
+    run: &mut Run,
+    merged: &Merged,
+    conf: Vec<u8>,
+    old: &Resolved,
+) -> Result<Vec<u8>> {
     let repo = &run.repo;
     let functions = Functions::of_release(|name| repo.file_in(merged.tree, &SitePath::from(name)))?;
     if functions.is_none() {
-        let hint = "Compare it with what upstream's generate_config.sh of that release writes.".to_owned();
-        run.events
-            .warn("the release carries nothing that brings mailcow.conf up to date: it stays as it is", Some(hint));
+        let hint =
+            "Compare it with what upstream's generate_config.sh of that release writes.".to_owned();
+        run.events.warn(
+            "the release carries nothing that brings mailcow.conf up to date: it stays as it is",
+            Some(hint),
+        );
     }
     let kind = run.stack().await?.compose.kind();
     let volumes: Vec<String> = old.volumes.values().map(|volume| volume.name.clone()).collect();
@@ -139,11 +157,11 @@ async fn migrated_settings(run: &mut Run, merged: &Merged, conf: Vec<u8>, old: &
         ipv6: old.networks.values().any(|network| network.raw["enable_ipv6"] == true),
         limit: settings::LIMIT,
     };
-    let (root, repo) = (run.site.root(), &run.repo);
+    let (dir, repo) = (run.site.dir(), &run.repo);
     // As it will be: a file that the merge replaces is upstream's own by then.
     let file = |name: &str| match repo.file_in(merged.tree, &SitePath::from(name))? {
         Some(content) => Ok(Some(content)),
-        None => Ok(fs::read(root.join(name)).ok()),
+        None => Ok(dir.read(Path::new(name), MOST_OF_A_TEXT).ok()),
     };
     let migrated = settings::migrate(&wish, &run.folder.path().join("settings"), file).await?;
     let secrets = [&conf, &migrated.conf].map(|conf| Conf::parse(&String::from_utf8_lossy(conf)));
@@ -166,6 +184,7 @@ fn folder(run: &Run, which: &str) -> PathBuf {
 fn compose_files(run: &Run, folder: &Path) -> ComposeFiles {
     ComposeFiles {
         project_directory: run.site.root().to_owned(),
+        // One that lies outside of the site has an absolute path, and is used where it is.
         files: run.site.compose_files().iter().map(|file| folder.join(file)).collect(),
         env_file: Some(folder.join(mailcow::CONF)),
         project_name: None,

@@ -46,7 +46,9 @@ pub fn standing(site: &Site) -> Result<Standing> {
     let store = store(site)?;
     let newest = store.newest(changed_the_site)?;
     match store.damaged()? {
-        Some((run, error)) if newest.as_ref().is_none_or(|newest| newest.id.as_str() < run.id()) => {
+        Some((run, error))
+            if newest.as_ref().is_none_or(|newest| newest.id.as_str() < run.id()) =>
+        {
             Err(unreadable(&run, &error))
         }
         _ => Ok(newest.map_or(Standing::NoRun, judge)),
@@ -123,10 +125,15 @@ pub fn account(record: &Record) -> Account {
     let from = record.fact::<Before>(facts::BEFORE).ok().flatten().map(|before| before.head);
     let to = record.fact::<Chosen>(facts::CHOSEN).ok().flatten().map(|chosen| chosen.theirs);
     let started = record.state(StageName::Start.text()).is_some();
-    let skipped = record.fact::<Options>(facts::OPTIONS).ok().flatten().is_some_and(|options| options.skip_start);
+    let skipped = record
+        .fact::<Options>(facts::OPTIONS)
+        .ok()
+        .flatten()
+        .is_some_and(|options| options.skip_start);
     let plan = record.fact::<Plan>(facts::PLAN).ok().flatten().filter(|_| started && !skipped);
     let interrupts = |action| matches!(action, Action::Recreate | Action::Restart | Action::Remove);
-    let count = |plan: Plan| plan.services.iter().filter(|service| interrupts(service.action)).count();
+    let count =
+        |plan: Plan| plan.services.iter().filter(|service| interrupts(service.action)).count();
     Account { from, to, interrupted: plan.map(count) }
 }
 
@@ -138,13 +145,17 @@ pub fn changed_the_site(record: &Record) -> bool {
 fn judge(record: Record) -> Standing {
     match record.ended.as_ref().map(|ended| ended.exit) {
         None | Some(Exit::Broken) => Standing::Between(record),
-        Some(_) if record.state(StageName::Switch.text()) == Some(State::Undone) => Standing::Old(record),
+        Some(_) if record.state(StageName::Switch.text()) == Some(State::Undone) => {
+            Standing::Old(record)
+        }
         Some(_) => Standing::New(record),
     }
 }
 
 fn store(site: &Site) -> Result<Store> {
-    Ok(Store::of(Repo::open(site.root()).map_err(|error| error.or_exit(Exit::Refused))?.git_folder()))
+    Ok(Store::of(
+        Repo::open(site.root()).map_err(|error| error.or_exit(Exit::Refused))?.git_folder(),
+    ))
 }
 
 /// What is really there, beside what the journal says.
@@ -174,7 +185,8 @@ pub struct Containers {
 /// Looks at git and at the engine. Reads only.
 pub async fn observe(repo: &Repo, standing: &Standing) -> Observed {
     let head = repo.branch().ok().map(|branch| branch.head.to_string());
-    let switch = standing.record().and_then(|record| record.fact::<Switch>(facts::SWITCH).ok().flatten());
+    let switch =
+        standing.record().and_then(|record| record.fact::<Switch>(facts::SWITCH).ok().flatten());
     let files = switch.and_then(|switch| switch.standing(repo).ok());
     let containers = match standing.record() {
         Some(record) => containers(record).await.ok().flatten(),
@@ -197,8 +209,12 @@ async fn containers(record: &Record) -> Result<Option<Containers>> {
     let before: Vec<OldImage> = record.need(facts::OLD_IMAGES)?;
     let mut found = Containers::default();
     for container in Engine::connect().await?.containers(&project).await? {
-        let was = before.iter().any(|old| old.service == container.service && old.image_id == container.image_id);
-        let is = pulled.iter().any(|new| new.reference == container.image && new.image_id == container.image_id);
+        let was = before
+            .iter()
+            .any(|old| old.service == container.service && old.image_id == container.image_id);
+        let is = pulled
+            .iter()
+            .any(|new| new.reference == container.image && new.image_id == container.image_id);
         match (was, is) {
             (true, true) => {}
             (true, false) => found.old.push(container.service),
@@ -216,9 +232,9 @@ fn disagreement(
 ) -> Option<String> {
     let running = |services: &[String]| (!services.is_empty()).then(|| services.join(", "));
     match (standing, files) {
-        (Standing::New(_), Some(switch::Standing::Old)) => {
-            Some("The files are the old ones: somebody has taken the update back by hand.".to_owned())
-        }
+        (Standing::New(_), Some(switch::Standing::Old)) => Some(
+            "The files are the old ones: somebody has taken the update back by hand.".to_owned(),
+        ),
         (Standing::Old(_), Some(switch::Standing::New)) => {
             Some("The files are the new ones although the run was rolled back.".to_owned())
         }

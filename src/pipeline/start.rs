@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{self, OldImage};
-use super::{Progress, Run, StageName, counted, scratch, verify};
+use super::{Progress, Run, StageName, counted, mounted, scratch, verify};
 use crate::error::Result;
 use crate::site::journal::State;
 use crate::site::mailcow;
@@ -36,7 +36,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     run.journal.set(facts::DATA_MIGRATED, &!migrating(run).is_empty())?;
     let pulled: Vec<Pulled> = run.journal.record().need(facts::PULLED)?;
     let images = pulled.into_iter().map(|image| (image.reference, image.image_id)).collect();
-    let outdated = Outdated { from: None, until: switched(run, State::Done).unwrap_or_else(Timestamp::now) };
+    let outdated =
+        Outdated { from: None, until: switched(run, State::Done).unwrap_or_else(Timestamp::now) };
     bring_up(run, Way::New, images, outdated).await?;
     let changed = run.plan.services.iter().filter(|change| change.action != Action::Keep).count();
     Ok(Progress::Done(format!("{} changed", counted(changed, "service"))))
@@ -72,7 +73,9 @@ fn switched(run: &Run, state: State) -> Option<Timestamp> {
 /// Each time that the switch of the files came to this state.
 fn of_switch(run: &Run, state: State) -> impl DoubleEndedIterator<Item = Timestamp> {
     let steps = run.journal.record().steps.iter();
-    steps.filter(move |step| step.stage == StageName::Switch.text() && step.state == state).map(|step| step.at)
+    steps
+        .filter(move |step| step.stage == StageName::Switch.text() && step.state == state)
+        .map(|step| step.at)
 }
 
 /// Stops, just before the files change, who would run them with the wrong program: on the way there the old ones, on the way back the new.
@@ -88,16 +91,23 @@ pub async fn stop_first(run: &mut Run) -> Result<()> {
 }
 
 /// From the configuration that runs to the one in the site.
-async fn bring_up(run: &mut Run, way: Way, images: Vec<(String, String)>, outdated: Outdated) -> Result<()> {
+async fn bring_up(
+    run: &mut Run,
+    way: Way,
+    images: Vec<(String, String)>,
+    outdated: Outdated,
+) -> Result<()> {
     let changes = Changes { services: run.plan.services.clone(), down: run.plan.down.clone() };
     let from = match way {
         Way::New => scratch::old_stack(run),
         Way::Old => scratch::new_stack(run),
     };
-    let (to, events, healthy) = (scratch::on_disk(run)?, run.events.clone(), verify::limits(run).healthy);
+    let (to, events, healthy) =
+        (scratch::on_disk(run)?, run.events.clone(), verify::limits(run).healthy);
     let turn = run.folder.path().join(TURN);
     let stack = run.stack().await?.clone();
     let resolved = stack.compose.resolve(&to).await?;
+    mounted::volumes(run, &resolved.project).await?;
     let start = Start {
         compose: &stack.compose,
         engine: &stack.engine,
@@ -126,7 +136,8 @@ fn old_images(run: &Run) -> Result<Vec<(String, String)>> {
 /// Whether a service that changes its data's format has really started from its new image. Where nobody can tell, it may have.
 pub async fn has_migrated(run: &mut Run) -> bool {
     // Without the fact no new container was started, or none that migrates.
-    let possible = run.journal.record().fact(facts::DATA_MIGRATED).map_or(true, |fact| fact.unwrap_or(false));
+    let possible =
+        run.journal.record().fact(facts::DATA_MIGRATED).map_or(true, |fact| fact.unwrap_or(false));
     possible && migrated(run).await.unwrap_or(true)
 }
 
@@ -137,13 +148,18 @@ async fn migrated(run: &mut Run) -> Result<bool> {
     let services = migrating(run);
     Ok(containers.iter().any(|container| {
         let new = pulled.iter().any(|image| image.image_id == container.image_id);
-        new && container.state != container::State::Created && services.contains(&container.service.as_str())
+        new && container.state != container::State::Created
+            && services.contains(&container.service.as_str())
     }))
 }
 
 /// The services that start from a new image and then change their data's format.
 pub fn migrating(run: &Run) -> Vec<&str> {
-    let new_image = |reasons: &[Reason]| reasons.iter().any(|reason| reason.kind == ReasonKind::Image);
+    let new_image =
+        |reasons: &[Reason]| reasons.iter().any(|reason| reason.kind == ReasonKind::Image);
     let services = run.plan.services.iter().filter(|change| new_image(&change.reasons));
-    services.map(|change| change.service.as_str()).filter(|service| mailcow::MIGRATES_DATA.contains(service)).collect()
+    services
+        .map(|change| change.service.as_str())
+        .filter(|service| mailcow::MIGRATES_DATA.contains(service))
+        .collect()
 }

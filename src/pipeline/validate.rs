@@ -1,9 +1,14 @@
 //! Validate: the merged stack resolves, keeps its names, finds what it mounts; and what it takes to get there is known.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it only asks if a path exists that the engine would mount"
+)]
+
 use std::path::Path;
 
 use super::scratch::{self, Resolutions};
-use super::{Progress, Run, counted, facts, host, start};
+use super::{Progress, Run, counted, facts, host, own_files, start};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::merge::Merged;
@@ -21,11 +26,13 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     let events = run.events.clone();
     let stack = run.stack().await?;
     let containers = stack.engine.containers(&resolved.old.project).await?;
-    run.plan.images = images::plan(&stack.engine, &resolved.new, &containers, false, &events).await?;
+    run.plan.images =
+        images::plan(&stack.engine, &resolved.new, &containers, false, &events).await?;
     decide(run, &resolved).await?;
     let changes = Changes { services: run.plan.services.clone(), down: run.plan.down.clone() };
     refuse(validate::health(&resolved.new, &changes, &containers))?;
     warn_of_migration(run);
+    own_files::warn_of_links(run)?;
     Ok(Progress::Done(describe(run)))
 }
 
@@ -36,9 +43,11 @@ async fn refuse_problems(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     let (root, repo) = (run.site.root().to_owned(), &run.repo);
     let in_merge = |path: &Path| {
         let inside = path.strip_prefix(&root).ok();
-        inside.is_some_and(|path| repo.has_path(merged.tree, &SitePath::from(path)).unwrap_or(false))
+        inside
+            .is_some_and(|path| repo.has_path(merged.tree, &SitePath::from(path)).unwrap_or(false))
     };
-    let mut problems = validate::problems(&resolved.old, &resolved.new, &|path| path.exists() || in_merge(path));
+    let mut problems =
+        validate::problems(&resolved.old, &resolved.new, &|path| path.exists() || in_merge(path));
     let stack = run.stack().await?;
     let containers = stack.engine.all_containers().await?;
     if let Some(problem) = validate::elsewhere(&resolved.old, &containers, &root) {
@@ -98,7 +107,10 @@ fn warn_of_migration(run: &Run) {
     } else {
         "Back up first; with `database = true` below [backup] in cowhand.toml the database is dumped before the switch."
     };
-    let what = format!("{}: a new image may migrate the database, which no rollback undoes", services.join(", "));
+    let what = format!(
+        "{}: a new image may migrate the database, which no rollback undoes",
+        services.join(", ")
+    );
     run.events.warn(what, Some(hint.to_owned()));
 }
 
@@ -106,7 +118,11 @@ fn describe(run: &Run) -> String {
     let change = run.plan.services.iter().filter(|service| service.action != Action::Keep).count();
     let stay = run.plan.services.len() - change;
     let pull = run.plan.images.iter().filter(|image| image.pull).count();
-    let down = if run.plan.down.is_empty() { "" } else { "; a network changes, so the whole stack stops first" };
+    let down = if run.plan.down.is_empty() {
+        ""
+    } else {
+        "; a network changes, so the whole stack stops first"
+    };
     format!(
         "{} to change, {stay} to stay as they are; {} to pull{down}",
         counted(change, "service"),

@@ -1,12 +1,12 @@
 //! Verify: the new stack is up and well, or the run is not done.
 
-use std::fs;
+use std::path::Path;
 
 use super::{Progress, Run, StageName, backup, consent, counted, facts, scratch, start};
 use crate::config::OnUnwell;
+use crate::dir::Attributes;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
-use crate::files;
 use crate::git::merge::Merged;
 use crate::site::mailcow::{self, AppInfo};
 use crate::stack::verify::{self, Limits};
@@ -51,7 +51,9 @@ pub async fn judge(run: &mut Run, stage: StageName, error: Error) -> Error {
         OnUnwell::RollBack => return error,
         OnUnwell::Keep if whole => "The new stack stays, as cowhand.toml says.",
         OnUnwell::Keep | OnUnwell::Judge if !start::has_migrated(run).await => return error,
-        _ if whole => "The new stack stays: its database may have been migrated, and rolling back would not undo that.",
+        _ if whole => {
+            "The new stack stays: its database may have been migrated, and rolling back would not undo that."
+        }
         _ => {
             "What has started of the new stack stays: its database may have been migrated, and rolling back would not undo that."
         }
@@ -65,10 +67,13 @@ pub async fn judge(run: &mut Run, stage: StageName, error: Error) -> Error {
         error.hint("Mend what is named above, then `cowhand resume` finishes the update.")
     };
     let id = run.folder.id();
-    let error = error
-        .hint(format!("If the data is known to be unchanged, `cowhand rollback {id}` makes the site the old one."));
+    let error = error.hint(format!(
+        "If the data is known to be unchanged, `cowhand rollback {id}` makes the site the old one."
+    ));
     match backup::restore(run.journal.record(), &run.folder) {
-        Some(restore) => error.hint(format!("If it is not: roll back, then bring the dumped database back: {restore}")),
+        Some(restore) => error.hint(format!(
+            "If it is not: roll back, then bring the dumped database back: {restore}"
+        )),
         None => error,
     }
 }
@@ -76,8 +81,10 @@ pub async fn judge(run: &mut Run, stage: StageName, error: Error) -> Error {
 /// What the web interface shows is no reason to take a stack back that is well. The run's end sees to it again.
 pub fn show_version(run: &Run) {
     if let Err(error) = stamp(run) {
-        run.events
-            .warn(error.summary(), Some("The web interface shows another version until the next update.".to_owned()));
+        run.events.warn(
+            error.summary(),
+            Some("The web interface shows another version until the next update.".to_owned()),
+        );
     }
 }
 
@@ -97,11 +104,11 @@ fn stamp(run: &Run) -> Result<()> {
         branch: &branch,
         updated_at: run.now.timestamp().as_second(),
     };
-    let (path, text) = (run.site.path(mailcow::APP_INFO), info.php());
-    if fs::read(&path).is_ok_and(|shown| shown == text.as_bytes()) {
+    let (path, text) = (Path::new(mailcow::APP_INFO), info.php());
+    let most = text.len() as u64;
+    if run.site.dir().read(path, most).is_ok_and(|shown| shown == text.as_bytes()) {
         return Ok(());
     }
-    let folder = path.parent().unwrap_or(run.site.root());
-    fs::create_dir_all(folder).what_with(|| format!("could not create {}", folder.display()))?;
-    files::write(&path, text.as_bytes(), 0o644)
+    let written = run.site.dir().write(path, text.as_bytes(), Attributes::bits(0o644));
+    written.what_with(|| format!("could not write {}", path.display()))
 }

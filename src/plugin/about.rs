@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::case::Recorder;
 use super::grant::{Permissions, Refusal};
+use super::limits::Spent;
 use super::observer;
 use super::policy::{OnFailure, Policy};
 use super::receipt::{Class, Failure};
@@ -43,6 +44,8 @@ pub(super) struct About {
     pub(super) trial: Option<Trial>,
     /// Where what it is asked is recorded.
     pub(super) recorder: Option<Arc<Recorder>>,
+    /// Its share of the run's limits that is used up.
+    pub(super) spent: Arc<Spent>,
 }
 
 impl About {
@@ -53,6 +56,9 @@ impl About {
 
     /// Says that it was refused something, with what would allow it.
     pub(super) fn refused(&self, refusal: &Refusal) {
+        if !self.spent.refusal() {
+            return;
+        }
         let text = format!("the plugin `{}` was refused {}", self.name, refusal.what);
         self.emit(Event::Note { level: Level::Warning, text, hint: refusal.hint.clone() });
     }

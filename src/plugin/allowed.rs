@@ -48,14 +48,23 @@ impl Allowed {
 
     /// What of it leads out of the sandbox: the key of the grant, and the value.
     pub fn reaches(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let lists = [("read", &self.read), ("install", &self.install), ("http", &self.http), ("env", &self.env)];
-        lists.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value.as_str())))
+        let lists = [
+            ("read", &self.read),
+            ("install", &self.install),
+            ("http", &self.http),
+            ("env", &self.env),
+        ];
+        lists
+            .into_iter()
+            .flat_map(|(key, values)| values.iter().map(move |value| (key, value.as_str())))
     }
 
     /// What of this goes beyond `approved`, as lines of a grant.
     pub fn beyond(&self, approved: &Self) -> Vec<String> {
         let held: Vec<_> = approved.reaches().collect();
-        let covered = |key: &str, value: &str| held.iter().any(|(had, was)| *had == key && covers(key, was, value));
+        let covered = |key: &str, value: &str| {
+            held.iter().any(|(had, was)| *had == key && covers(key, was, value))
+        };
         let more = self.reaches().filter(|(key, value)| !covered(key, value));
         let mut more: Vec<String> = more.map(|(key, value)| format!("{key} `{value}`")).collect();
         if self.memory > approved.memory {
@@ -120,9 +129,13 @@ mod tests {
     fn more_is_named() {
         let approved = allowed("/etc/letsencrypt", "ntfy.sh", 64);
         let wider = allowed("/etc", "http://ntfy.sh ntfy.sh:8443", 128 << 20);
-        let more = ["read `/etc`", "http `http://ntfy.sh`", "http `ntfy.sh:8443`", "memory `128MiB`"];
+        let more =
+            ["read `/etc`", "http `http://ntfy.sh`", "http `ntfy.sh:8443`", "memory `128MiB`"];
         assert_eq!(wider.beyond(&approved), more);
-        assert_eq!(allowed("/etc/letsencrypts", "", 0).beyond(&approved), ["read `/etc/letsencrypts`"]);
+        assert_eq!(
+            allowed("/etc/letsencrypts", "", 0).beyond(&approved),
+            ["read `/etc/letsencrypts`"]
+        );
     }
 
     #[test]

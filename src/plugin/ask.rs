@@ -1,5 +1,6 @@
 //! Asking one plugin at one hook: the call itself, the checks of its answer, and the receipt.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,16 +13,21 @@ use super::markers;
 use super::receipt::{Class, Failure, Receipt};
 use super::spec::Hook;
 use super::types::{
-    Answer, Blobs, Conflict, ConflictKind, Favor, PostPull, PostPullAnswer, PreMerge, PreMergeAnswer, PrePrune,
-    ResolverAnswer,
+    Answer, Blobs, Conflict, ConflictKind, Favor, PostPull, PostPullAnswer, PreMerge,
+    PreMergeAnswer, PrePrune, ResolverAnswer,
 };
+use crate::printable::{MOST_OF_A_TEXT, cut};
 
 impl Plugin {
     /// Asks whether the update may happen.
-    pub(super) async fn ask_pre_merge(&mut self, input: &PreMerge) -> Result<PreMergeAnswer, Failure> {
+    pub(super) async fn ask_pre_merge(
+        &mut self,
+        input: &PreMerge,
+    ) -> Result<PreMergeAnswer, Failure> {
         let question = convert::pre_merge(input);
-        let ask =
-            async |session: &mut Session| session.hooks.pre_merge()?.call_check(&mut session.store, &question).await;
+        let ask = async |session: &mut Session| {
+            session.hooks.pre_merge()?.call_check(&mut session.store, &question).await
+        };
         let (answer, record) = self.call(Hook::PreMerge, false, ask).await;
         let answer = answer.and_then(|answer| self.check_pre_merge(answer, input));
         self.record(|recorder| recorder.pre_merge(&self.about, input, &answer));
@@ -35,23 +41,35 @@ impl Plugin {
         })
     }
 
-    fn check_pre_merge(&self, answer: merge::Answer, input: &PreMerge) -> Result<PreMergeAnswer, Failure> {
+    fn check_pre_merge(
+        &self,
+        answer: merge::Answer,
+        input: &PreMerge,
+    ) -> Result<PreMergeAnswer, Failure> {
         Ok(match answer {
-            merge::Answer::Proceed(files) => PreMergeAnswer::Proceed { to: None, files: self.take(files)? },
-            merge::Answer::ProceedTo(target) if input.commits.iter().any(|commit| commit.id == target.commit) => {
-                let to = Some((target.commit, target.reason));
+            merge::Answer::Proceed(files) => {
+                PreMergeAnswer::Proceed { to: None, files: self.take(files)? }
+            }
+            merge::Answer::ProceedTo(target)
+                if input.commits.iter().any(|commit| commit.id == target.commit) =>
+            {
+                let to = Some((target.commit, reason(target.reason)));
                 PreMergeAnswer::Proceed { to, files: self.take(target.files)? }
             }
             merge::Answer::ProceedTo(target) => {
-                let what = format!("it wants to proceed to `{}`, which is none of the commits", target.commit);
+                let what = format!(
+                    "it wants to proceed to `{}`, which is none of the commits",
+                    target.commit
+                );
                 return Err(nonsense(what));
             }
             merge::Answer::NotNow(postponement) => {
                 let until = postponement.until.map(Timestamp::from_second).transpose();
-                let until = until.map_err(|error| nonsense(format!("its time makes no sense: {error}")))?;
-                PreMergeAnswer::NotNow { reason: postponement.reason, until }
+                let until =
+                    until.map_err(|error| nonsense(format!("its time makes no sense: {error}")))?;
+                PreMergeAnswer::NotNow { reason: reason(postponement.reason), until }
             }
-            merge::Answer::Stop(reason) => PreMergeAnswer::Stop { reason },
+            merge::Answer::Stop(said) => PreMergeAnswer::Stop { reason: reason(said) },
         })
     }
 
@@ -82,14 +100,20 @@ impl Plugin {
     }
 
     /// Asks whether the new images may replace the old ones.
-    pub(super) async fn ask_post_pull(&mut self, input: &PostPull) -> Result<PostPullAnswer, Failure> {
+    pub(super) async fn ask_post_pull(
+        &mut self,
+        input: &PostPull,
+    ) -> Result<PostPullAnswer, Failure> {
         let question = convert::post_pull(input);
-        let ask =
-            async |session: &mut Session| session.hooks.post_pull()?.call_check(&mut session.store, &question).await;
+        let ask = async |session: &mut Session| {
+            session.hooks.post_pull()?.call_check(&mut session.store, &question).await
+        };
         let (answer, record) = self.call(Hook::PostPull, false, ask).await;
         let answer = answer.and_then(|answer| match answer {
-            pull::Answer::Proceed(files) => Ok(PostPullAnswer::Proceed { files: self.take(files)? }),
-            pull::Answer::Stop(reason) => Ok(PostPullAnswer::Stop { reason }),
+            pull::Answer::Proceed(files) => {
+                Ok(PostPullAnswer::Proceed { files: self.take(files)? })
+            }
+            pull::Answer::Stop(said) => Ok(PostPullAnswer::Stop { reason: reason(said) }),
         });
         self.record(|recorder| recorder.post_pull(&self.about, input, &answer));
         self.conclude(record, answer, |answer| match answer {
@@ -99,25 +123,36 @@ impl Plugin {
     }
 
     /// Asks which candidates stay: their ids, and why.
-    pub(super) async fn ask_pre_prune(&mut self, input: &PrePrune) -> Result<Vec<(String, String)>, Failure> {
+    pub(super) async fn ask_pre_prune(
+        &mut self,
+        input: &PrePrune,
+    ) -> Result<Vec<(String, String)>, Failure> {
         let question = convert::pre_prune(input);
-        let ask =
-            async |session: &mut Session| session.hooks.pre_prune()?.call_choose(&mut session.store, &question).await;
+        let ask = async |session: &mut Session| {
+            session.hooks.pre_prune()?.call_choose(&mut session.store, &question).await
+        };
         let (answer, record) = self.call(Hook::PrePrune, false, ask).await;
         let answer = answer.and_then(|keeps| {
             let unknown = |id: &str| input.candidates.iter().all(|candidate| candidate.id != id);
-            match keeps.iter().find(|keep| unknown(&keep.id)) {
-                Some(keep) => Err(nonsense(format!("it keeps `{}`, which is none of the candidates", keep.id))),
-                None => Ok(keeps.into_iter().map(|keep| (keep.id, keep.reason)).collect()),
+            if let Some(keep) = keeps.iter().find(|keep| unknown(&keep.id)) {
+                let what = format!("it keeps `{}`, which is none of the candidates", keep.id);
+                return Err(nonsense(what));
             }
+            // What is kept once is kept, however often it is said.
+            let keeps = keeps.into_iter().map(|keep| (keep.id, reason(keep.reason)));
+            Ok(keeps.collect::<BTreeMap<_, _>>().into_iter().collect())
         });
         self.record(|recorder| recorder.pre_prune(&self.about, input, &answer));
-        self.conclude(record, answer, |keeps: &Vec<_>| format!("keep {} of {}", keeps.len(), input.candidates.len()))
+        self.conclude(record, answer, |keeps: &Vec<_>| {
+            format!("keep {} of {}", keeps.len(), input.candidates.len())
+        })
     }
 
     /// Tells an observer of an event. The receipt is not emitted: it is added to those of the other events.
     pub(super) async fn tell_observer(&mut self, json: &str) -> Receipt {
-        let ask = async |session: &mut Session| session.hooks.observer()?.call_event(&mut session.store, json).await;
+        let ask = async |session: &mut Session| {
+            session.hooks.observer()?.call_event(&mut session.store, json).await
+        };
         let (told, record) = self.call(Hook::Observer, true, ask).await;
         self.record(|recorder| recorder.observer(&self.about, json));
         self.receipt(record, told.as_ref().map(|()| "told".to_owned()))
@@ -130,7 +165,10 @@ impl Plugin {
     }
 
     /// Takes the files that it hands over, if they may be installed.
-    fn take(&self, files: Vec<super::bindings::imports::types::NewFile>) -> Result<Vec<HandedFile>, Failure> {
+    fn take(
+        &self,
+        files: Vec<super::bindings::imports::types::NewFile>,
+    ) -> Result<Vec<HandedFile>, Failure> {
         let files = convert::files(&self.about.name, files);
         match handed::check(&files, &self.about.permissions) {
             Ok(()) => Ok(files),
@@ -139,18 +177,29 @@ impl Plugin {
     }
 }
 
+/// A reason as the host takes it in.
+fn reason(said: String) -> String {
+    cut(said, MOST_OF_A_TEXT)
+}
+
 fn nonsense(what: String) -> Failure {
     Failure::new(Class::BadOutput, what)
 }
 
 /// What a decision must not be, whatever the conflict.
-fn check_resolution(answer: &ResolverAnswer, conflict: &Conflict, blobs: &dyn Blobs) -> Result<(), Failure> {
+fn check_resolution(
+    answer: &ResolverAnswer,
+    conflict: &Conflict,
+    blobs: &dyn Blobs,
+) -> Result<(), Failure> {
     let has_lines = matches!(conflict.kind, ConflictKind::Content | ConflictKind::AddAdd);
     match answer {
         ResolverAnswer::Decide(Answer::Favor(Favor::Union)) if !has_lines => {
             Err(nonsense("it wants the union of what has no lines".to_owned()))
         }
-        ResolverAnswer::Decide(Answer::Content { content, .. }) if markers::left_behind(content, conflict, blobs) => {
+        ResolverAnswer::Decide(Answer::Content { content, .. })
+            if markers::left_behind(content, conflict, blobs) =>
+        {
             Err(nonsense("its content has conflict markers in it".to_owned()))
         }
         _ => Ok(()),
@@ -167,7 +216,9 @@ fn resolution(answer: &ResolverAnswer) -> String {
         ResolverAnswer::Decide(Answer::Favor(Favor::Ours)) => "favour ours".to_owned(),
         ResolverAnswer::Decide(Answer::Favor(Favor::Theirs)) => "favour theirs".to_owned(),
         ResolverAnswer::Decide(Answer::Favor(Favor::Union)) => "favour the union".to_owned(),
-        ResolverAnswer::Decide(Answer::Content { content, .. }) => format!("content of {} bytes", content.len()),
+        ResolverAnswer::Decide(Answer::Content { content, .. }) => {
+            format!("content of {} bytes", content.len())
+        }
         ResolverAnswer::Decide(Answer::Remove) => "remove".to_owned(),
     }
 }

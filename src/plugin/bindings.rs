@@ -46,7 +46,10 @@ macro_rules! world {
 }
 
 world!(pre_merge, "package cowhand:host; world asked { export cowhand:hooks/pre-merge@0.1.0; }");
-world!(conflict_resolver, "package cowhand:host; world asked { export cowhand:hooks/conflict-resolver@0.1.0; }");
+world!(
+    conflict_resolver,
+    "package cowhand:host; world asked { export cowhand:hooks/conflict-resolver@0.1.0; }"
+);
 world!(post_pull, "package cowhand:host; world asked { export cowhand:hooks/post-pull@0.1.0; }");
 world!(pre_prune, "package cowhand:host; world asked { export cowhand:hooks/pre-prune@0.1.0; }");
 world!(observer, "package cowhand:host; world asked { export cowhand:hooks/observer@0.1.0; }");
@@ -67,7 +70,8 @@ macro_rules! hook {
         impl Hooks {
             /// The hook; an error where the component does not export it.
             pub(super) fn $name(&self) -> wasmtime::Result<&$guest> {
-                let missing = || wasmtime::Error::msg(concat!("it does not export ", stringify!($name)));
+                let missing =
+                    || wasmtime::Error::msg(concat!("it does not export ", stringify!($name)));
                 Ok(self.$name.as_ref().ok_or_else(missing)?.$interface())
             }
         }
@@ -96,20 +100,24 @@ impl Hooks {
         for hook in hooks {
             match hook {
                 Hook::PreMerge => {
-                    loaded.pre_merge = Some(pre_merge::AskedIndices::new(pre)?.load(&mut *store, instance)?);
+                    loaded.pre_merge =
+                        Some(pre_merge::AskedIndices::new(pre)?.load(&mut *store, instance)?);
                 }
                 Hook::ConflictResolver => {
                     let indices = conflict_resolver::AskedIndices::new(pre)?;
                     loaded.conflict_resolver = Some(indices.load(&mut *store, instance)?);
                 }
                 Hook::PostPull => {
-                    loaded.post_pull = Some(post_pull::AskedIndices::new(pre)?.load(&mut *store, instance)?);
+                    loaded.post_pull =
+                        Some(post_pull::AskedIndices::new(pre)?.load(&mut *store, instance)?);
                 }
                 Hook::PrePrune => {
-                    loaded.pre_prune = Some(pre_prune::AskedIndices::new(pre)?.load(&mut *store, instance)?);
+                    loaded.pre_prune =
+                        Some(pre_prune::AskedIndices::new(pre)?.load(&mut *store, instance)?);
                 }
                 Hook::Observer => {
-                    loaded.observer = Some(observer::AskedIndices::new(pre)?.load(&mut *store, instance)?);
+                    loaded.observer =
+                        Some(observer::AskedIndices::new(pre)?.load(&mut *store, instance)?);
                 }
             }
         }

@@ -1,98 +1,139 @@
 //! Compiled components, kept so that each is compiled once per version of the engine.
 //!
-//! Compiled code is machine code: whoever can write it can run it. So it lies in a folder that only its owner can
-//! enter, both are checked through open handles before use, and on any doubt the component is compiled again.
+//! Compiled code is machine code: whoever can write it can run it. So it lies in a directory that
+//! only its owner can enter, both are checked through open handles before use, and on any doubt the
+//! component is compiled again.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::digest::Digest;
+use crate::dir::{Attributes, Dir};
 
 /// How long code is kept that nobody reads: longer than any site goes without an update. The kernel notes a reading once a day, if at all.
 const KEPT_UNREAD: Duration = Duration::from_hours(90 * 24);
+/// The cache of root: no environment variable that sudo kept names another one.
+const OF_ROOT: &str = "/var/cache/cowhand";
+/// The environment variable that names another cache, for tests.
+#[cfg(feature = "testing")]
+const VARIABLE: &str = "COWHAND_CACHE";
 
-/// A folder of compiled components.
+/// A directory of compiled components.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    folder: PathBuf,
+    path: PathBuf,
 }
 
 impl Cache {
-    /// The cache in the platform's cache folder: `$XDG_CACHE_HOME` or `~/.cache`. None where neither is known.
-    pub fn of_the_platform() -> Option<Self> {
-        let from = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    /// The caller's cache: `/var/cache/cowhand` for root, and for other users `cowhand` below
+    /// `$XDG_CACHE_HOME` or `~/.cache`. `None` if neither is known.
+    pub fn of_the_caller() -> Option<Self> {
+        let from =
+            |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        #[cfg(feature = "testing")]
+        if let Some(path) = from(VARIABLE) {
+            return Some(Self::at(path));
+        }
+        if rustix::process::geteuid().is_root() {
+            return Some(Self::at(OF_ROOT.into()));
+        }
         let caches = from("XDG_CACHE_HOME").or_else(|| Some(from("HOME")?.join(".cache")))?;
         Some(Self::at(caches.join("cowhand")))
     }
 
-    /// The cache in this folder, which is created when something is put there.
-    pub fn at(folder: PathBuf) -> Self {
-        Self { folder }
+    /// The cache in this directory, which is created when something is put there.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
     }
 
     /// The component, if it was kept and nothing casts doubt on it.
     pub(super) fn get(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
-        self.is_private().then_some(())?;
-        let file = OpenOptions::new().read(true).custom_flags(nofollow()).open(self.path(engine, digest)).ok()?;
-        let kept = file.metadata().ok()?;
-        (kept.is_file() && is_ours(&kept)).then_some(())?;
-        load(engine, &file)
+        let (file, found) = self.open().ok()?.file(Path::new(&name(engine, digest))).ok()?;
+        is_private(&found).then(|| load_file(engine, &file))?
     }
 
     /// Keeps the component. That it cannot be kept costs time, not correctness, so nothing is said.
-    pub(super) fn put(&self, engine: &Engine, digest: &Digest, component: &Component) {
-        if crate::files::private_folder(&self.folder).is_ok()
-            && self.is_private()
-            && let Ok(compiled) = component.serialize()
+    pub(super) fn put(&self, engine: &Engine, digest: &Digest, compiled: &[u8]) {
+        if crate::files::private_folder(&self.path).is_ok()
+            && let Ok(dir) = self.open()
         {
-            self.sweep();
-            let _ = crate::files::write(&self.path(engine, digest), &compiled, 0o600);
+            sweep(&dir);
+            let _ = place(&dir, &name(engine, digest), compiled);
         }
     }
 
-    /// Removes what nobody has read for long: components that no site has any more, and code for other versions of the engine.
-    fn sweep(&self) {
-        let old = |entry: &fs::DirEntry| {
-            let read = entry.metadata().and_then(|found| found.accessed());
-            read.is_ok_and(|read| read.elapsed().is_ok_and(|age| age > KEPT_UNREAD))
-        };
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten().filter(old) {
-            let _ = fs::remove_file(entry.path());
+    /// Opens the directory, if it belongs to the caller and nobody else may enter it. What is
+    /// judged is what is used: files are opened through the handle.
+    fn open(&self) -> io::Result<Dir> {
+        let none = || io::Error::from(io::ErrorKind::InvalidInput);
+        let (parent, name) = self.path.parent().zip(self.path.file_name()).ok_or_else(none)?;
+        let dir = Dir::open(parent)?.dir(Path::new(name))?;
+        if is_private(&dir.own_metadata()?) {
+            return Ok(dir);
         }
-    }
-
-    fn path(&self, engine: &Engine, digest: &Digest) -> PathBuf {
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        self.folder.join(format!("{}-{:016x}.cwasm", digest.hex(), hasher.finish()))
-    }
-
-    /// Whether the folder is a real one that belongs to this user and that nobody else may enter.
-    fn is_private(&self) -> bool {
-        fs::symlink_metadata(&self.folder).is_ok_and(|folder| folder.is_dir() && is_ours(&folder))
+        Err(io::ErrorKind::PermissionDenied.into())
     }
 }
 
-fn is_ours(found: &fs::Metadata) -> bool {
+/// Removes what nobody has read for long: components that no site has any more, and code for other
+/// versions of the engine.
+fn sweep(dir: &Dir) {
+    let is_old = |found: Metadata| {
+        let read = found.accessed().ok().and_then(|read| read.elapsed().ok());
+        read.is_some_and(|age| age > KEPT_UNREAD)
+    };
+    for name in dir.names(usize::MAX).unwrap_or_default() {
+        let name = Path::new(&name);
+        if dir.metadata(name).ok().flatten().is_some_and(is_old) {
+            let _ = dir.remove_file(name);
+        }
+    }
+}
+
+/// Writes a file under a name of its own first: other processes may compile the same component.
+fn place(dir: &Dir, name: &str, content: &[u8]) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let new = format!("{name}.{}-{count}", std::process::id());
+    dir.write(Path::new(&new), content, Attributes::bits(0o600))?;
+    Ok(rustix::fs::renameat(dir, &new, dir, name)?)
+}
+
+fn name(engine: &Engine, digest: &Digest) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{}-{:016x}.cwasm", digest.hex(), hasher.finish())
+}
+
+/// Returns true if a file or directory belongs to the caller, and nobody else may do anything with
+/// it.
+fn is_private(found: &Metadata) -> bool {
     let others = Mode::RWXG | Mode::RWXO;
-    found.uid() == rustix::process::geteuid().as_raw() && !Mode::from_raw_mode(found.mode()).intersects(others)
+    found.uid() == rustix::process::geteuid().as_raw()
+        && !Mode::from_raw_mode(found.mode()).intersects(others)
 }
 
-fn nofollow() -> i32 {
-    // Flags of open(2) fit into an i32 by its definition.
-    OFlags::NOFOLLOW.bits().cast_signed()
+/// Loads what was just compiled.
+pub(super) fn load(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
+    #[expect(unsafe_code, reason = "these bytes come from this program's own compiler")]
+    // SAFETY: see above; the engine refuses what another version compiled.
+    unsafe {
+        Component::deserialize(engine, compiled)
+    }
 }
 
 /// Loads the file that was checked, not whatever bears its name by now.
-fn load(engine: &Engine, file: &File) -> Option<Component> {
+fn load_file(engine: &Engine, file: &File) -> Option<Component> {
     let path = Path::new("/proc/self/fd").join(file.as_raw_fd().to_string());
     #[expect(
         unsafe_code,

@@ -10,8 +10,8 @@ use super::policy::Policy;
 use super::receipt::{Class, Failure};
 use super::spec::Hook;
 use super::types::{
-    Answer, Blobs, Conflict, Decided, Kept, Narrowed, PostPull, PostPullAnswer, PostPullVerdict, PreMerge,
-    PreMergeAnswer, PreMergeVerdict, PrePrune, ResolverAnswer,
+    Answer, Blobs, Conflict, Decided, Kept, Narrowed, PostPull, PostPullAnswer, PostPullVerdict,
+    PreMerge, PreMergeAnswer, PreMergeVerdict, PrePrune, ResolverAnswer,
 };
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -29,7 +29,11 @@ impl Plugins {
                 Ok(PreMergeAnswer::Proceed { to: None, files }) => given.extend(files),
                 Ok(PreMergeAnswer::Proceed { to: Some((commit, reason)), files }) => {
                     given.extend(files);
-                    let age = input.commits.iter().position(|known| known.id == commit).unwrap_or(usize::MAX);
+                    let age = input
+                        .commits
+                        .iter()
+                        .position(|known| known.id == commit)
+                        .unwrap_or(usize::MAX);
                     if oldest.as_ref().is_none_or(|(older, _)| age > *older) {
                         oldest = Some((age, Narrowed { commit, plugin: name, reason }));
                     }
@@ -39,11 +43,16 @@ impl Plugins {
                 Ok(PreMergeAnswer::NotNow { reason, until }) => {
                     return Ok(PreMergeVerdict::NotNow { plugin: name, reason, until });
                 }
-                Ok(PreMergeAnswer::Stop { reason }) => return Ok(PreMergeVerdict::Stop { plugin: name, reason }),
+                Ok(PreMergeAnswer::Stop { reason }) => {
+                    return Ok(PreMergeVerdict::Stop { plugin: name, reason });
+                }
                 Err(failure) => plugin.failed(Hook::PreMerge, failure)?,
             }
         }
-        Ok(PreMergeVerdict::Proceed { to: oldest.map(|(_, narrowed)| narrowed), files: one_for_each_path(given) })
+        Ok(PreMergeVerdict::Proceed {
+            to: oldest.map(|(_, narrowed)| narrowed),
+            files: one_for_each_path(given),
+        })
     }
 
     /// Asks the resolvers about one conflict; the first answer other than pass decides. `accept` carries an answer out and says why
@@ -61,9 +70,14 @@ impl Plugins {
             match answer {
                 _ if monitor => {}
                 Ok(ResolverAnswer::Pass) => {}
-                Ok(ResolverAnswer::Decide(answer)) => return Ok(Decided::By { plugin: name, answer }),
-                Ok(ResolverAnswer::Stop { reason }) if plugin.is_overruled(Hook::ConflictResolver, &reason) => {}
-                Ok(ResolverAnswer::Stop { reason }) => return Ok(Decided::Stop { plugin: name, reason }),
+                Ok(ResolverAnswer::Decide(answer)) => {
+                    return Ok(Decided::By { plugin: name, answer });
+                }
+                Ok(ResolverAnswer::Stop { reason })
+                    if plugin.is_overruled(Hook::ConflictResolver, &reason) => {}
+                Ok(ResolverAnswer::Stop { reason }) => {
+                    return Ok(Decided::Stop { plugin: name, reason });
+                }
                 Err(failure) => plugin.failed(Hook::ConflictResolver, failure)?,
             }
         }
@@ -78,7 +92,8 @@ impl Plugins {
             match answer {
                 _ if plugin.about.monitor => {}
                 Ok(PostPullAnswer::Proceed { files }) => given.extend(files),
-                Ok(PostPullAnswer::Stop { reason }) if plugin.is_overruled(Hook::PostPull, &reason) => {}
+                Ok(PostPullAnswer::Stop { reason })
+                    if plugin.is_overruled(Hook::PostPull, &reason) => {}
                 Ok(PostPullAnswer::Stop { reason }) => {
                     return Ok(PostPullVerdict::Stop { plugin: plugin.about.name.clone(), reason });
                 }
@@ -105,7 +120,11 @@ impl Plugins {
                     Err(error) => {
                         plugin.about.events.warn(error.summary(), error.hints().first().cloned());
                         let reason = format!("`{name}` failed, so that everything is kept");
-                        input.candidates.iter().map(|candidate| (candidate.id.clone(), reason.clone())).collect()
+                        input
+                            .candidates
+                            .iter()
+                            .map(|candidate| (candidate.id.clone(), reason.clone()))
+                            .collect()
                     }
                 },
             };
@@ -126,7 +145,8 @@ impl Plugin {
     fn is_overruled(&self, hook: Hook, reason: &str) -> bool {
         let policy = self.about.policy(hook, Class::Refused);
         if policy == Policy::Warn {
-            let text = format!("the plugin `{}` said no at {}: {reason}", self.about.name, hook.name());
+            let text =
+                format!("the plugin `{}` said no at {}: {reason}", self.about.name, hook.name());
             self.about.events.warn(text, Some("The run goes on, as cowhand.toml says.".to_owned()));
         }
         policy != Policy::Stop
@@ -135,7 +155,8 @@ impl Plugin {
     /// What comes of a failure: an error where the site's policy says stop.
     fn failed(&self, hook: Hook, failure: Failure) -> Result<()> {
         let name = &self.about.name;
-        let what = format!("the plugin `{name}` failed at {} ({})", hook.name(), failure.class.name());
+        let what =
+            format!("the plugin `{name}` failed at {} ({})", hook.name(), failure.class.name());
         match self.about.policy(hook, failure.class) {
             Policy::Skip => Ok(()),
             Policy::Warn => {
@@ -143,7 +164,8 @@ impl Plugin {
                 Ok(())
             }
             Policy::Stop => {
-                let exit = if hook == Hook::ConflictResolver { Exit::Conflict } else { Exit::Declined };
+                let exit =
+                    if hook == Hook::ConflictResolver { Exit::Conflict } else { Exit::Declined };
                 let error = Error::new(what).because(&failure.message).exit(exit);
                 let error = failure.hint.into_iter().fold(error, Error::hint);
                 let key = failure.class.key();

@@ -1,18 +1,22 @@
 //! A plugin's code: compiled, or taken from the cache, once for all its instances, when the first of them starts.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use tokio::sync::Mutex;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::about::About;
-use super::cache::Cache;
+use super::cache::{Cache, load};
+use super::compile::Compiler;
 use super::sandbox::State;
+use crate::error::{Context, Error, Result};
 use crate::event::Unit;
 
 /// The code of one component.
 pub(super) struct Code {
     stage: Mutex<Stage>,
+    compiler: Compiler,
     cache: Option<Cache>,
     linker: Arc<Linker<State>>,
 }
@@ -24,34 +28,43 @@ enum Stage {
 
 impl Code {
     /// Nothing is done with the bytes yet.
-    pub(super) fn new(bytes: Cow<'static, [u8]>, cache: Option<Cache>, linker: Arc<Linker<State>>) -> Self {
-        Self { stage: Mutex::new(Stage::Component(bytes)), cache, linker }
+    pub(super) fn new(
+        bytes: Cow<'static, [u8]>,
+        compiler: Compiler,
+        cache: Option<Cache>,
+        linker: Arc<Linker<State>>,
+    ) -> Self {
+        Self { stage: Mutex::new(Stage::Component(bytes)), compiler, cache, linker }
     }
 
     /// What instances are made from.
-    pub(super) fn ready(&self, about: &About) -> wasmtime::Result<InstancePre<State>> {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) async fn ready(&self, about: &About) -> Result<InstancePre<State>> {
+        let mut stage = self.stage.lock().await;
         let ready = match &*stage {
             Stage::Ready(ready) => return Ok(ready.clone()),
-            Stage::Component(bytes) => self.linker.instantiate_pre(&self.compiled(about, bytes)?)?,
+            Stage::Component(bytes) => {
+                let component = self.compiled(about, bytes).await?;
+                let linked = self.linker.instantiate_pre(&component);
+                linked.map_err(|error| Error::new(format!("{error:#}")))?
+            }
         };
         *stage = Stage::Ready(ready.clone());
         Ok(ready)
     }
 
-    fn compiled(&self, about: &About, bytes: &[u8]) -> wasmtime::Result<Component> {
+    async fn compiled(&self, about: &About, bytes: &[u8]) -> Result<Component> {
         let engine = self.linker.engine();
         if let Some(kept) = self.cache.as_ref().and_then(|cache| cache.get(engine, &about.digest)) {
             return Ok(kept);
         }
         let task = format!("compile {}", about.name);
         about.events.progress(&task, 0, Some(1), Unit::Items);
-        let component = Component::new(engine, bytes);
+        let compiled = self.compiler.compile(bytes).await;
         about.events.finished(&task, 1, Unit::Items);
-        let component = component?;
+        let compiled = compiled?;
         if let Some(cache) = &self.cache {
-            cache.put(engine, &about.digest, &component);
+            cache.put(engine, &about.digest, &compiled);
         }
-        Ok(component)
+        load(engine, &compiled).what("could not load what was compiled")
     }
 }

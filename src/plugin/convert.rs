@@ -7,10 +7,12 @@ use super::bindings::{conflict_resolver, post_pull, pre_merge, pre_prune};
 use super::handed::HandedFile;
 use super::imports::handle;
 use super::types::{
-    Answer, Candidate, CandidateKind, Cause, Change, ChangedPath, Collision, Commit, Conflict, ConflictKind, End,
-    FileMode, Image, PostPull, PreMerge, PrePrune, ResolverAnswer, Side, Version,
+    Answer, Candidate, CandidateKind, Cause, Change, ChangedPath, Collision, Commit, Conflict,
+    ConflictKind, End, FileMode, Image, PostPull, PreMerge, PrePrune, ResolverAnswer, Side,
+    Version,
 };
 use crate::path::SitePath;
+use crate::printable::{MOST_OF_A_TEXT, cut};
 
 pub(super) use conflict_resolver::exports::cowhand::hooks::conflict_resolver as resolver;
 pub(super) use post_pull::exports::cowhand::hooks::post_pull as pull;
@@ -113,14 +115,20 @@ fn version(version: &Version, side: Side) -> resolver::Version {
         FileMode::Submodule => resolver::Mode::Submodule,
         FileMode::Folder => resolver::Mode::Folder,
     };
-    resolver::Version { path: version.path.text(), mode, content: version.mode.has_content().then(|| handle(side)) }
+    resolver::Version {
+        path: version.path.text(),
+        mode,
+        content: version.mode.has_content().then(|| handle(side)),
+    }
 }
 
 /// What a resolver answered; an error says why it makes no sense.
 pub(super) fn resolution(resolution: resolver::Resolution) -> Result<ResolverAnswer, String> {
     let answer = match resolution {
         resolver::Resolution::Pass => return Ok(ResolverAnswer::Pass),
-        resolver::Resolution::Stop(reason) => return Ok(ResolverAnswer::Stop { reason }),
+        resolver::Resolution::Stop(reason) => {
+            return Ok(ResolverAnswer::Stop { reason: cut(reason, MOST_OF_A_TEXT) });
+        }
         resolver::Resolution::Ours => Answer::Ours,
         resolver::Resolution::Theirs => Answer::Theirs,
         resolver::Resolution::Favor(favor) => Answer::Favor(favor.into()),

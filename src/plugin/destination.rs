@@ -26,20 +26,27 @@ impl Destination {
         let authority: Authority = rest.strip_suffix('/').unwrap_or(rest).parse().ok()?;
         let (host, port) = (authority.host(), authority.port_u16());
         // Anything else in it, such as a user or a port out of range, makes the two differ.
-        let whole = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")) == authority.as_str();
+        let whole = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+            == authority.as_str();
         (whole && !host.is_empty()).then(|| Self { plain, host: plain_name(host), port })
     }
 
     /// Whether a request over plain http or https to this host and port is meant.
     pub(super) fn covers(&self, plain: bool, host: &str, port: u16) -> bool {
-        (self.plain || !plain) && self.host == plain_name(host) && self.port.unwrap_or(default_port(plain)) == port
+        (self.plain || !plain)
+            && self.host == plain_name(host)
+            && self.port.unwrap_or(default_port(plain)) == port
     }
 
     /// Whether this very address and port are meant: a name that resolves to it may then be reached.
     fn is_address(&self, address: SocketAddr) -> bool {
         let ip = self.host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let ports = [self.port.unwrap_or(default_port(false)), self.port.unwrap_or(default_port(self.plain))];
-        ip.is_ok_and(|ip| ip.to_canonical() == address.ip().to_canonical()) && ports.contains(&address.port())
+        let ports = [
+            self.port.unwrap_or(default_port(false)),
+            self.port.unwrap_or(default_port(self.plain)),
+        ];
+        ip.is_ok_and(|ip| ip.to_canonical() == address.ip().to_canonical())
+            && ports.contains(&address.port())
     }
 
     /// What both of them mean, if anything.
@@ -88,6 +95,8 @@ fn is_public(address: IpAddr) -> bool {
 
 /// Everything but what IANA's registry of special-purpose addresses keeps from the public internet.
 fn is_public_v4(address: Ipv4Addr) -> bool {
+    /// Azure's platform answers here, each machine its own, with that machine's secrets.
+    const WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
     let [a, b, c, _] = address.octets();
     let special = match (a, b, c) {
         (0 | 10 | 127 | 224.., ..)
@@ -102,7 +111,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         | (203, 0, 113) => true,
         (..) => false,
     };
-    !special
+    !special && address != WIRE_SERVER
 }
 
 /// Global unicast; where an IPv4 address is inside, that one counts.
@@ -135,19 +144,37 @@ mod tests {
         assert!(!name.covers(true, "hooks.example.org", 80));
         assert!(!name.covers(false, "hooks.example.org", 8443));
         assert!(!name.covers(false, "example.org", 443));
-        assert!(Destination::parse("hooks.example.org:8443").unwrap().covers(false, "hooks.example.org", 8443));
+        assert!(Destination::parse("hooks.example.org:8443").unwrap().covers(
+            false,
+            "hooks.example.org",
+            8443
+        ));
     }
 
     #[test]
     fn plain_http_only_where_it_is_said() {
         let plain = Destination::parse("http://ntfy.example.org").unwrap();
-        assert!(plain.covers(true, "ntfy.example.org", 80) && plain.covers(false, "ntfy.example.org", 443));
-        assert!(plain.and(&Destination::parse("ntfy.example.org").unwrap()).is_some_and(|both| !both.plain));
+        assert!(
+            plain.covers(true, "ntfy.example.org", 80)
+                && plain.covers(false, "ntfy.example.org", 443)
+        );
+        assert!(
+            plain
+                .and(&Destination::parse("ntfy.example.org").unwrap())
+                .is_some_and(|both| !both.plain)
+        );
     }
 
     #[test]
     fn what_is_no_host_is_refused() {
-        for text in ["", "ftp://example.org", "user@example.org", "example.org/path", "example.org:99999", "a b"] {
+        for text in [
+            "",
+            "ftp://example.org",
+            "user@example.org",
+            "example.org/path",
+            "example.org:99999",
+            "a b",
+        ] {
             assert!(Destination::parse(text).is_none(), "{text}");
         }
     }
@@ -160,6 +187,7 @@ mod tests {
             "172.22.1.1",
             "192.168.0.1",
             "169.254.169.254",
+            "168.63.129.16",
             "100.64.0.1",
             "0.0.0.0",
             "224.0.0.1",
@@ -181,7 +209,10 @@ mod tests {
             assert!(!is_open(address, &[]), "{text}");
             let host = if address.is_ipv6() { format!("[{text}]") } else { text.to_owned() };
             assert!(is_open(address, &[Destination::parse(&host).unwrap()]), "{text} granted");
-            assert!(!is_open(address, &[Destination::parse(&format!("{host}:1")).unwrap()]), "{text} at another port");
+            assert!(
+                !is_open(address, &[Destination::parse(&format!("{host}:1")).unwrap()]),
+                "{text} at another port"
+            );
         }
         for text in ["9.9.9.9", "2620:fe::fe", "64:ff9b::909:909", "2a01:4f8::1"] {
             assert!(is_open(SocketAddr::new(text.parse().unwrap(), 443), &[]), "{text}");

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,32 +14,63 @@ use hyper::body::Body;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::destination::default_port;
 use super::grant::{Permissions, Refusal, Wish};
-use super::limits::{MOST_BODY, MOST_HEADERS};
+use super::limits::{
+    MOST_BODY, MOST_HEADERS, MOST_OF_A_REFUSAL, MOST_REFUSALS, MOST_SHOWN_REFUSALS,
+};
+use crate::printable::cut;
 
 /// How long connecting may take, for each address.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may be silent.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
-/// What was refused, until the host reads it.
+/// The refusals, until the host reads them. Of a flood the beginning is kept, and the rest
+/// counted.
 #[derive(Clone, Default)]
-pub(super) struct Refusals(Arc<Mutex<Vec<Refusal>>>);
+pub(super) struct Refusals(Arc<(Mutex<Refused>, Notify)>);
+
+#[derive(Default)]
+struct Refused {
+    kept: Vec<Refusal>,
+    count: usize,
+}
 
 impl Refusals {
     /// One more.
     pub(super) fn add(&self, refusal: Refusal) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+        let mut refused = self.refused();
+        refused.count += 1;
+        if refused.kept.len() < MOST_SHOWN_REFUSALS {
+            let Refusal { what, hint } = refusal;
+            let hint = hint.map(|hint| cut(hint, MOST_OF_A_REFUSAL));
+            refused.kept.push(Refusal { what: cut(what, MOST_OF_A_REFUSAL), hint });
+        }
+        if refused.count == MOST_REFUSALS {
+            self.0.1.notify_one();
+        }
     }
 
-    /// All since the last time.
-    pub(super) fn take(&self) -> Vec<Refusal> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes those that were kept since the last time, and how many more there were.
+    pub(super) fn take(&self) -> (Vec<Refusal>, usize) {
+        let Refused { kept, count } = std::mem::take(&mut *self.refused());
+        let more = count - kept.len();
+        (kept, more)
+    }
+
+    /// Ends when there are too many for one call.
+    pub(super) async fn flood(&self) {
+        self.0.1.notified().await;
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,8 +90,14 @@ type Running = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Running), Error>> + Send>;
 
 impl WasiHttpHooks for Egress {
-    fn send_request(&mut self, request: Request<WasiBody>, options: Option<RequestOptions>, _sent: Running) -> Sending {
-        let way = Way { permissions: Arc::clone(&self.permissions), refusals: self.refusals.clone() };
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _sent: Running,
+    ) -> Sending {
+        let way =
+            Way { permissions: Arc::clone(&self.permissions), refusals: self.refusals.clone() };
         Box::new(async move { way.send(request, options.unwrap_or_default()).await })
     }
 }
@@ -79,18 +116,25 @@ impl Way {
     ) -> Result<(Response<WasiBody>, Running), Error> {
         let uri = request.uri();
         let plain = uri.scheme() == Some(&Scheme::HTTP);
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or(Error::HttpRequestUriInvalid)?.to_owned();
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or(Error::HttpRequestUriInvalid)?
+            .to_owned();
         let port = uri.port_u16().unwrap_or(default_port(plain));
         self.authorize(&Wish::Send { plain, host: &host, port })?;
-        let connect = options.connect_timeout.map_or(LONGEST_CONNECT, |limit| limit.min(LONGEST_CONNECT));
+        let connect =
+            options.connect_timeout.map_or(LONGEST_CONNECT, |limit| limit.min(LONGEST_CONNECT));
         let stream = self.connect(&host, port, connect).await?;
-        let silence = options.first_byte_timeout.map_or(LONGEST_SILENCE, |limit| limit.min(LONGEST_SILENCE));
+        let silence =
+            options.first_byte_timeout.map_or(LONGEST_SILENCE, |limit| limit.min(LONGEST_SILENCE));
         if plain {
             return talk(stream, request, silence).await;
         }
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
         let tls = tokio::time::timeout(connect, connector()?.connect(name, stream)).await;
-        talk(tls.map_err(|_| Error::ConnectionTimeout)?.map_err(Error::Tls)?, request, silence).await
+        talk(tls.map_err(|_| Error::ConnectionTimeout)?.map_err(Error::Tls)?, request, silence)
+            .await
     }
 
     fn authorize(&self, wish: &Wish<'_>) -> Result<(), Error> {
@@ -103,9 +147,13 @@ impl Way {
     /// Resolves the name, checks every address, and connects to one of those that were checked.
     async fn connect(&self, host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
         let name = host.trim_matches(['[', ']']);
-        let unknown = |error: std::io::Error| Error::DnsError { rcode: Some(error.to_string()), info_code: None };
+        let unknown = |error: std::io::Error| Error::DnsError {
+            rcode: Some(error.to_string()),
+            info_code: None,
+        };
         let found = tokio::time::timeout(limit, tokio::net::lookup_host((name, port))).await;
-        let addresses: Vec<SocketAddr> = found.map_err(|_| Error::DnsTimeout)?.map_err(unknown)?.collect();
+        let addresses: Vec<SocketAddr> =
+            found.map_err(|_| Error::DnsTimeout)?.map_err(unknown)?.collect();
         for address in &addresses {
             self.authorize(&Wish::Connect { host, address: *address })?;
         }
@@ -121,8 +169,13 @@ impl Way {
     }
 }
 
-/// Sends one request over a connection and gives the answer, with what keeps the connection running until its body is read.
-async fn talk<S>(stream: S, request: Request<WasiBody>, limit: Duration) -> Result<(Response<WasiBody>, Running), Error>
+/// Sends one request over a connection and gives the answer, with what keeps the connection running
+/// until its body is read.
+async fn talk<S>(
+    stream: S,
+    request: Request<WasiBody>,
+    limit: Duration,
+) -> Result<(Response<WasiBody>, Running), Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -130,7 +183,8 @@ where
     client.max_buf_size(MOST_HEADERS);
     let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await?;
     let mut connection = Box::pin(async move { connection.await.map_err(Error::from) });
-    let mut answered = pin!(tokio::time::timeout(limit, sender.send_request(as_for_a_server(request)?)));
+    let mut answered =
+        pin!(tokio::time::timeout(limit, sender.send_request(as_for_a_server(request)?)));
     let mut running: Option<Running> = None;
     let answer = tokio::select! {
         biased;
@@ -152,7 +206,10 @@ where
 fn as_for_a_server(request: Request<WasiBody>) -> Result<Request<WasiBody>, Error> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    parts.uri = http::Uri::builder().path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)?;
+    parts.uri = http::Uri::builder()
+        .path_and_query(path)
+        .build()
+        .map_err(|_| Error::HttpRequestUriInvalid)?;
     Ok(Request::from_parts(parts, capped(body)))
 }
 
@@ -164,14 +221,16 @@ where
     let limit = MOST_BODY as u64;
     Limited::new(body, MOST_BODY)
         .map_err(move |error| {
-            let too_long =
-                error.is::<http_body_util::LengthLimitError>().then_some(Error::HttpResponseBodySize(Some(limit)));
+            let too_long = error
+                .is::<http_body_util::LengthLimitError>()
+                .then_some(Error::HttpResponseBodySize(Some(limit)));
             too_long.unwrap_or_else(|| Error::InternalError(Some(error.to_string())))
         })
         .boxed_unsync()
 }
 
 fn connector() -> Result<TlsConnector, Error> {
-    let config = crate::https::config().map_err(|error| Error::InternalError(Some(error.summary())))?;
+    let config =
+        crate::https::config().map_err(|error| Error::InternalError(Some(error.summary())))?;
     Ok(TlsConnector::from(config))
 }

@@ -18,16 +18,22 @@ pub(super) fn engine() -> Result<&'static Engine> {
 
 /// Builds an engine and starts its clock; with `fuel`, it counts what guests use.
 pub(super) fn build(fuel: bool) -> Result<Engine> {
+    let engine = Engine::new(&configured(fuel)).what("could not set up the WebAssembly engine")?;
+    let clock = engine.clone();
+    let spawned =
+        std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || tick(&clock));
+    spawned.what("could not start the clock that stops plugins which loop")?;
+    Ok(engine)
+}
+
+/// Returns how every engine is configured, so that what one compiles another can load.
+pub(super) fn configured(fuel: bool) -> Config {
     let mut config = Config::new();
     // WASI 0.3 is not offered; without it a call costs less than half.
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.consume_fuel(fuel);
-    let engine = Engine::new(&config).what("could not set up the WebAssembly engine")?;
-    let clock = engine.clone();
-    let spawned = std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || tick(&clock));
-    spawned.what("could not start the clock that stops plugins which loop")?;
-    Ok(engine)
+    config
 }
 
 /// The calls under way.

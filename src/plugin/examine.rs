@@ -52,7 +52,8 @@ impl Options {
     ) -> Result<Examined> {
         let inspection = inspect_known(&bytes, digest).map_err(|error| unusable(spec, &error))?;
         let protected = Protected::of(&self.site, &self.protected);
-        let (permissions, idle) = Permissions::new(spec, &inspection.requests, &protected, listed, self.offline)?;
+        let (permissions, idle) =
+            Permissions::new(spec, &inspection.requests, &protected, listed, self.offline)?;
         let allowed = Allowed::of(&permissions, &spec.grant);
         Ok(Examined {
             spec: spec.clone(),
@@ -69,19 +70,31 @@ impl Options {
     /// Whether a source is a file of the site's: written as one below it, and there with links resolved.
     pub(super) fn is_in_site(&self, source: &str) -> bool {
         let Source::File(file) = Source::of(source) else { return false };
-        let below = Path::new(file).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let below = Path::new(file)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         below && resolved(&self.site.join(file)).starts_with(resolved(&self.site))
     }
 
     fn bytes(&self, spec: &Spec) -> Result<(Cow<'static, [u8]>, Digest)> {
         let lock = self.trust.as_ref().map(|trust| &trust.lock);
-        let pinned = lock.and_then(|lock| lock.find(&spec.name)).filter(|approved| approved.source == spec.source);
-        let read = source::read(&spec.source, &self.site, &self.fetched, pinned.map(|approved| &approved.digest));
+        let pinned = lock
+            .and_then(|lock| lock.find(&spec.name))
+            .filter(|approved| approved.source == spec.source);
+        let read = source::read(
+            &spec.source,
+            &self.site,
+            &self.fetched,
+            pinned.map(|approved| &approved.digest),
+        );
         read.map_err(|error| {
             if !Source::of(&spec.source).is_remote() {
                 return error;
             }
-            error.hint(format!("`cowhand plugin approve {}` fetches what was approved; a run never does.", spec.name))
+            error.hint(format!(
+                "`cowhand plugin approve {}` fetches what was approved; a run never does.",
+                spec.name
+            ))
         })
     }
 }
@@ -89,6 +102,7 @@ impl Options {
 /// Why a plugin cannot be used, with its name and file.
 pub(super) fn unusable(spec: &Spec, why: &Error) -> Error {
     let what = format!("the plugin `{}` ({}) cannot be used", spec.name, spec.source);
-    let error = Error::new(what).because(why.summary()).exit(why.exit_code().unwrap_or(Exit::Refused));
+    let error =
+        Error::new(what).because(why.summary()).exit(why.exit_code().unwrap_or(Exit::Refused));
     why.hints().iter().fold(error, Error::hint)
 }

@@ -8,6 +8,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::limits::{MOST_HANDED_OVER, MOST_HANDLES};
 use super::receipt::{Class, Failure};
+use crate::printable::{MOST_OF_A_TEXT, cut};
 
 /// A limit that the host itself found exceeded; raised in host functions, it ends the call.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl std::error::Error for LimitReached {}
 
 impl Failure {
     pub(super) fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), hint: None }
+        Self { class, message: cut(message.into(), MOST_OF_A_TEXT), hint: None }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -34,7 +35,8 @@ impl Failure {
     /// It did not answer within its time.
     pub(super) fn time_out(limit: std::time::Duration) -> Self {
         let message = format!("it did not answer within its limit of {limit:?}");
-        Self::new(Class::TimeOut, message).hint("If it needs longer, raise `time` in its grant in cowhand.toml.")
+        Self::new(Class::TimeOut, message)
+            .hint("If it needs longer, raise `time` in its grant in cowhand.toml.")
     }
 }
 
@@ -47,7 +49,10 @@ pub(super) fn classify(error: &wasmtime::Error, denied: Option<String>, said: &s
         (None, None) => trapped(error),
     };
     match said.lines().rfind(|line| !line.trim().is_empty()) {
-        Some(_) => Failure { message: format!("{}; it said: {}", failure.message, said.trim()), ..failure },
+        Some(_) => {
+            let message = format!("{}; it said: {}", failure.message, said.trim());
+            Failure { message: cut(message, MOST_OF_A_TEXT), ..failure }
+        }
         None => failure,
     }
 }
@@ -86,7 +91,9 @@ fn trapped(error: &wasmtime::Error) -> Failure {
             | Trap::UnalignedPointer,
         ) => Failure::new(Class::BadOutput, format!("its answer cannot be read: {cause}")),
         Some(Trap::OutOfFuel) => Failure::new(Class::Limit, "it used more than the limit of fuel"),
-        Some(Trap::StackOverflow) => Failure::new(Class::Limit, "it used more than the limit of call stack"),
+        Some(Trap::StackOverflow) => {
+            Failure::new(Class::Limit, "it used more than the limit of call stack")
+        }
         Some(trap) => Failure::new(Class::Trap, trap.to_string()),
         None => Failure::new(Class::Trap, cause.to_string()),
     }

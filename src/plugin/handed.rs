@@ -45,7 +45,10 @@ pub(super) struct Rejected {
 pub(super) fn check(files: &[HandedFile], permissions: &Permissions) -> Result<(), Rejected> {
     let reject = |what: String| Err(Rejected { what, hint: None });
     if files.len() > MOST_FILES {
-        return reject(format!("it handed over {} files, more than the limit of {MOST_FILES}", files.len()));
+        return reject(format!(
+            "it handed over {} files, more than the limit of {MOST_FILES}",
+            files.len()
+        ));
     }
     let mut paths = BTreeSet::new();
     for file in files {
@@ -63,7 +66,8 @@ pub(super) fn check(files: &[HandedFile], permissions: &Permissions) -> Result<(
         if !paths.insert(path) {
             return reject(format!("it handed over `{path}` twice"));
         }
-        let refused = |refusal: super::grant::Refusal| Rejected { what: refusal.what, hint: refusal.hint };
+        let refused =
+            |refusal: super::grant::Refusal| Rejected { what: refusal.what, hint: refusal.hint };
         permissions.authorize(&Wish::Install(path)).map_err(refused)?;
     }
     Ok(())
@@ -94,7 +98,8 @@ mod tests {
     fn permissions() -> Permissions {
         let grant = Grant { install: vec!["data/assets/ssl".into()], ..Grant::default() };
         let spec = Spec { grant, ..Spec::bare("probe", "probe.wasm") };
-        let request = Request { capability: Capability::Install, value: "*".into(), reason: "a test".into() };
+        let request =
+            Request { capability: Capability::Install, value: "*".into(), reason: "a test".into() };
         let site = std::path::Path::new("/nowhere");
         Permissions::new(&spec, &[request], &Protected::of(site, &[]), true, false).unwrap().0
     }
@@ -105,14 +110,22 @@ mod tests {
 
     #[test]
     fn files_below_granted_folders_are_taken() {
-        let files = [file("data/assets/ssl/cert.pem", 0o644), file("data/assets/ssl/a/key.pem", 0o600)];
+        let files =
+            [file("data/assets/ssl/cert.pem", 0o644), file("data/assets/ssl/a/key.pem", 0o600)];
         assert_eq!(check(&files, &permissions()), Ok(()));
     }
 
     #[test]
     fn everything_else_is_rejected() {
-        let elsewhere = ["data/assets/sslx/a", "data/assets/ssl", "docker-compose.yml", "data/conf/x"];
-        let crooked = ["data/assets/ssl/../x", "/data/assets/ssl/x", "data/assets/ssl//x", "data/assets/ssl/./x", ""];
+        let elsewhere =
+            ["data/assets/sslx/a", "data/assets/ssl", "docker-compose.yml", "data/conf/x"];
+        let crooked = [
+            "data/assets/ssl/../x",
+            "/data/assets/ssl/x",
+            "data/assets/ssl//x",
+            "data/assets/ssl/./x",
+            "",
+        ];
         let gits = ["data/assets/ssl/.git/config", "data/assets/ssl/.Git/x"];
         for path in elsewhere.iter().chain(&crooked).chain(&gits) {
             assert!(check(&[file(path, 0o644)], &permissions()).is_err(), "{path}");

@@ -76,7 +76,8 @@ impl config::Host for State {
 
 impl file_modes::Host for State {
     fn mode(&mut self, path: String) -> wasmtime::Result<Result<u32, String>> {
-        Ok(modes::mode(&self.about.permissions.read, Path::new(&path)).map_err(|error| error.to_string()))
+        Ok(modes::mode(&self.about.permissions.read, Path::new(&path))
+            .map_err(|error| error.to_string()))
     }
 }
 
@@ -90,10 +91,15 @@ impl text_merge::Host for State {
     ) -> wasmtime::Result<Result<Vec<text_merge::Hunk>, String>> {
         if base.len().max(ours.len()).max(theirs.len()) > MOST_MERGED {
             let limit = bytesize::ByteSize::b(MOST_MERGED as u64);
-            return Err(LimitReached(format!("it wanted to merge a text of more than the limit of {limit}")).into());
+            return Err(LimitReached(format!(
+                "it wanted to merge a text of more than the limit of {limit}"
+            ))
+            .into());
         }
         let merged = self.about.text_merge.merge(&base, &ours, &theirs, favor.map(Favor::from));
-        Ok(merged.map(|hunks| hunks.into_iter().map(text_merge::Hunk::from).collect()).map_err(|error| error.summary()))
+        Ok(merged
+            .map(|hunks| hunks.into_iter().map(text_merge::Hunk::from).collect())
+            .map_err(|error| error.summary()))
     }
 }
 
@@ -121,7 +127,9 @@ impl From<Hunk> for text_merge::Hunk {
     fn from(hunk: Hunk) -> Self {
         match hunk {
             Hunk::Clean(lines) => Self::Clean(lines),
-            Hunk::Conflict { base, ours, theirs } => Self::Conflict(text_merge::Disputed { base, ours, theirs }),
+            Hunk::Conflict { base, ours, theirs } => {
+                Self::Conflict(text_merge::Disputed { base, ours, theirs })
+            }
         }
     }
 }

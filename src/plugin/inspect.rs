@@ -7,6 +7,7 @@ use super::request::{Request, SECTION};
 use super::spec::Hook;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
+use crate::printable;
 
 /// The WIT package of the hooks.
 const PACKAGE: &str = "cowhand:hooks/";
@@ -74,10 +75,15 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
                 let hint = "Build it for `wasm32-wasip2`, or turn it into a component with the tools of its language.";
                 return Err(Error::new("it is a core module, not a component").hint(hint));
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if outside.len() == DEEPEST => {
-                return Err(Error::new(format!("its components are nested more than {DEEPEST} deep")));
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. }
+                if outside.len() == DEEPEST =>
+            {
+                return Err(Error::new(format!(
+                    "its components are nested more than {DEEPEST} deep"
+                )));
             }
-            Payload::ModuleSection { parser: inner, .. } | Payload::ComponentSection { parser: inner, .. } => {
+            Payload::ModuleSection { parser: inner, .. }
+            | Payload::ComponentSection { parser: inner, .. } => {
                 outside.push(std::mem::replace(&mut parser, inner));
             }
             Payload::End(_) => match outside.pop() {
@@ -91,12 +97,16 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
             }
             Payload::ComponentExportSection(section) if whole => {
                 for export in section {
-                    parts.exports.push(export.what("its exports are damaged")?.name.name.to_owned());
+                    parts
+                        .exports
+                        .push(export.what("its exports are damaged")?.name.name.to_owned());
                 }
             }
             Payload::ComponentImportSection(section) if whole => {
                 for import in section {
-                    parts.imports.push(import.what("its imports are damaged")?.name.name.to_owned());
+                    parts
+                        .imports
+                        .push(import.what("its imports are damaged")?.name.name.to_owned());
                 }
             }
             Payload::CustomSection(section) if section.name() == SECTION => {
@@ -111,53 +121,62 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
 fn hooks(exports: &[String]) -> Result<(Vec<Hook>, String)> {
     let mut hooks = Vec::new();
     let mut found = None;
-    for (name, version) in exports.iter().filter_map(|export| export.strip_prefix(PACKAGE)?.split_once('@')) {
+    for (name, version) in
+        exports.iter().filter_map(|export| export.strip_prefix(PACKAGE)?.split_once('@'))
+    {
         if !is_ours(version) {
-            let what = format!("it is for version {version} of the hooks, and this Cowhand has {HOOKS_VERSION}");
-            return Err(
-                Error::new(what).hint("Use a build of the plugin for these hooks, or a Cowhand that has its own.")
+            let what = format!(
+                "it is for version {version} of the hooks, and this Cowhand has {HOOKS_VERSION}"
             );
+            return Err(Error::new(what).hint(
+                "Use a build of the plugin for these hooks, or a Cowhand that has its own.",
+            ));
         }
-        let hook = Hook::from_name(name)
-            .ok_or_else(|| Error::new(format!("it exports `{name}`, which is no hook of version {HOOKS_VERSION}")))?;
+        let hook = Hook::from_name(name).ok_or_else(|| {
+            Error::new(format!("it exports `{name}`, which is no hook of version {HOOKS_VERSION}"))
+        })?;
         hooks.push(hook);
         found = Some(version.to_owned());
     }
     hooks.sort_unstable();
     let names = Hook::ALL.map(Hook::name).join(", ");
-    let none = || Error::new("it exports no hook").hint(format!("A plugin exports one or more of: {names}."));
+    let none = || {
+        Error::new("it exports no hook").hint(format!("A plugin exports one or more of: {names}."))
+    };
     Ok((hooks, found.ok_or_else(none)?))
 }
 
 /// Versions that share their first number that is not zero fit, as for every WIT package.
 fn is_ours(version: &str) -> bool {
-    let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte));
+    let plain = |rest: &str| {
+        rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte))
+    };
     version.strip_prefix(HOOKS_VERSION).is_some_and(|rest| rest.starts_with('.') && plain(rest))
 }
 
 /// What all sections together request. A person reads it on a terminal, so that only plain lines are taken.
-fn requests(sections: &[Vec<u8>]) -> Result<Vec<Request>> {
+pub(crate) fn requests(sections: &[Vec<u8>]) -> Result<Vec<Request>> {
     let mut all = Vec::new();
     for section in sections {
-        let some: Vec<Request> =
-            serde_json::from_slice(section).what_with(|| format!("its section `{SECTION}` is not understood"))?;
+        let some: Vec<Request> = serde_json::from_slice(section)
+            .what_with(|| format!("its section `{SECTION}` is not understood"))?;
         all.extend(some);
     }
     if all.len() > MOST_REQUESTS {
         return Err(Error::new(format!("it requests more than {MOST_REQUESTS} things")));
     }
     let wrong = |text: &&String| !is_plain(text);
-    if let Some(text) = all.iter().flat_map(|request| [&request.value, &request.reason]).find(wrong) {
+    if let Some(text) = all.iter().flat_map(|request| [&request.value, &request.reason]).find(wrong)
+    {
         let shown = format!("{text:?}");
         return Err(Error::new(format!("it has a request that is no plain line: {shown:.60}")));
     }
     Ok(all)
 }
 
-/// Whether a text shows as what it is: no control characters, nothing that turns the direction of writing, not too long.
+/// Returns true if a text shows as what it is and is not too long.
 fn is_plain(text: &str) -> bool {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.len() <= LONGEST_TEXT && !text.chars().any(|c| c.is_control() || turns(c))
+    text.len() <= LONGEST_TEXT && text.chars().all(printable::is_plain)
 }
 
 #[cfg(test)]
@@ -177,7 +196,10 @@ mod tests {
         assert!(requested(&"x".repeat(LONGEST_TEXT + 1), 1).is_err());
         for bad in ["a\nb", "a\u{1b}[2K", "a\u{9b}", "a\u{202e}b", "a\u{2066}b", "a\u{200f}b"] {
             let error = requested(bad, 1).unwrap_err().summary();
-            assert!(error.contains("no plain line") && !error.chars().any(char::is_control), "{error}");
+            assert!(
+                error.contains("no plain line") && !error.chars().any(char::is_control),
+                "{error}"
+            );
         }
     }
 
@@ -197,6 +219,8 @@ mod tests {
     #[test]
     fn a_version_is_a_version() {
         assert!(is_ours("0.1.0") && is_ours("0.1.7-rc.1+b"));
-        assert!(!is_ours("0.1") && !is_ours("0.10.0") && !is_ours("0.1.0\n") && !is_ours("0.1.\u{1b}"));
+        assert!(
+            !is_ours("0.1") && !is_ours("0.10.0") && !is_ours("0.1.0\n") && !is_ours("0.1.\u{1b}")
+        );
     }
 }

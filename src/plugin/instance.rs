@@ -9,8 +9,9 @@ use super::about::About;
 use super::bindings::Hooks;
 use super::code::Code;
 use super::engine::Ticking;
-use super::failure::classify;
+use super::failure::{LimitReached, classify};
 use super::inspect::Inspection;
+use super::limits::MOST_REFUSALS;
 use super::receipt::{Class, Failure, Receipt};
 use super::sandbox::State;
 use super::spec::Hook;
@@ -74,7 +75,12 @@ impl Plugin {
     /// The same plugin for a task of its own.
     pub(super) fn as_observer(&self) -> Self {
         let about = About { observer: true, ..(*self.about).clone() };
-        Self { about: Arc::new(about), inspection: self.inspection.clone(), code: Arc::clone(&self.code), idle: None }
+        Self {
+            about: Arc::new(about),
+            inspection: self.inspection.clone(),
+            code: Arc::clone(&self.code),
+            idle: None,
+        }
     }
 
     /// Whether it is asked at this hook.
@@ -84,28 +90,36 @@ impl Plugin {
 
     async fn instantiate(&mut self) -> Result<Session, Failure> {
         let _ticking = Ticking::new();
-        let unavailable = |error: wasmtime::Error| Failure::new(Class::Unavailable, format!("{error:#}"));
-        let pre = self.code.ready(&self.about).map_err(unavailable)?;
+        let unavailable =
+            |error: wasmtime::Error| Failure::new(Class::Unavailable, format!("{error:#}"));
+        let ready = self.code.ready(&self.about).await;
+        let pre = ready.map_err(|error| Failure::new(Class::Unavailable, error.summary()))?;
         let mut store = State::store(pre.engine(), &self.about).map_err(unavailable)?;
         if self.about.trial.is_some() {
             Trial::fill(&mut store).map_err(unavailable)?;
         }
-        let instantiated = tokio::time::timeout(self.about.time, pre.instantiate_async(&mut store)).await;
+        let instantiated =
+            tokio::time::timeout(self.about.time, pre.instantiate_async(&mut store)).await;
         let instance = match instantiated {
             Ok(Ok(instance)) => instance,
             Ok(Err(error)) => {
                 let state = store.data_mut();
                 let failure = classify(&error, state.limiter.take_denied(), &state.tail.take());
-                return Err(Failure { message: format!("it does not start: {}", failure.message), ..failure });
+                return Err(Failure {
+                    message: format!("it does not start: {}", failure.message),
+                    ..failure
+                });
             }
             Err(_) => return Err(Failure::time_out(self.about.time)),
         };
-        let hooks = Hooks::load(&self.inspection.hooks, &pre, &mut store, &instance).map_err(unavailable)?;
+        let hooks = Hooks::load(&self.inspection.hooks, &pre, &mut store, &instance)
+            .map_err(unavailable)?;
         Ok(Session { store, hooks, calls: 0 })
     }
 
     /// Calls the plugin: in the idle instance or a fresh one, within its time. An instance that failed is never entered
     /// again; with `keep`, one that behaved serves the next call too.
+    #[tracing::instrument(name = "plugin", level = "debug", skip_all, fields(name = %self.about.name, hook = hook.name()))]
     pub(super) async fn call<T>(
         &mut self,
         hook: Hook,
@@ -115,6 +129,10 @@ impl Plugin {
         let begun = Instant::now();
         let mut record = Record { calls: 1, ..Record::blank(hook) };
         let _ticking = Ticking::new();
+        if self.about.spent.is_hopeless() {
+            let what = "it ran out of time too often in this run, and is not called any more";
+            return (Err(Failure::new(Class::Unavailable, what)), record);
+        }
         let session = match self.idle.take() {
             Some(session) => Ok(session),
             None => self.instantiate().await,
@@ -124,6 +142,7 @@ impl Plugin {
             Err(failure) => Err(failure),
         };
         record.took = begun.elapsed();
+        tracing::debug!(took = ?record.took, answered = answer.is_ok(), "call ended");
         (answer.map_err(|failure| self.about.point_out(failure)), record)
     }
 
@@ -137,16 +156,28 @@ impl Plugin {
         session.calls += 1;
         session.store.data_mut().begin();
         if self.about.trial.is_some() {
-            Trial::fill(&mut session.store).map_err(|error| Failure::new(Class::Unavailable, error.to_string()))?;
+            Trial::fill(&mut session.store)
+                .map_err(|error| Failure::new(Class::Unavailable, error.to_string()))?;
         }
-        let outcome = tokio::time::timeout(self.about.time, ask(&mut session)).await;
+        let refusals = session.store.data().refusals.clone();
+        let outcome = tokio::select! {
+            outcome = tokio::time::timeout(self.about.time, ask(&mut session)) => outcome,
+            () = refusals.flood() => {
+                let what = format!("it was refused more than the limit of {MOST_REFUSALS} times");
+                Ok(Err(LimitReached(what).into()))
+            }
+        };
         record.fuel = self.about.trial.map(|_| Trial::used(&session.store));
         let state = session.store.data_mut();
         state.blobs = None;
         record.memory = state.limiter.peak() as u64;
-        for refusal in state.take_refusals() {
+        let (refused, more) = state.take_refusals();
+        for refusal in refused {
             self.about.refused(&refusal);
             record.refusals.push(refusal.what);
+        }
+        if more > 0 {
+            record.refusals.push(format!("and {more} more"));
         }
         match outcome {
             Ok(Ok(answer)) => {
@@ -155,8 +186,13 @@ impl Plugin {
                 self.idle = (keep && !worn).then_some(session);
                 answer.map_err(|said| Failure::new(Class::Error, said))
             }
-            Ok(Err(error)) => Err(classify(&error, state.limiter.take_denied(), &state.tail.take())),
-            Err(_) => Err(Failure::time_out(self.about.time)),
+            Ok(Err(error)) => {
+                Err(classify(&error, state.limiter.take_denied(), &state.tail.take()))
+            }
+            Err(_) => {
+                self.about.spent.time_out();
+                Err(Failure::time_out(self.about.time))
+            }
         }
     }
 

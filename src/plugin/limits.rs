@@ -1,5 +1,7 @@
 //! How much one plugin may use of this machine, and a record of what it was denied.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use wasmtime::{ResourceLimiter, Result};
 
 /// Bytes that a guest may hand to the host in one call, in either direction of calling.
@@ -18,12 +20,50 @@ pub(super) const MOST_BODY: usize = 8 << 20;
 pub(super) const MOST_LOGGED: usize = 256 << 10;
 /// Lines that a plugin may log in one call.
 pub(super) const MOST_LOG_LINES: usize = 1000;
-/// Bytes of one line of a plugin's log that are shown.
-pub(super) const MOST_SHOWN_OF_A_LINE: usize = 4 << 10;
+/// Bytes that a plugin may log in one run.
+const MOST_LOGGED_IN_A_RUN: usize = 16 << 20;
+/// Refusals that a plugin may cause in one call; one that asks on is at fault or at war.
+pub(super) const MOST_REFUSALS: usize = 4096;
+/// Refusals of one call, and of one run, that are shown.
+pub(super) const MOST_SHOWN_REFUSALS: usize = 64;
+/// Bytes of one refusal that are shown.
+pub(super) const MOST_OF_A_REFUSAL: usize = 256;
+/// Calls that may run out of time in one run. Each may leave a thread behind that waits for a file.
+const MOST_TIME_OUTS: usize = 32;
 /// Elements of one table: function references, which Python has tens of thousands of.
 const MOST_ELEMENTS: usize = 1 << 20;
 /// Core instances, memories and tables of one component: guests made of adapters and shims have around ten.
 const MOST_PARTS: usize = 200;
+
+/// The share of a run's limits that one plugin has used up.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    refusals: AtomicUsize,
+    logged: AtomicUsize,
+    time_outs: AtomicUsize,
+}
+
+impl Spent {
+    /// Counts a refusal. Returns true if it is to be shown.
+    pub(super) fn refusal(&self) -> bool {
+        self.refusals.fetch_add(1, Ordering::Relaxed) < MOST_SHOWN_REFUSALS
+    }
+
+    /// Counts bytes of its log. Returns true if they are to be shown.
+    pub(super) fn logs(&self, bytes: usize) -> bool {
+        self.logged.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_LOGGED_IN_A_RUN
+    }
+
+    /// Counts a call that ran out of time.
+    pub(super) fn time_out(&self) {
+        self.time_outs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns true if it ran out of time so often that it is not called any more.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.time_outs.load(Ordering::Relaxed) >= MOST_TIME_OUTS
+    }
+}
 
 /// The limits of one store, with what it denied and the most that was used.
 #[derive(Debug)]
@@ -37,7 +77,12 @@ pub(super) struct Limiter {
 impl Limiter {
     /// Allows this many bytes of linear memory, all memories of a component together.
     pub(super) fn new(memory: u64) -> Self {
-        Self { memory: usize::try_from(memory).unwrap_or(usize::MAX), used: 0, peak: 0, denied: None }
+        Self {
+            memory: usize::try_from(memory).unwrap_or(usize::MAX),
+            used: 0,
+            peak: 0,
+            denied: None,
+        }
     }
 
     /// Bytes of linear memory in use; memories never shrink.
@@ -52,7 +97,12 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             // The guest's own maximum; it fails without us.
             return Ok(false);
@@ -68,7 +118,12 @@ impl ResourceLimiter for Limiter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool> {
         if desired > MOST_ELEMENTS {
             self.denied = Some(format!("a table of more than {MOST_ELEMENTS} elements"));
         }

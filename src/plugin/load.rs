@@ -11,6 +11,7 @@ use super::about::About;
 use super::cache::Cache;
 use super::case::Recorder;
 use super::code::Code;
+use super::compile::Compiler;
 use super::engine::engine;
 use super::examine::{Examined, unusable};
 use super::instance::Plugin;
@@ -36,6 +37,8 @@ pub struct Options {
     pub protected: Vec<PathBuf>,
     /// What was approved; none where the caller vouches for the plugins.
     pub trust: Option<Trust>,
+    /// The compiler of components.
+    pub compiler: Compiler,
     /// Where compiled components are kept; none compiles each time.
     pub cache: Option<Cache>,
     /// Whether all requests are refused, as `plan` does.
@@ -65,12 +68,13 @@ impl Plugins {
 
 /// The stock plugins that are asked although the site does not name them, as if it did.
 pub fn unnamed_stock(specs: &[Spec]) -> Vec<Spec> {
-    let unnamed = STOCK.iter().filter(|stock| stock.everywhere).filter_map(|Stock { name, .. }| {
-        let source = format!("{STOCK_PREFIX}{name}");
-        let taken = specs.iter().any(|spec| spec.name == *name);
-        let named = specs.iter().any(|spec| spec.source == source);
-        (!named).then(|| Spec::bare(if taken { &source } else { name }, &source))
-    });
+    let unnamed =
+        STOCK.iter().filter(|stock| stock.everywhere).filter_map(|Stock { name, .. }| {
+            let source = format!("{STOCK_PREFIX}{name}");
+            let taken = specs.iter().any(|spec| spec.name == *name);
+            let named = specs.iter().any(|spec| spec.source == source);
+            (!named).then(|| Spec::bare(if taken { &source } else { name }, &source))
+        });
     unnamed.collect()
 }
 
@@ -141,7 +145,9 @@ impl<'a> Loader<'a> {
     async fn load_one(&self, spec: &Spec) -> Result<Option<Plugin>> {
         let found = match self.options.examine(spec) {
             Ok(found) => found,
-            Err(error) if self.may_do_without(spec, &error) => return self.unavailable(spec, error).map(|()| None),
+            Err(error) if self.may_do_without(spec, &error) => {
+                return self.unavailable(spec, error).map(|()| None);
+            }
             Err(error) => return Err(error),
         };
         self.options.judge(&found)?;
@@ -153,7 +159,10 @@ impl<'a> Loader<'a> {
 
     async fn start(&self, found: Examined) -> Result<Plugin> {
         for grant in &found.idle {
-            let what = format!("the plugin `{}` does not request what it was granted: {grant}", found.spec.name);
+            let what = format!(
+                "the plugin `{}` does not request what it was granted: {grant}",
+                found.spec.name
+            );
             self.options.events.warn(what, None);
         }
         let spec = found.spec.clone();
@@ -181,8 +190,14 @@ impl<'a> Loader<'a> {
             observer: false,
             trial: None,
             recorder: self.recorder.clone(),
+            spent: Arc::default(),
         };
-        let code = Code::new(bytes, self.options.cache.clone(), Arc::clone(&self.linker));
+        let code = Code::new(
+            bytes,
+            self.options.compiler.clone(),
+            self.options.cache.clone(),
+            Arc::clone(&self.linker),
+        );
         Plugin::new(about, inspection, code)
     }
 }

@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::allowed::Allowed;
 use super::request::Request;
 use crate::digest::Digest;
+use crate::dir::{Attributes, Dir, read_at_most};
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
-use crate::files;
+use crate::ownership::{Exposure, exposures};
 
 /// Its name in the site's folder.
 pub const LOCK_FILE: &str = "cowhand.lock";
+/// The largest file of approvals that is read, in bytes.
+pub(super) const MOST_OF_A_LOCK: u64 = 16 << 20;
 /// The version of its format. A later version may add keys without counting up; what it cannot leave out counts up.
 const VERSION: u32 = 1;
 const HEAD: &str = "\
@@ -69,41 +72,54 @@ impl Default for LockFile {
 }
 
 impl LockFile {
-    /// The file of the site in this folder; empty where there is none.
-    pub fn read(site: &Path) -> Result<Self> {
-        match std::fs::read_to_string(site.join(LOCK_FILE)) {
-            Ok(text) => Self::parse(&text),
-            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).what_with(|| format!("could not read {}", site.join(LOCK_FILE).display())),
-        }
+    /// Reads the file of the site in this directory, and tells how other users can change it. A
+    /// site without the file has approved nothing.
+    pub fn read(site: &Dir, root: &Path) -> Result<(Self, Vec<Exposure>)> {
+        let path = root.join(LOCK_FILE);
+        let doing = || format!("could not read {}", path.display());
+        let file = match site.file(Path::new(LOCK_FILE)) {
+            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
+                return Ok((Self::default(), Vec::new()));
+            }
+            opened => opened.what_with(doing)?.0,
+        };
+        let exposures = exposures(&file, &path);
+        let text = read_at_most(file, MOST_OF_A_LOCK).what_with(doing)?;
+        Ok((Self::parse(&String::from_utf8_lossy(&text), LOCK_FILE)?, exposures))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// Reads the text of such a file; `file` is its name, for messages.
+    pub(crate) fn parse(text: &str, file: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {
             version: u32,
         }
         let broken = |error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            Error::new(format!("{LOCK_FILE}, line {line}: {}", error.message().lines().next().unwrap_or("not valid")))
+            Error::new(format!("{file}, line {line}: {}", error.message().lines().next().unwrap_or("not valid")))
                 .exit(Exit::Refused)
                 .hint("Take it from a backup, or move it away and approve the plugins again: `cowhand plugin approve`.")
         };
         let Version { version } = toml::from_str(text).map_err(broken)?;
         if version > VERSION {
-            let what = format!("{LOCK_FILE} has version {version}, and this Cowhand knows {VERSION}");
-            return Err(Error::new(what).exit(Exit::Refused).hint("Use the Cowhand that wrote it, or a later one."));
+            let what = format!("{file} has version {version}, and this Cowhand knows {VERSION}");
+            return Err(Error::new(what)
+                .exit(Exit::Refused)
+                .hint("Use the Cowhand that wrote it, or a later one."));
         }
         toml::from_str(text).map_err(broken)
     }
 
-    /// Writes it for the site in this folder, atomically.
-    pub fn write(&self, site: &Path) -> Result<()> {
-        files::write(&site.join(LOCK_FILE), self.text()?.as_bytes(), 0o644)
+    /// Writes it for the site in this directory, atomically.
+    pub fn write(&self, site: &Dir) -> Result<()> {
+        let (text, like) = (self.text(HEAD)?, Attributes::bits(0o644));
+        let written = site.write(Path::new(LOCK_FILE), text.as_bytes(), like);
+        written.what_with(|| format!("could not write {LOCK_FILE}"))
     }
 
-    fn text(&self) -> Result<String> {
-        Ok(HEAD.to_owned() + &toml::to_string(self).what_with(|| format!("could not write {LOCK_FILE}"))?)
+    pub(crate) fn text(&self, head: &str) -> Result<String> {
+        Ok(head.to_owned()
+            + &toml::to_string(self).what_with(|| format!("could not write {LOCK_FILE}"))?)
     }
 
     /// What was approved under this name.
@@ -127,13 +143,13 @@ impl LockFile {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use jiff::SignedDuration;
 
     use crate::plugin::Capability;
 
-    fn lock() -> LockFile {
+    pub(in crate::plugin) fn lock() -> LockFile {
         let mut lock = LockFile::default();
         lock.put(Approved {
             name: "tell-us".to_owned(),
@@ -163,24 +179,32 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let (folder, lock) = (tempfile::tempdir().unwrap(), lock());
-        lock.write(folder.path()).unwrap();
-        assert_eq!(LockFile::read(folder.path()).unwrap(), lock);
+        let site = Dir::open(folder.path()).unwrap();
+        lock.write(&site).unwrap();
+        assert_eq!(LockFile::read(&site, folder.path()).unwrap(), (lock, Vec::new()));
         let text = std::fs::read_to_string(folder.path().join(LOCK_FILE)).unwrap();
-        for line in ["version = 1", "memory = \"64MiB\"", "time = \"1s 500ms\"", "http = [\"ntfy.example.org\"]"] {
+        for line in [
+            "version = 1",
+            "memory = \"64MiB\"",
+            "time = \"1s 500ms\"",
+            "http = [\"ntfy.example.org\"]",
+        ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
     }
 
     #[test]
     fn a_site_without_one_has_approved_nothing() {
-        assert_eq!(LockFile::read(tempfile::tempdir().unwrap().path()).unwrap(), LockFile::default());
+        let folder = tempfile::tempdir().unwrap();
+        let site = Dir::open(folder.path()).unwrap();
+        assert_eq!(LockFile::read(&site, folder.path()).unwrap().0, LockFile::default());
     }
 
     #[test]
     fn a_later_version_and_a_broken_file_are_told() {
-        let error = LockFile::parse("version = 2\nplugin = 7\n").unwrap_err();
+        let error = LockFile::parse("version = 2\nplugin = 7\n", LOCK_FILE).unwrap_err();
         assert!(error.headline().contains("version 2"), "{error}");
-        let error = LockFile::parse("version = 1\n[[plugin]]\nname = 3\n").unwrap_err();
+        let error = LockFile::parse("version = 1\n[[plugin]]\nname = 3\n", LOCK_FILE).unwrap_err();
         assert!(error.headline().starts_with("cowhand.lock, line 3"), "{error}");
     }
 }

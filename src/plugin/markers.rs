@@ -4,7 +4,11 @@ use super::types::{Blobs, Conflict, Side};
 
 /// Whether content has conflict markers that none of the sides had. Sides are read only where it looks like it.
 pub(super) fn left_behind(content: &[u8], conflict: &Conflict, blobs: &dyn Blobs) -> bool {
-    let sides = [(Side::Base, &conflict.base), (Side::Ours, &conflict.ours), (Side::Theirs, &conflict.theirs)];
+    let sides = [
+        (Side::Base, &conflict.base),
+        (Side::Ours, &conflict.ours),
+        (Side::Theirs, &conflict.theirs),
+    ];
     let readable = |(_, version): &(_, &Option<super::types::Version>)| {
         version.as_ref().is_some_and(|version| version.mode.has_content())
     };
@@ -15,7 +19,8 @@ pub(super) fn left_behind(content: &[u8], conflict: &Conflict, blobs: &dyn Blobs
 /// A line that opens a conflict and, after it, one that closes it. Rows of `=` alone are headings in many formats.
 fn has_markers(text: &[u8]) -> bool {
     let mut lines = text.split(|byte| *byte == b'\n');
-    lines.any(|line| line.starts_with(b"<<<<<<< ")) && lines.any(|line| line.starts_with(b">>>>>>> "))
+    lines.any(|line| line.starts_with(b"<<<<<<< "))
+        && lines.any(|line| line.starts_with(b">>>>>>> "))
 }
 
 #[cfg(test)]

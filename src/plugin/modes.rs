@@ -3,20 +3,23 @@
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
 
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt};
 
 use super::grant::Folder;
 
 /// The permissions of a file as a plugin names it. Links are followed as far as they stay inside the granted folder.
 pub(super) fn mode(granted: &[Folder], path: &Path) -> Result<u32> {
-    let below = |folder| -> Option<(&Folder, &Path)> { Some((folder, path.strip_prefix(&folder.seen_as).ok()?)) };
+    let below = |folder| -> Option<(&Folder, &Path)> {
+        Some((folder, path.strip_prefix(&folder.seen_as).ok()?))
+    };
     // As in the plugin's own view of the file system, the innermost of several folders counts.
-    let innermost = granted.iter().filter_map(below).min_by_key(|(_, rest)| rest.components().count());
-    let (folder, rest) =
-        innermost.ok_or_else(|| Error::new(ErrorKind::PermissionDenied, "it is in no granted folder"))?;
-    let opened = Dir::open_ambient_dir(&folder.path, ambient_authority())?;
-    let about = if rest.as_os_str().is_empty() { opened.dir_metadata() } else { opened.metadata(rest) }?;
+    let innermost =
+        granted.iter().filter_map(below).min_by_key(|(_, rest)| rest.components().count());
+    let (folder, rest) = innermost
+        .ok_or_else(|| Error::new(ErrorKind::PermissionDenied, "it is in no granted folder"))?;
+    let opened = Dir::from_std_file(folder.handle()?);
+    let about =
+        if rest.as_os_str().is_empty() { opened.dir_metadata() } else { opened.metadata(rest) }?;
     Ok(about.mode() & 0o7777)
 }
 
@@ -38,14 +41,19 @@ mod tests {
         }
         symlink("key.pem", at("ssl/link.pem")).unwrap();
         symlink("../outside.pem", at("ssl/out.pem")).unwrap();
-        let granted = [Folder { seen_as: "data/assets/ssl".to_owned(), path: at("ssl"), place: String::new() }];
+        let path = at("ssl").canonicalize().unwrap();
+        let granted = [Folder::open("data/assets/ssl".to_owned(), path, String::new()).unwrap()];
         let told = |path: &str| mode(&granted, Path::new(path)).ok();
         assert_eq!(told("data/assets/ssl/key.pem"), Some(0o640));
         assert_eq!(told("data/assets/ssl/link.pem"), Some(0o640));
         assert!(told("data/assets/ssl").is_some());
-        for refused in
-            ["data/assets/ssl/out.pem", "data/assets/ssl/../outside.pem", "data/assets/ssl/none", "data", "/etc"]
-        {
+        for refused in [
+            "data/assets/ssl/out.pem",
+            "data/assets/ssl/../outside.pem",
+            "data/assets/ssl/none",
+            "data",
+            "/etc",
+        ] {
             assert_eq!(told(refused), None, "{refused}");
         }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::Plugins;
 use super::about::About;
 use super::instance::{Plugin, Record};
+use super::limits::MOST_SHOWN_REFUSALS;
 use super::policy::Policy;
 use super::receipt::{Class, Failure, Receipt};
 use super::spec::Hook;
@@ -57,11 +59,12 @@ struct Feed(Vec<(Sender<Message>, Arc<AtomicU64>)>);
 impl Sink for Feed {
     fn event(&mut self, event: &Event) {
         // The outcome comes by a way of its own, which no full queue can block.
-        let left_out = matches!(event, Event::Progress { finished: false, .. } | Event::Outcome { .. });
+        let left_out =
+            matches!(event, Event::Progress { finished: false, .. } | Event::Outcome { .. });
         if left_out || OBSERVER_SPEAKS.get() {
             return;
         }
-        let Ok(json) = serde_json::to_string(event) else { return };
+        let Some(json) = as_told(event) else { return };
         let json: Arc<str> = json.into();
         for (queue, dropped) in &self.0 {
             if let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) =
@@ -71,6 +74,24 @@ impl Sink for Feed {
             }
         }
     }
+}
+
+/// The JSON of an event for plugins that carry it elsewhere. Of what the site had written they get
+/// the number: no redactor knows the secrets in its files.
+fn as_told(event: &Event) -> Option<String> {
+    let mut json = serde_json::to_value(event).ok()?;
+    if let Event::Plan(plan) = event
+        && let Some(merge) = &plan.merge
+        && let Some(told) = json.get_mut("merge").and_then(Value::as_object_mut)
+    {
+        let lost_lines: usize = merge.losses.iter().map(|loss| loss.lines.len()).sum();
+        told.insert("conflicts".to_owned(), merge.conflicts.len().into());
+        told.insert(
+            "losses".to_owned(),
+            json!({ "files": merge.losses.len(), "lines": lost_lines }),
+        );
+    }
+    Some(json.to_string())
 }
 
 impl Plugins {
@@ -91,7 +112,9 @@ impl Plugins {
         let json: Arc<str> = json.into();
         let deadline = Instant::now() + limit;
         for one in &self.observing {
-            let _ = tokio::time::timeout_at(deadline, one.queue.send(Message::Last(Arc::clone(&json)))).await;
+            let _ =
+                tokio::time::timeout_at(deadline, one.queue.send(Message::Last(Arc::clone(&json))))
+                    .await;
         }
         for one in std::mem::take(&mut self.observing) {
             self.finish(one, deadline, limit).await;
@@ -107,14 +130,22 @@ impl Plugins {
             receipt.failure = Some(Failure::new(Class::TimeOut, message));
         }
         let name = &receipt.plugin;
-        let said = receipt.failure.as_ref().map(|failure| one.about.policy(Hook::Observer, failure.class));
+        let said =
+            receipt.failure.as_ref().map(|failure| one.about.policy(Hook::Observer, failure.class));
         if let (Some(failure), Some(Policy::Warn | Policy::Stop)) = (&receipt.failure, said) {
-            let what = format!("the observer `{name}` failed ({}): {}", failure.class.name(), failure.message);
+            let what = format!(
+                "the observer `{name}` failed ({}): {}",
+                failure.class.name(),
+                failure.message
+            );
             self.events.warn(what, failure.hint.clone());
         }
         let dropped = one.dropped.load(Ordering::Relaxed);
         if dropped > 0 {
-            self.events.warn(format!("the observer `{name}` was too slow and missed {dropped} events"), None);
+            self.events.warn(
+                format!("the observer `{name}` was too slow and missed {dropped} events"),
+                None,
+            );
         }
         self.events.emit(Event::Plugin(Box::new(receipt)));
     }
@@ -122,7 +153,8 @@ impl Plugins {
 
 fn start(plugin: Plugin) -> Observing {
     let (queue, messages) = channel(QUEUE);
-    let receipt = Arc::new(Mutex::new(plugin.receipt(Record::blank(Hook::Observer), Ok(String::new()))));
+    let receipt =
+        Arc::new(Mutex::new(plugin.receipt(Record::blank(Hook::Observer), Ok(String::new()))));
     let about = Arc::clone(&plugin.about);
     let task = tokio::spawn(serve(plugin, messages, Arc::clone(&receipt)));
     Observing { queue, task, dropped: Arc::default(), receipt, about }
@@ -155,9 +187,40 @@ impl Receipt {
         self.answer = other.answer.or(self.answer.take());
         self.failure = other.failure.or(self.failure.take());
         for refusal in other.refusals {
-            if !self.refusals.contains(&refusal) {
+            if self.refusals.len() < MOST_SHOWN_REFUSALS && !self.refusals.contains(&refusal) {
                 self.refusals.push(refusal);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::conflict::{Decision, Kind, Loss, LostLine, Resolution, Was};
+    use crate::plan::{MergePlan, Plan};
+
+    #[test]
+    fn of_local_changes_observers_get_the_number() {
+        let path = "data/conf/dovecot/ldap/passdb.conf";
+        let line = |line| LostLine { line, was: Was::Added, text: "dnpass = hunter2".to_owned() };
+        let decision = Decision {
+            path: path.into(),
+            kind: Kind::Content,
+            collision: None,
+            plugin: "stock-conflicts".to_owned(),
+            resolution: Resolution::Theirs,
+        };
+        let [base, ours, theirs, tree] = ["base", "ours", "theirs", "tree"].map(str::to_owned);
+        let losses = vec![Loss { path: path.into(), lines: vec![line(1), line(2)] }];
+        let merge = MergePlan { base, ours, theirs, tree, conflicts: vec![decision], losses };
+        let plan = Plan { merge: Some(merge), down: vec!["net".to_owned()], ..Plan::default() };
+        let told = as_told(&Event::Plan(Box::new(plan))).unwrap();
+        assert!(!told.contains("ldap") && !told.contains("dnpass"), "{told}");
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&told["event"], &told["down"][0]), (&json!("plan"), &json!("net")));
+        assert_eq!(told["merge"]["tree"], "tree");
+        assert_eq!(told["merge"]["conflicts"], 1);
+        assert_eq!(told["merge"]["losses"], json!({ "files": 1, "lines": 2 }));
     }
 }

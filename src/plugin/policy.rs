@@ -52,7 +52,8 @@ impl OnFailure {
         match (Hook::from_name(key), Class::from_key(key), entry) {
             (Some(hook), _, Entry::One(policy)) => drop(self.hooks.insert(hook, policy)),
             (Some(hook), _, Entry::Classes(classes)) => {
-                self.narrow.extend(classes.into_iter().map(|(class, policy)| ((hook, class), policy)));
+                self.narrow
+                    .extend(classes.into_iter().map(|(class, policy)| ((hook, class), policy)));
             }
             (None, Some(class), Entry::One(policy)) => drop(self.classes.insert(class, policy)),
             (None, Some(_), Entry::Classes(_)) => {
@@ -66,7 +67,8 @@ impl OnFailure {
 
 fn unknown<E: de::Error>(key: &str) -> E {
     let keys = Hook::ALL.map(Hook::name).into_iter().chain(Class::ALL.map(Class::key));
-    let near = nearest(key, keys).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    let near =
+        nearest(key, keys).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     E::custom(format_args!("`{key}` is neither a hook nor a sort of failure{near}"))
 }
 

@@ -67,8 +67,15 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 7] =
-        [Self::Refused, Self::Error, Self::Trap, Self::TimeOut, Self::Limit, Self::Unavailable, Self::BadOutput];
+    pub const ALL: [Self; 7] = [
+        Self::Refused,
+        Self::Error,
+        Self::Trap,
+        Self::TimeOut,
+        Self::Limit,
+        Self::Unavailable,
+        Self::BadOutput,
+    ];
 
     /// The key for it in `on-failure`, as in JSON.
     pub fn key(self) -> &'static str {

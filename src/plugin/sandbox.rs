@@ -13,11 +13,11 @@ use super::failure::LimitReached;
 use super::grant::{Refusal, Wish};
 use super::limits::{
     Limiter, MOST_HANDED_OVER, MOST_HANDLES, MOST_HEADERS, MOST_LOG_LINES, MOST_LOGGED, MOST_RANDOM,
-    MOST_SHOWN_OF_A_LINE,
 };
 use super::output::Tail;
 use super::types::Blobs;
 use crate::event::Level;
+use crate::printable::{MOST_OF_A_TEXT, cut};
 
 /// The host's side of one instance.
 pub(super) struct State {
@@ -76,19 +76,21 @@ impl State {
     /// Writes to the log what it wrote to its standard output and error.
     pub(super) fn tell_output(&self) {
         let output = self.tail.take();
-        if !output.is_empty() {
+        if !output.is_empty() && self.about.spent.logs(output.len()) {
             self.about.note(Level::Debug, &shown(&output));
         }
     }
 
     /// What was refused since the last time.
-    pub(super) fn take_refusals(&self) -> Vec<Refusal> {
+    pub(super) fn take_refusals(&self) -> (Vec<Refusal>, usize) {
         self.refusals.take()
     }
 
     /// The sides of the conflict under way.
     pub(super) fn blobs(&self) -> wasmtime::Result<Arc<dyn Blobs>> {
-        self.blobs.clone().ok_or_else(|| wasmtime::Error::msg("it reads a blob outside the call that got it"))
+        self.blobs
+            .clone()
+            .ok_or_else(|| wasmtime::Error::msg("it reads a blob outside the call that got it"))
     }
 
     /// Shows a line of the plugin's log. Beyond the limit the call ends.
@@ -97,21 +99,22 @@ impl State {
         self.lines += 1;
         if self.logged > MOST_LOGGED || self.lines > MOST_LOG_LINES {
             let limit = bytesize::ByteSize::b(MOST_LOGGED as u64);
-            let what = format!("it logged more than the limit of {limit} or {MOST_LOG_LINES} lines in one call");
+            let what = format!(
+                "it logged more than the limit of {limit} or {MOST_LOG_LINES} lines in one call"
+            );
             return Err(LimitReached(what).into());
+        }
+        if !self.about.spent.logs(text.len()) {
+            return Err(LimitReached("it logged more than the limit of one run".to_owned()).into());
         }
         self.about.note(level, &shown(text));
         Ok(())
     }
 }
 
-/// Cut to a sane length, and without control characters, so that a plugin cannot play with the terminal.
+/// Cuts what it says. Whoever shows it to a person makes it safe.
 fn shown(text: &str) -> String {
-    let text = &text[..text.floor_char_boundary(MOST_SHOWN_OF_A_LINE)];
-    text.trim_end()
-        .chars()
-        .map(|character| if character.is_control() && character != '\n' { ' ' } else { character })
-        .collect()
+    cut(text.trim_end().to_owned(), MOST_OF_A_TEXT)
 }
 
 /// Nothing but clocks and random numbers, and what was granted: folders to read, and environment variables.
@@ -120,12 +123,14 @@ fn wasi(about: &About, tail: &Tail) -> wasmtime::Result<WasiCtx> {
     wasi.stdout(tail.clone()).stderr(tail.clone()).max_random_size(MOST_RANDOM);
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     for folder in &about.permissions.read {
-        if about.permissions.authorize(&Wish::Read(&folder.path)).is_ok() {
-            wasi.preopened_dir(&folder.path, &folder.seen_as, FsPerms::ReadOnly)?;
+        if about.permissions.authorize(&Wish::Read(folder)).is_ok() {
+            wasi.preopened_dir(folder.path_by_handle(), &folder.seen_as, FsPerms::ReadOnly)?;
         }
     }
     for name in &about.permissions.env {
-        if let (Ok(()), Ok(value)) = (about.permissions.authorize(&Wish::Env(name)), std::env::var(name)) {
+        if let (Ok(()), Ok(value)) =
+            (about.permissions.authorize(&Wish::Env(name)), std::env::var(name))
+        {
             wasi.env(name, value);
         }
     }

@@ -13,8 +13,9 @@ impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let key = PublicKey::from_base64(text.trim());
-        key.map(Self)
-            .map_err(|error| serde::de::Error::custom(format_args!("`{text}` is no key of minisign's: {error}")))
+        key.map(Self).map_err(|error| {
+            serde::de::Error::custom(format_args!("`{text}` is no key of minisign's: {error}"))
+        })
     }
 }
 
@@ -51,7 +52,8 @@ mod tests {
         let ours = key(KEY).unwrap();
         assert!(ours.has_signed(b"a component\n", SIGNATURE).unwrap());
         assert!(!ours.has_signed(b"another one\n", SIGNATURE).unwrap());
-        let comment = SIGNATURE.replace("trusted comment: a test\nwx", "trusted comment: the test\nwx");
+        let comment =
+            SIGNATURE.replace("trusted comment: a test\nwx", "trusted comment: the test\nwx");
         assert!(!ours.has_signed(b"a component\n", &comment).unwrap());
     }
 

@@ -16,19 +16,23 @@ const OFFERED: [(&str, &str, &str); 3] = [
 pub(super) fn close(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     for (interface, function, what) in OFFERED {
-        linker.instance(interface)?.func_new_async(function, move |mut store, _, given, results| {
-            Box::new(async move {
-                for borrowed in given.iter().filter_map(resource) {
-                    borrowed.resource_drop_async(&mut store).await?;
-                }
-                let state = store.data();
-                if let Err(refusal) = state.about.permissions.authorize(&Wish::Socket(what)) {
-                    state.refusals.add(refusal);
-                }
-                results[0] = Val::Result(Err(Some(Box::new(Val::Enum("access-denied".to_owned())))));
-                Ok(())
-            })
-        })?;
+        linker.instance(interface)?.func_new_async(
+            function,
+            move |mut store, _, given, results| {
+                Box::new(async move {
+                    for borrowed in given.iter().filter_map(resource) {
+                        borrowed.resource_drop_async(&mut store).await?;
+                    }
+                    let state = store.data();
+                    if let Err(refusal) = state.about.permissions.authorize(&Wish::Socket(what)) {
+                        state.refusals.add(refusal);
+                    }
+                    results[0] =
+                        Val::Result(Err(Some(Box::new(Val::Enum("access-denied".to_owned())))));
+                    Ok(())
+                })
+            },
+        )?;
     }
     linker.allow_shadowing(false);
     Ok(())

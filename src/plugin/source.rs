@@ -1,6 +1,12 @@
 //! Where a plugin's bytes come from: a file, the components inside this binary, or what was fetched when it was added.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the file that a person named, judged by its digest"
+)]
+
 use std::borrow::Cow;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::stock::{STOCK, Stock};
@@ -42,8 +48,11 @@ impl<'a> Source<'a> {
             return Self::Registry(reference);
         }
         let host = source.split_once('/').map_or("", |(host, _)| host);
-        let names_a_host = !host.starts_with('.') && host.contains(['.', ':']) || host == "localhost";
-        let is_file = Path::new(source).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"));
+        let names_a_host =
+            !host.starts_with('.') && host.contains(['.', ':']) || host == "localhost";
+        let is_file = Path::new(source)
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"));
         if names_a_host && !is_file { Self::Registry(source) } else { Self::File(source) }
     }
 
@@ -61,9 +70,13 @@ pub(super) fn read(
     pinned: Option<&Digest>,
 ) -> Result<(Cow<'static, [u8]>, Digest)> {
     match Source::of(source) {
-        Source::Stock(name) => stock(name).map(|stock| (stock.bytes.into(), Digest::known(stock.sha256))),
-        Source::File(file) if file.contains("://") => Err(Error::new(format!("plugins do not come from `{file}`"))
-            .hint("Name a file, an https:// address, or a reference in a registry.")),
+        Source::Stock(name) => {
+            stock(name).map(|stock| (stock.bytes.into(), Digest::known(stock.sha256)))
+        }
+        Source::File(file) if file.contains("://") => {
+            Err(Error::new(format!("plugins do not come from `{file}`"))
+                .hint("Name a file, an https:// address, or a reference in a registry."))
+        }
         Source::File(file) => read_file(&site.join(file)),
         Source::Https(_) | Source::Registry(_) => {
             let missing = |what: &str| Error::new(what).exit(Exit::Refused);
@@ -90,7 +103,8 @@ pub fn read_source(source: &str) -> Result<(Cow<'static, [u8]>, Digest)> {
 pub fn demand(source: &str, wanted: Option<Digest>, found: Digest) -> Result<()> {
     match wanted {
         Some(wanted) if wanted != found => {
-            let error = Error::new(format!("{source} is not what it should be")).exit(Exit::Refused);
+            let error =
+                Error::new(format!("{source} is not what it should be")).exit(Exit::Refused);
             Err(error.because(format!("it is {found}, not {wanted}")))
         }
         _ => Ok(()),
@@ -104,14 +118,17 @@ pub fn fetched_path(fetched: &Path, digest: &Digest) -> PathBuf {
 
 pub(super) fn read_file(path: &Path) -> Result<(Cow<'static, [u8]>, Digest)> {
     let doing = || format!("could not read {}", path.display());
-    let found = path.metadata().what_with(doing)?;
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let opened = std::fs::OpenOptions::new().read(true).custom_flags(nonblock).open(path);
+    let file = opened.what_with(doing)?;
+    let found = file.metadata().what_with(doing)?;
     if !found.is_file() {
         return Err(Error::new(doing()).because("it is no file"));
     }
     if found.len() > LARGEST {
         return Err(too_large(&path.display().to_string()));
     }
-    let bytes = std::fs::read(path).what_with(doing)?;
+    let bytes = crate::dir::read_at_most(file, LARGEST).what_with(doing)?;
     let digest = Digest::of(&bytes);
     Ok((bytes.into(), digest))
 }
@@ -141,7 +158,10 @@ mod tests {
             ("stock:notify", Source::Stock("notify")),
             ("https://example.org/x.wasm", Source::Https("https://example.org/x.wasm")),
             ("oci://plugins/x:1", Source::Registry("plugins/x:1")),
-            ("registry.example.org/acme/x:1.2", Source::Registry("registry.example.org/acme/x:1.2")),
+            (
+                "registry.example.org/acme/x:1.2",
+                Source::Registry("registry.example.org/acme/x:1.2"),
+            ),
             ("127.0.0.1:5000/x", Source::Registry("127.0.0.1:5000/x")),
             ("localhost/x@sha256:00", Source::Registry("localhost/x@sha256:00")),
             ("plugins/x.wasm", Source::File("plugins/x.wasm")),

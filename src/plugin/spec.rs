@@ -70,7 +70,8 @@ pub enum Hook {
 
 impl Hook {
     /// Every hook, in the pipeline's order.
-    pub const ALL: [Self; 5] = [Self::PreMerge, Self::ConflictResolver, Self::PostPull, Self::PrePrune, Self::Observer];
+    pub const ALL: [Self; 5] =
+        [Self::PreMerge, Self::ConflictResolver, Self::PostPull, Self::PrePrune, Self::Observer];
 
     /// The name of its WIT interface, as it stands in `cowhand.toml` and in reports.
     pub fn name(self) -> &'static str {

@@ -41,8 +41,11 @@ impl Trial {
 
     /// Clocks that show the same, and dice that fall the same, in every test.
     pub(super) fn steady(self, wasi: &mut WasiCtxBuilder) {
-        let dice =
-            || Deterministic::new((0..=u8::MAX).map(|number| number.wrapping_mul(167).wrapping_add(13)).collect());
+        let dice = || {
+            Deterministic::new(
+                (0..=u8::MAX).map(|number| number.wrapping_mul(167).wrapping_add(13)).collect(),
+            )
+        };
         wasi.secure_random(dice()).insecure_random(dice()).insecure_random_seed(7);
         wasi.wall_clock(Stopped(self.now)).monotonic_clock(Counting::default());
     }

@@ -10,6 +10,7 @@ use super::source::Source;
 use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::ownership::Exposure;
 
 /// `[trust]` in `cowhand.toml`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,6 +40,11 @@ pub struct Trust {
     pub lock: LockFile,
     /// What the site demands.
     pub policy: Policy,
+    /// The ways in which other users can change the files that give the site's grants and
+    /// approvals. If they can, a plugin that reaches out of its sandbox needs root's approval.
+    pub exposures: Vec<Exposure>,
+    /// Root's approvals, kept outside of the site.
+    pub by_root: LockFile,
 }
 
 /// How a plugin stands.
@@ -78,26 +84,61 @@ impl Trust {
         }
     }
 
+    /// Returns true if root alone can approve this plugin: it reaches out of its sandbox, and other
+    /// users can change the files that let it.
+    pub fn needs_root(&self, found: &Examined) -> bool {
+        !self.exposures.is_empty() && !found.allowed.only_computes()
+    }
+
+    /// Returns the approval of this plugin that counts.
+    pub fn approved(&self, found: &Examined) -> Option<&Approved> {
+        let approvals = if self.needs_root(found) { &self.by_root } else { &self.lock };
+        approvals.find(&found.spec.name)
+    }
+
     /// The same, its signature left out of account.
     fn approval(&self, found: &Examined) -> Standing {
-        let source = Source::of(&found.spec.source);
-        if matches!(source, Source::Stock(_)) {
+        let needs_root = self.needs_root(found);
+        if is_stock(found) && !needs_root {
             return Standing::Stock;
         }
-        let Some(approved) = self.lock.find(&found.spec.name) else {
+        let Some(approved) = self.approved(found) else {
             return match self.why_approve(found) {
-                Some(why) => Standing::Unapproved(vec![why]),
+                Some(why) => Standing::Unapproved(self.with_exposures(needs_root, vec![why])),
                 None => Standing::Free,
             };
         };
-        let changes = changes(found, approved);
-        if changes.is_empty() { Standing::Approved } else { Standing::Unapproved(changes) }
+        let mut changes = changes(found, approved);
+        let less = approved.grant.beyond(&found.allowed);
+        if needs_root && !less.is_empty() {
+            changes.push(format!("root approved more than it is granted: {}", less.join(", ")));
+        }
+        if changes.is_empty() {
+            return Standing::Approved;
+        }
+        Standing::Unapproved(self.with_exposures(needs_root, changes))
+    }
+
+    fn with_exposures(&self, needs_root: bool, mut reasons: Vec<String>) -> Vec<String> {
+        if needs_root {
+            let exposures = self.exposures.iter();
+            reasons.extend(
+                exposures.map(|exposure| {
+                    format!("what the site grants does not count: {}", exposure.why)
+                }),
+            );
+        }
+        reasons
     }
 
     fn why_approve(&self, found: &Examined) -> Option<String> {
-        let reaches: Vec<String> = found.allowed.reaches().map(|(key, value)| format!("{key} `{value}`")).collect();
+        let reaches: Vec<String> =
+            found.allowed.reaches().map(|(key, value)| format!("{key} `{value}`")).collect();
         if !reaches.is_empty() {
-            return Some(format!("nobody has approved it yet, and it is granted {}", reaches.join(", ")));
+            return Some(format!(
+                "nobody has approved it yet, and it is granted {}",
+                reaches.join(", ")
+            ));
         }
         let demanded = self.policy.approval == Approval::Always || !found.in_site;
         demanded.then(|| "nobody has approved it yet".to_owned())
@@ -108,25 +149,40 @@ impl Trust {
         let name = &found.spec.name;
         let standing = self.approval(found);
         if let Standing::Unapproved(reasons) = standing {
-            let error = Error::new(format!("the plugin `{name}` ({}) must be approved", found.spec.source));
+            let error =
+                Error::new(format!("the plugin `{name}` ({}) must be approved", found.spec.source));
             let error = reasons.into_iter().fold(error, Error::because).exit(Exit::Refused);
-            return Err(error.hint(format!("`cowhand plugin approve {name}` shows what it is and asks.")));
+            if !self.needs_root(found) {
+                let hint = format!("`cowhand plugin approve {name}` shows what it is and asks.");
+                return Err(error.hint(hint));
+            }
+            let fixes: Vec<String> =
+                self.exposures.iter().map(|exposure| format!("`{}`", exposure.fix)).collect();
+            return Err(error
+                .hint(format!(
+                    "As root, `cowhand plugin approve {name}` shows what it is and asks."
+                ))
+                .hint(format!("Or let root alone write the files: {}.", fixes.join(", "))));
         }
-        if standing == Standing::Stock { Ok(()) } else { self.check_kept_signature(found) }
+        self.check_kept_signature(found)
     }
 
     /// Holds a plugin against the signature that was kept when it was approved.
     fn check_kept_signature(&self, found: &Examined) -> Result<()> {
-        let name = &found.spec.name;
-        let signature = self.lock.find(name).and_then(|approved| approved.signature.as_deref());
-        self.check_signature(name, &found.bytes, signature)
+        if is_stock(found) {
+            return Ok(());
+        }
+        let signature = self.approved(found).and_then(|approved| approved.signature.as_deref());
+        self.check_signature(&found.spec.name, &found.bytes, signature)
     }
 
     /// Whether nobody needs to approve this: known without looking at the file, which may not be there.
     pub(super) fn is_free(&self, spec: &Spec) -> bool {
         let grant = &spec.grant;
-        let granted =
-            !(grant.read.is_empty() && grant.install.is_empty() && grant.http.is_empty() && grant.env.is_empty());
+        let granted = !(grant.read.is_empty()
+            && grant.install.is_empty()
+            && grant.http.is_empty()
+            && grant.env.is_empty());
         let strict = self.policy.approval == Approval::Always || !self.policy.keys.is_empty();
         !granted && !strict && self.lock.find(&spec.name).is_none()
     }
@@ -137,10 +193,12 @@ impl Trust {
         if keys.is_empty() {
             return Ok(());
         }
-        let wrong = |what: &str| Error::new(format!("the plugin `{name}` {what}")).exit(Exit::Refused);
+        let wrong =
+            |what: &str| Error::new(format!("the plugin `{name}` {what}")).exit(Exit::Refused);
         let signature = signature.ok_or_else(|| {
-            wrong("is not signed, and `[trust] keys` in cowhand.toml demands it")
-                .hint("Add it again with its signature: `cowhand plugin add SOURCE --signature FILE`.")
+            wrong("is not signed, and `[trust] keys` in cowhand.toml demands it").hint(
+                "Add it again with its signature: `cowhand plugin add SOURCE --signature FILE`.",
+            )
         })?;
         let signed = |key: &Key| key.has_signed(bytes, signature);
         match keys.iter().map(signed).collect::<Result<Vec<bool>>>() {
@@ -152,6 +210,10 @@ impl Trust {
     }
 }
 
+fn is_stock(found: &Examined) -> bool {
+    matches!(Source::of(&found.spec.source), Source::Stock(_))
+}
+
 /// What is not as it was approved.
 fn changes(found: &Examined, approved: &Approved) -> Vec<String> {
     let mut changes = Vec::new();
@@ -160,7 +222,10 @@ fn changes(found: &Examined, approved: &Approved) -> Vec<String> {
     }
     let digest = found.inspection.digest;
     if digest != approved.digest {
-        changes.push(format!("it changed since it was approved: it was {}, it is {digest}", approved.digest));
+        changes.push(format!(
+            "it changed since it was approved: it was {}, it is {digest}",
+            approved.digest
+        ));
     }
     let more = found.allowed.beyond(&approved.grant);
     if !more.is_empty() {

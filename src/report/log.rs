@@ -1,5 +1,7 @@
 //! The run's own record of its events, which `show` reads back.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in the run's own directory")]
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;

@@ -5,12 +5,17 @@ use std::io::Write;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::line::Line;
+use super::queue::Pulse;
 use super::text;
-use crate::event::{Event, Part, Sink, Unit};
+use crate::event::{Event, Level, Part, Sink, Unit};
+use crate::printable;
 
 /// Shows events as text. On a terminal long tasks get bars; elsewhere one line when they end. Colours follow `NO_COLOR`.
 pub struct Terminal {
     out: console::Term,
+    pulse: Pulse,
+    verbose: bool,
     bars: Option<MultiProgress>,
     tasks: HashMap<String, Bars>,
 }
@@ -22,28 +27,29 @@ struct Bars {
 }
 
 impl Terminal {
-    /// Shows on `out`.
-    pub fn new(out: console::Term) -> Self {
+    /// Shows on `out`; debug messages only if `verbose`, and bars only if `bars` allows them.
+    pub fn new(out: console::Term, pulse: Pulse, verbose: bool, bars: bool) -> Self {
         // What can only write on takes no bars, and would swallow the lines in their stead.
-        let bars = out.is_term() && !console::is_dumb();
-        let bars = bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::term(out.clone(), 10)));
-        Self { out, bars, tasks: HashMap::new() }
+        let bars = (bars && out.is_term() && !console::is_dumb())
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::term(out.clone(), 10)));
+        Self { out, pulse, verbose, bars, tasks: HashMap::new() }
     }
 
-    fn line(&self, line: &str) {
+    fn line(&self, line: &Line) {
         // A bar that is being drawn must not tear the line, nor the line the bar.
         match &self.bars {
             Some(bars) => bars.suspend(|| write_line(&self.out, line)),
             None => write_line(&self.out, line),
         }
+        self.pulse.beat();
     }
 
     fn progress(&mut self, task: &str, done: u64, total: Option<u64>, unit: Unit, parts: &[Part]) {
         let Some(bars) = &self.bars else { return };
-        let shown = self
-            .tasks
-            .entry(task.to_owned())
-            .or_insert_with(|| Bars { task: bars.add(bar(task, unit, TASK)), parts: HashMap::new() });
+        let shown = self.tasks.entry(task.to_owned()).or_insert_with(|| Bars {
+            task: bars.add(bar(task, unit, TASK)),
+            parts: HashMap::new(),
+        });
         if !parts.is_empty() {
             let whole = parts.iter().filter(|part| part.is_done()).count();
             shown.task.set_prefix(format!(" {whole}/{} layers", parts.len()));
@@ -64,7 +70,9 @@ impl Terminal {
         match (&self.bars, self.tasks.remove(task)) {
             (Some(bars), Some(shown)) => shown.all().for_each(|bar| away(bars, bar)),
             (Some(_), None) => {}
-            (None, _) => write_line(&self.out, &format!("             {task}: {}", amount(done, unit))),
+            (None, _) => {
+                write_line(&self.out, &text::finished(task, &amount(done, unit)));
+            }
         }
     }
 }
@@ -78,11 +86,20 @@ impl Bars {
 impl Sink for Terminal {
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Progress { task, done, unit, finished: true, .. } => self.finished(task, *done, *unit),
-            Event::Progress { task, done, total, unit, parts, .. } => self.progress(task, *done, *total, *unit, parts),
+            Event::Note { level: Level::Debug, .. } if !self.verbose => {}
+            Event::Progress { task, done, unit, finished: true, .. } => {
+                self.finished(task, *done, *unit);
+            }
+            Event::Progress { task, done, total, unit, parts, .. } => {
+                self.progress(task, *done, *total, *unit, parts);
+            }
             _ => {
-                if let (Event::Stage { .. } | Event::Outcome { .. }, Some(bars)) = (event, &self.bars) {
-                    self.tasks.drain().for_each(|(_, shown)| shown.all().for_each(|bar| away(bars, bar)));
+                if let (Event::Stage { .. } | Event::Outcome { .. }, Some(bars)) =
+                    (event, &self.bars)
+                {
+                    self.tasks
+                        .drain()
+                        .for_each(|(_, shown)| shown.all().for_each(|bar| away(bars, bar)));
                 }
                 for line in text::lines(event) {
                     self.line(&line);
@@ -93,7 +110,7 @@ impl Sink for Terminal {
 }
 
 /// A reader that went away (`| head`) is not the update's failure.
-fn write_line(mut out: &console::Term, line: &str) {
+fn write_line(mut out: &console::Term, line: &Line) {
     let _ = writeln!(out, "{line}");
 }
 
@@ -108,7 +125,7 @@ fn bar(name: &str, unit: Unit, set: &str) -> ProgressBar {
     };
     let style = ProgressStyle::with_template(&format!("{set} {{wide_bar}} {numbers}{{prefix}}"));
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::no_length().with_style(style).with_message(name.to_owned())
+    ProgressBar::no_length().with_style(style).with_message(printable::line(name))
 }
 
 fn moved(bar: &ProgressBar, done: u64, total: Option<u64>) {

@@ -1,7 +1,8 @@
 //! Events as text for people: what the terminal shows, line by line.
 
-use console::{Style, style};
+use console::Style;
 
+use super::line::Line;
 use crate::event::{Event, Level, StageState};
 use crate::git::conflict::{Collision, Decision, Kind, Loss, Resolution, Was};
 use crate::plan::{MergePlan, Plan};
@@ -9,25 +10,32 @@ use crate::plugin::Receipt;
 use crate::site::settings;
 use crate::stack::change::{Action, ImageChange, PruneAction, PruneItem, PruneKind, ServiceChange};
 
+/// The indent of notes, below the details of the stages.
+const NOTE: &str = "             ";
 /// So many lost lines of one file are shown; the rest is in the run.
 const LINES_SHOWN: usize = 12;
 /// So much of a digest tells images apart.
 const DIGEST_SHOWN: usize = "sha256:".len() + 12;
 
 /// The event's lines; empty where it is not for people.
-pub fn lines(event: &Event) -> Vec<String> {
+pub fn lines(event: &Event) -> Vec<Line> {
     match event {
         Event::Start { command, site, run, .. } => {
             let run = run.as_ref().map(|run| format!(", run {run}")).unwrap_or_default();
-            vec![style(format!("cowhand {command}: {site}{run}")).bold().to_string()]
+            let text = format!("cowhand {command}: {site}{run}");
+            vec![Line::default().and(Style::new().bold(), text)]
         }
-        Event::Stage { stage, state, detail } => stage_line(stage, *state, detail.as_deref()).into_iter().collect(),
+        Event::Stage { stage, state, detail } => {
+            stage_line(stage, *state, detail.as_deref()).into_iter().collect()
+        }
         Event::Note { level, text, hint } => note(*level, text, hint.as_deref()),
         Event::Plugin(receipt) => receipt_lines(receipt),
         Event::Plan(plan) => plan_lines(plan),
         Event::Prune(plan) => prune_lines(&plan.items),
-        Event::Check { update, upstream, branch, commits, .. } => check_lines(*update, upstream, branch, commits),
-        Event::Report { text, .. } => text.lines().map(str::to_owned).collect(),
+        Event::Check { update, upstream, branch, commits, .. } => {
+            check_lines(*update, upstream, branch, commits)
+        }
+        Event::Report { text, .. } => text.lines().map(|line| line.to_owned().into()).collect(),
         Event::Outcome { code, message, because, left, hints, .. } => {
             outcome(*code, message, because, left.as_deref(), hints)
         }
@@ -35,64 +43,93 @@ pub fn lines(event: &Event) -> Vec<String> {
     }
 }
 
+/// The line of a task that has ended, where there are no bars.
+pub fn finished(task: &str, amount: &str) -> Line {
+    format!("{NOTE}{task}: {amount}").into()
+}
+
 /// Failures, and what somebody who is only watched would have done.
-fn receipt_lines(receipt: &Receipt) -> Vec<String> {
+fn receipt_lines(receipt: &Receipt) -> Vec<Line> {
     match (&receipt.failure, &receipt.answer) {
-        (Some(failure), _) => vec![warning(&format!("plugin {}: {}", receipt.plugin, failure.message))],
-        (None, Some(answer)) if receipt.monitor => {
-            note(Level::Info, &format!("plugin {} would have answered: {answer}", receipt.plugin), None)
+        (Some(failure), _) => {
+            note(Level::Warning, &format!("plugin {}: {}", receipt.plugin, failure.message), None)
         }
+        (None, Some(answer)) if receipt.monitor => note(
+            Level::Info,
+            &format!("plugin {} would have answered: {answer}", receipt.plugin),
+            None,
+        ),
         _ => Vec::new(),
     }
 }
 
-fn stage_line(stage: &str, state: StageState, detail: Option<&str>) -> Option<String> {
+fn stage_line(stage: &str, state: StageState, detail: Option<&str>) -> Option<Line> {
     let mark = match state {
         StageState::Started => return None,
-        StageState::Done => style("ok").green(),
-        StageState::Skipped => style("--").dim(),
-        StageState::Failed => style("failed").red(),
-        StageState::Undone => style("undone").yellow(),
+        StageState::Done => (Style::new().green(), "ok"),
+        StageState::Skipped => (Style::new().dim(), "--"),
+        StageState::Failed => (Style::new().red(), "failed"),
+        StageState::Undone => (Style::new().yellow(), "undone"),
     };
-    Some(format!("  {stage:<10} {mark}  {}", detail.unwrap_or_default()).trim_end().to_owned())
+    let line = Line::from(format!("  {stage:<10} ")).and(mark.0, mark.1);
+    Some(match detail {
+        Some(detail) if !detail.is_empty() => line.plain(format!("  {detail}")),
+        _ => line,
+    })
 }
 
-fn note(level: Level, text: &str, hint: Option<&str>) -> Vec<String> {
-    let first = match level {
-        Level::Warning => warning(text),
-        Level::Info => format!("             {text}"),
-        Level::Debug => return Vec::new(),
+fn note(level: Level, text: &str, hint: Option<&str>) -> Vec<Line> {
+    let begun = match level {
+        Level::Warning => {
+            let mark = Style::new().yellow().bold();
+            Line::from("  ".to_owned()).and(mark, "warning:").plain(" ")
+        }
+        Level::Info | Level::Debug => Line::from(NOTE.to_owned()),
     };
-    std::iter::once(first).chain(hint.map(|hint| format!("             {hint}"))).collect()
-}
-
-fn warning(text: &str) -> String {
-    format!("  {} {text}", style("warning:").yellow().bold())
-}
-
-fn outcome(code: u8, message: &str, because: &[String], left: Option<&str>, hints: &[String]) -> Vec<String> {
-    let mark = if code == 0 || code == 3 { Style::new().green().bold() } else { Style::new().red().bold() };
-    let mut lines = vec![mark.apply_to(message).to_string()];
-    lines.extend(because.iter().flat_map(|cause| cause.lines()).map(|line| format!("  {line}")));
-    lines.extend(left.map(|left| format!("  {left}")));
-    lines.extend(hints.iter().map(|hint| format!("  → {hint}")));
+    let mut lines = begun.paragraph(&Style::new(), text, NOTE);
+    lines.extend(
+        hint.into_iter()
+            .flat_map(|hint| Line::from(NOTE.to_owned()).paragraph(&Style::new(), hint, NOTE)),
+    );
     lines
 }
 
-fn check_lines(update: bool, upstream: &str, branch: &str, commits: &[String]) -> Vec<String> {
-    let short = upstream.get(..10).unwrap_or(upstream);
-    let mut lines = vec![if update {
-        format!("{branch} is at {short}: an update is available.")
+fn outcome(
+    code: u8,
+    message: &str,
+    because: &[String],
+    left: Option<&str>,
+    hints: &[String],
+) -> Vec<Line> {
+    let plain = Style::new();
+    let mark = if code == 0 || code == 3 {
+        Style::new().green().bold()
     } else {
-        format!("{branch} is at {short}: nothing new.")
-    }];
-    lines.extend(commits.iter().map(|commit| format!("  {commit}")));
+        Style::new().red().bold()
+    };
+    let begun = |text: &str| Line::from(text.to_owned());
+    let mut lines = Line::default().paragraph(&mark, message, "  ");
+    let more = because.iter().map(String::as_str).chain(left);
+    lines.extend(more.flat_map(|text| begun("  ").paragraph(&plain, text, "  ")));
+    lines.extend(hints.iter().flat_map(|hint| begun("  → ").paragraph(&plain, hint, "    ")));
     lines
 }
 
-fn plan_lines(plan: &Plan) -> Vec<String> {
+fn check_lines(update: bool, upstream: &str, branch: &str, commits: &[String]) -> Vec<Line> {
+    let short = upstream.get(..10).unwrap_or(upstream);
+    let what = if update { "an update is available" } else { "nothing new" };
+    let mut lines = vec![format!("{branch} is at {short}: {what}.").into()];
+    lines.extend(commits.iter().map(|commit| format!("  {commit}").into()));
+    lines
+}
+
+fn plan_lines(plan: &Plan) -> Vec<Line> {
     let mut lines = Vec::new();
-    lines.extend(plan.branch.iter().map(|branch| format!("  Branch: from {} to {}", branch.from, branch.to)));
+    lines.extend(
+        plan.branch
+            .iter()
+            .map(|branch| format!("  Branch: from {} to {}", branch.from, branch.to).into()),
+    );
     section(
         &mut lines,
         "Major releases on the way: read their notes first",
@@ -113,9 +150,13 @@ fn plan_lines(plan: &Plan) -> Vec<String> {
     );
     let kept = plan.services.iter().filter(|service| service.action == Action::Keep).count();
     if kept > 0 {
-        lines.push(format!("  {kept} services are left running."));
+        lines.push(format!("  {kept} services are left running.").into());
     }
-    section(&mut lines, "Networks that change, so that the whole stack stops first", plan.down.iter().cloned());
+    section(
+        &mut lines,
+        "Networks that change, so that the whole stack stops first",
+        plan.down.iter().cloned(),
+    );
     section(
         &mut lines,
         "Images",
@@ -139,18 +180,22 @@ fn setting_line(change: &settings::Change) -> String {
     match change.change {
         settings::Kind::Added => format!("+ {name}={}", value(&change.is)),
         settings::Kind::Removed => format!("- {name}={}", value(&change.was)),
-        settings::Kind::Changed => format!("~ {name}={}, before {}", value(&change.is), value(&change.was)),
+        settings::Kind::Changed => {
+            format!("~ {name}={}, before {}", value(&change.is), value(&change.was))
+        }
     }
 }
 
-fn merge_lines(merge: &MergePlan) -> Vec<String> {
+fn merge_lines(merge: &MergePlan) -> Vec<Line> {
     let mut lines = Vec::new();
     section(&mut lines, "Conflicts", merge.conflicts.iter().map(conflict_line));
     if !merge.losses.is_empty() {
-        lines.push(heading("What the site had written and the result does not contain (kept in the run)"));
+        lines.push(heading(
+            "What the site had written and the result does not contain (kept in the run)",
+        ));
         lines.extend(merge.losses.iter().flat_map(loss_lines));
     }
-    lines.push(format!("  Result: tree {}", merge.tree));
+    lines.push(format!("  Result: tree {}", merge.tree).into());
     lines
 }
 
@@ -161,7 +206,12 @@ fn conflict_line(decision: &Decision) -> String {
         None => "",
     };
     let kind = kind_text(decision.kind);
-    format!("{}: {kind}{collision} → {} ({})", decision.path, resolution_text(decision.resolution), decision.plugin)
+    format!(
+        "{}: {kind}{collision} → {} ({})",
+        decision.path,
+        resolution_text(decision.resolution),
+        decision.plugin
+    )
 }
 
 fn kind_text(kind: Kind) -> &'static str {
@@ -192,14 +242,17 @@ fn resolution_text(resolution: Resolution) -> &'static str {
     }
 }
 
-fn loss_lines(loss: &Loss) -> Vec<String> {
-    let mut lines = vec![format!("    {}", loss.path)];
-    lines.extend(loss.lines.iter().take(LINES_SHOWN).map(|line| match line.was {
-        Was::Added => format!("      {:>5}  {}", line.line, style(format!("+{}", line.text)).green()),
-        Was::Deleted => format!("      {:>5}  {}", line.line, style(format!("-{}", line.text)).red()),
+fn loss_lines(loss: &Loss) -> Vec<Line> {
+    let mut lines = vec![format!("    {}", loss.path).into()];
+    lines.extend(loss.lines.iter().take(LINES_SHOWN).map(|line| {
+        let (colour, sign) = match line.was {
+            Was::Added => (Style::new().green(), '+'),
+            Was::Deleted => (Style::new().red(), '-'),
+        };
+        Line::from(format!("      {:>5}  ", line.line)).and(colour, format!("{sign}{}", line.text))
     }));
     if loss.lines.len() > LINES_SHOWN {
-        lines.push(format!("             … and {} more", loss.lines.len() - LINES_SHOWN));
+        lines.push(format!("{NOTE}… and {} more", loss.lines.len() - LINES_SHOWN).into());
     }
     lines
 }
@@ -218,23 +271,29 @@ fn service_line(change: &ServiceChange) -> String {
 
 fn image_line(image: &ImageChange) -> String {
     let short = |digest: &Option<String>| {
-        digest.as_deref().map_or("?", |digest| digest.get(..DIGEST_SHOWN).unwrap_or(digest)).to_owned()
+        digest
+            .as_deref()
+            .map_or("?", |digest| digest.get(..DIGEST_SHOWN).unwrap_or(digest))
+            .to_owned()
     };
     let pull = if image.pull { "" } else { "  (is here)" };
     match &image.from {
-        Some(_) => format!("{}  {} → {}{pull}", image.reference, short(&image.from), short(&image.to)),
+        Some(_) => {
+            format!("{}  {} → {}{pull}", image.reference, short(&image.from), short(&image.to))
+        }
         None => format!("{}  new, {}{pull}", image.reference, short(&image.to)),
     }
 }
 
-fn prune_lines(items: &[PruneItem]) -> Vec<String> {
+fn prune_lines(items: &[PruneItem]) -> Vec<Line> {
     let mut lines = Vec::new();
     let line = |item: &PruneItem| {
         let kind = match item.kind {
             PruneKind::Image => "image",
             PruneKind::Volume => "volume",
         };
-        let name = if item.references.is_empty() { item.id.clone() } else { item.references.join(", ") };
+        let name =
+            if item.references.is_empty() { item.id.clone() } else { item.references.join(", ") };
         format!("{kind} {name}: {}", item.reason)
     };
     section(
@@ -245,12 +304,12 @@ fn prune_lines(items: &[PruneItem]) -> Vec<String> {
     lines
 }
 
-fn heading(title: &str) -> String {
-    format!("  {}:", style(title).bold())
+fn heading(title: &str) -> Line {
+    Line::from("  ".to_owned()).and(Style::new().bold(), title).plain(":")
 }
 
-fn section(lines: &mut Vec<String>, title: &str, items: impl Iterator<Item = String>) {
-    let mut items = items.map(|item| format!("    {item}")).peekable();
+fn section(lines: &mut Vec<Line>, title: &str, items: impl Iterator<Item = String>) {
+    let mut items = items.map(|item| Line::from(format!("    {item}"))).peekable();
     if items.peek().is_some() {
         lines.push(heading(title));
         lines.extend(items);

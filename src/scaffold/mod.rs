@@ -1,5 +1,7 @@
 //! `plugin new`: the first version of a plugin, in its author's language: it builds, and passes its own tests.
 
+#![expect(clippy::disallowed_methods, reason = "an author's new project is no site")]
+
 mod project;
 
 use std::fs;
@@ -32,7 +34,8 @@ pub fn write(folder: &Path, language: Language, hooks: &[Hook]) -> Result<()> {
     fs::create_dir(folder).what_with(doing)?;
     for (path, text) in project::files(name, language, hooks) {
         let path = folder.join(path);
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
+        let written =
+            path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
         written.what_with(|| format!("could not write {}", path.display()))?;
     }
     Ok(())
@@ -47,7 +50,9 @@ pub fn commands(language: Language) -> &'static str {
 fn check(name: &str) -> Result<()> {
     let word = |word: &str| {
         word.starts_with(|first: char| first.is_ascii_lowercase())
-            && word.chars().all(|character| character.is_ascii_lowercase() || character.is_ascii_digit())
+            && word
+                .chars()
+                .all(|character| character.is_ascii_lowercase() || character.is_ascii_digit())
     };
     if name.split('-').all(word) {
         return Ok(());

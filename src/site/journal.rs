@@ -1,5 +1,7 @@
 //! A run's journal: what was begun and what was done, durable before the next thing happens, and readable by a person.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in the run's own directory")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -122,10 +124,13 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Self> {
         let record = read(path)?;
         if record.format > FORMAT {
-            return Err(Error::new(format!("run {} was written by a newer Cowhand ({})", record.id, record.version))
-                .exit(Exit::Unfinished)
-                .left("Nothing was changed.")
-                .hint("Use that version to resume it or roll it back."));
+            return Err(Error::new(format!(
+                "run {} was written by a newer Cowhand ({})",
+                record.id, record.version
+            ))
+            .exit(Exit::Unfinished)
+            .left("Nothing was changed.")
+            .hint("Use that version to resume it or roll it back."));
         }
         Ok(Self { path: path.to_owned(), record })
     }
@@ -139,40 +144,42 @@ impl Journal {
     pub fn step(&mut self, stage: &str, state: State) -> Result<()> {
         let before = self.record.state(stage);
         if !state.may_follow(before) {
-            return Err(Error::new(format!("stage {stage} cannot become {state:?} after {before:?}")));
+            return Err(Error::new(format!(
+                "stage {stage} cannot become {state:?} after {before:?}"
+            )));
         }
-        self.record.steps.push(Step { stage: stage.to_owned(), state, at: Timestamp::now() });
-        let saved = self.save();
-        if saved.is_err() {
-            self.record.steps.pop();
-        }
-        saved
+        let step = Step { stage: stage.to_owned(), state, at: Timestamp::now() };
+        self.change(|record| record.steps.push(step))
     }
 
-    /// Records a fact, durably.
+    /// Records a fact, durably. What could not be recorded is no fact.
     pub fn set<T: Serialize>(&mut self, name: &str, fact: &T) -> Result<()> {
         let value = serde_json::to_value(fact).what_with(|| format!("could not record {name}"))?;
-        self.record.facts.insert(name.to_owned(), value);
-        self.save()
+        self.change(|record| drop(record.facts.insert(name.to_owned(), value)))
     }
 
     /// Records how the run ended, durably.
     pub fn end(&mut self, exit: Exit, message: &str) -> Result<()> {
-        self.record.ended = Some(Ended { at: Timestamp::now(), exit, message: message.to_owned() });
-        self.save()
+        let ended = Ended { at: Timestamp::now(), exit, message: message.to_owned() };
+        self.change(|record| record.ended = Some(ended))
     }
 
     /// The run goes on after it had ended, or after a kill: a resume or a rollback.
     pub fn reopen(&mut self) -> Result<()> {
-        self.record.ended = None;
-        self.save()
+        self.change(|record| record.ended = None)
+    }
+
+    /// Changes the account in the file and then here; where the file cannot be written, in neither.
+    fn change(&mut self, change: impl FnOnce(&mut Record)) -> Result<()> {
+        let before = self.record.clone();
+        change(&mut self.record);
+        self.save().inspect_err(|_| self.record = before)
     }
 
     /// The previous account stays beside the new one, so that a damaged file can still be judged.
     fn save(&mut self) -> Result<()> {
         self.record.records += 1;
-        let text = serde_json::to_string_pretty(&self.record).what("could not write the journal")?;
-        let sealed = format!("{text}\n{}\n", seal(&text));
+        let sealed = sealed(&self.record).what("could not write the journal")?;
         if self.path.exists() {
             let previous = previous(&self.path);
             let _ = fs::remove_file(&previous);
@@ -193,13 +200,17 @@ impl Record {
         let value = self.facts.get(name).cloned();
         let fact = value.map(serde_json::from_value).transpose();
         fact.what_with(|| {
-            format!("the journal of run {} has a `{name}` that this version does not understand", self.id)
+            format!(
+                "the journal of run {} has a `{name}` that this version does not understand",
+                self.id
+            )
         })
     }
 
     /// A fact that must be there.
     pub fn need<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        self.fact(name)?.ok_or_else(|| Error::new(format!("the journal of run {} lacks `{name}`", self.id)))
+        self.fact(name)?
+            .ok_or_else(|| Error::new(format!("the journal of run {} lacks `{name}`", self.id)))
     }
 }
 
@@ -215,20 +226,31 @@ pub fn has_begun(path: &Path) -> bool {
 
 fn parse(path: &Path) -> Result<Record> {
     let doing = || format!("could not read the journal {}", path.display());
-    let content = fs::read_to_string(path).what_with(doing)?;
-    let damaged = || Error::new(doing()).because("it is damaged: its checksum does not fit");
-    let (text, checksum) = content.trim_end().rsplit_once('\n').ok_or_else(damaged)?;
-    if seal(text) != checksum {
-        return Err(damaged());
+    unsealed(&fs::read_to_string(path).what_with(doing)?)
+        .map_err(|why| Error::new(doing()).because(why))
+}
+
+/// The text of a journal: the record, and a last line with its checksum.
+pub(crate) fn sealed(record: &Record) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(record)?;
+    Ok(format!("{text}\n{}\n", seal(&text)))
+}
+
+/// Reads the text of a journal, or says why that cannot be.
+pub(crate) fn unsealed(content: &str) -> Result<Record, String> {
+    match content.trim_end().rsplit_once('\n') {
+        Some((text, checksum)) if seal(text) == checksum => {
+            serde_json::from_str(text).map_err(|error| error.to_string())
+        }
+        _ => Err("it is damaged: its checksum does not fit".to_owned()),
     }
-    serde_json::from_str(text).what_with(doing)
 }
 
 fn previous(path: &Path) -> PathBuf {
     path.with_extension("previous.json")
 }
 
-fn seal(text: &str) -> String {
+pub(crate) fn seal(text: &str) -> String {
     Digest::of(text.as_bytes()).to_string()
 }
 
@@ -256,11 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_could_not_be_recorded_has_not_happened() {
+    fn what_could_not_be_recorded_has_not_happened() {
         let (folder, mut journal) = journal();
         fs::remove_dir_all(folder.path()).unwrap();
+        let before = journal.record().account();
         assert!(journal.step("switch", State::Started).is_err());
-        assert_eq!(journal.record().state("switch"), None);
+        assert!(journal.set("project", &"mail").is_err());
+        assert!(journal.end(Exit::Done, "well").is_err());
+        assert_eq!(journal.record().account(), before);
     }
 
     /// A whole run, record by record: at each, what is read of a journal that was damaged in any place is the account before it.

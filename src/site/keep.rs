@@ -1,140 +1,256 @@
-//! Copies of the site's files in a run, and their way back. Links are kept as links; modes, owners and times stay.
+//! Copies of the site's files in a run, and their way back. Links are kept as links; modes, owners
+//! and times stay. Containers write in these directories, so both sides are directory handles.
 
-use std::fs::{self, File, Metadata};
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::dir::{Attributes, Dir};
 use crate::error::{Context, Result};
-use crate::files;
 
-/// Copies `relative` (a file, a link, or a folder with all that is in it) from the site into the folder `kept`, and gives the number of
-/// files copied. A path that does not exist is nothing to copy.
-pub fn copy(root: &Path, relative: &Path, kept: &Path) -> Result<usize> {
-    let from = root.join(relative);
-    let doing = || format!("could not keep a copy of {}", from.display());
-    let Some(found) = metadata(&from).what_with(doing)? else { return Ok(0) };
-    if found.is_dir() {
-        make_folder(&kept.join(relative), &found).what_with(doing)?;
-        let mut copied = 0;
-        for entry in fs::read_dir(&from).what_with(doing)? {
-            copied += copy(root, &relative.join(entry.what_with(doing)?.file_name()), kept)?;
+/// The largest file that is kept, in bytes. Certificates and settings are a few kilobytes.
+const MOST_OF_A_FILE: u64 = 64 << 20;
+/// The most bytes of one copy. A directory that a container fills must not fill the run's disk.
+const MOST_BYTES: u64 = 512 << 20;
+/// The most files and directories of one copy.
+const MOST_ENTRIES: usize = 20_000;
+/// The deepest directory of one copy.
+const DEEPEST: usize = 32;
+
+/// The outcome of a copy, or of a way back.
+#[derive(Debug, Default)]
+pub struct Copied {
+    /// The files and links that were copied.
+    pub paths: Vec<PathBuf>,
+    /// The entries that were left alone.
+    pub left: Vec<Left>,
+}
+
+/// A file or directory that was left alone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why, as a clause.
+    pub why: String,
+}
+
+/// Copies `relative` (a file, a link, or a directory with all that is in it) from one directory to
+/// another. A path where nothing is is nothing to copy.
+pub fn copy(from: &Dir, relative: &Path, to: &Dir) -> Result<Copied> {
+    Copying::new(from, to, |_| true).run(relative, "could not keep a copy of")
+}
+
+/// Brings back every kept file below `relative` that the site lacks.
+pub fn restore_missing(kept: &Dir, relative: &Path, site: &Dir) -> Result<Copied> {
+    let missing = |path: &Path| matches!(site.metadata(path), Ok(None));
+    Copying::new(kept, site, missing).run(relative, "could not bring back")
+}
+
+/// Brings back every kept file below `relative` that the site lacks or has otherwise.
+pub fn restore_changed(kept: &Dir, relative: &Path, site: &Dir) -> Result<Copied> {
+    Copying::new(kept, site, |path| !same(site, kept, path)).run(relative, "could not bring back")
+}
+
+struct Copying<'a, W> {
+    from: &'a Dir,
+    to: &'a Dir,
+    /// Returns true if the file at this path is to be copied.
+    wanted: W,
+    bytes: u64,
+    entries: usize,
+    copied: Copied,
+}
+
+impl<'a, W: Fn(&Path) -> bool> Copying<'a, W> {
+    fn new(from: &'a Dir, to: &'a Dir, wanted: W) -> Self {
+        Self { from, to, wanted, bytes: 0, entries: 0, copied: Copied::default() }
+    }
+
+    fn run(mut self, relative: &Path, doing: &str) -> Result<Copied> {
+        self.entry(relative, 0).what_with(|| format!("{doing} {}", relative.display()))?;
+        Ok(self.copied)
+    }
+
+    fn entry(&mut self, relative: &Path, depth: usize) -> io::Result<()> {
+        match self.try_entry(relative, depth) {
+            Err(error) if is_of_the_tree(&error) => {
+                let why = match error.kind() {
+                    ErrorKind::NotADirectory => "a part of its path is a link".to_owned(),
+                    _ => error.to_string(),
+                };
+                self.copied.left.push(Left { path: relative.to_owned(), why });
+                Ok(())
+            }
+            // It has just gone.
+            Err(missing) if missing.kind() == ErrorKind::NotFound => Ok(()),
+            outcome => outcome,
         }
-        return Ok(copied);
     }
-    copy_one(&from, &kept.join(relative), &found).what_with(doing)
-}
 
-/// Brings back every kept file below `relative` that the site lacks, and gives their paths.
-pub fn restore_missing(kept: &Path, relative: &Path, root: &Path) -> Result<Vec<PathBuf>> {
-    restore(kept, relative, root, |back, _| matches!(metadata(back), Ok(None)))
-}
-
-/// Brings back every kept file below `relative` that the site lacks or has otherwise, and gives their paths.
-pub fn restore_changed(kept: &Path, relative: &Path, root: &Path) -> Result<Vec<PathBuf>> {
-    restore(kept, relative, root, |back, copy| !same(back, copy))
-}
-
-fn restore(kept: &Path, relative: &Path, root: &Path, wanted: fn(&Path, &Path) -> bool) -> Result<Vec<PathBuf>> {
-    let (copy, back) = (kept.join(relative), root.join(relative));
-    let doing = || format!("could not bring back {}", back.display());
-    let Some(found) = metadata(&copy).what_with(doing)? else { return Ok(Vec::new()) };
-    if found.is_dir() {
-        if matches!(metadata(&back), Ok(None)) {
-            make_folder(&back, &found).what_with(doing)?;
+    fn try_entry(&mut self, relative: &Path, depth: usize) -> io::Result<()> {
+        let Some(found) = self.from.metadata(relative)? else { return Ok(()) };
+        self.entries += 1;
+        if self.entries > MOST_ENTRIES || depth > DEEPEST {
+            return Err(beyond("it is beyond what a run keeps"));
         }
-        let mut restored = Vec::new();
-        for entry in fs::read_dir(&copy).what_with(doing)? {
-            restored.extend(restore(kept, &relative.join(entry.what_with(doing)?.file_name()), root, wanted)?);
+        if found.is_dir() {
+            return self.directory(relative, &found, depth);
         }
-        return Ok(restored);
+        if !(self.wanted)(relative) {
+            return Ok(());
+        }
+        if found.is_symlink() {
+            let target = self.from.read_link(relative)?;
+            self.to.write_link(relative, &target, Attributes::of(&found))?;
+        } else if found.is_file() {
+            self.file(relative)?;
+        } else {
+            // Sockets and devices hold nothing to keep.
+            return Ok(());
+        }
+        self.copied.paths.push(relative.to_owned());
+        Ok(())
     }
-    if !wanted(&back, &copy) {
-        return Ok(Vec::new());
+
+    fn directory(&mut self, relative: &Path, found: &Metadata, depth: usize) -> io::Result<()> {
+        match self.to.metadata(relative)? {
+            None => self.to.make_dir(relative)?.set_attributes(Attributes::of(found))?,
+            Some(there) if there.is_dir() => {}
+            Some(_) => return Err(beyond("it is no directory any more")),
+        }
+        for name in self.from.dir(relative)?.names(MOST_ENTRIES)? {
+            self.entry(&relative.join(name), depth + 1)?;
+        }
+        Ok(())
     }
-    copy_one(&copy, &back, &found).what_with(doing)?;
-    Ok(vec![relative.to_owned()])
-}
 
-/// Copies a file or a link so that the target is the old one or the new one. Sockets and devices hold nothing to keep.
-fn copy_one(from: &Path, to: &Path, found: &Metadata) -> io::Result<usize> {
-    let folder = to.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
-    let temporary = tempfile::Builder::new().prefix(".cowhand-").tempdir_in(folder)?;
-    let beside = temporary.path().join("copy");
-    if found.is_symlink() {
-        symlink(fs::read_link(from)?, &beside)?;
-    } else if found.is_file() {
-        fs::copy(from, &beside)?;
-        let file = File::options().write(true).open(&beside)?;
-        file.set_permissions(PermissionsExt::from_mode(found.mode() & 0o7777))?;
-        file.set_modified(found.modified()?)?;
-        file.sync_all()?;
-    } else {
-        return Ok(0);
-    }
-    own(&beside, found)?;
-    fs::rename(&beside, to)?;
-    files::sync_folder(folder).map_err(io::Error::other)?;
-    Ok(1)
-}
-
-fn make_folder(path: &Path, like: &Metadata) -> io::Result<()> {
-    fs::create_dir_all(path)?;
-    fs::set_permissions(path, PermissionsExt::from_mode(like.mode() & 0o7777))?;
-    own(path, like)
-}
-
-/// Only root can give files away; for anybody else every copy is their own.
-fn own(path: &Path, like: &Metadata) -> io::Result<()> {
-    if rustix::process::geteuid().is_root() { lchown(path, Some(like.uid()), Some(like.gid())) } else { Ok(()) }
-}
-
-fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
-    match path.symlink_metadata() {
-        Ok(found) => Ok(Some(found)),
-        Err(missing) if matches!(missing.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(error),
+    /// The mode and owner are those of the file that is read, whatever was there a moment before.
+    fn file(&mut self, relative: &Path) -> io::Result<()> {
+        let (mut file, found) = self.from.file(relative)?;
+        let room = MOST_OF_A_FILE.min(MOST_BYTES - self.bytes);
+        if found.len() > room {
+            return Err(beyond("it is larger than what a run keeps"));
+        }
+        self.to.write_from(relative, &mut file, room, Attributes::of(&found))?;
+        self.bytes += found.len().min(room);
+        Ok(())
     }
 }
 
-/// Whether two files, or two links, are the same: content, mode and owner.
-pub fn same(a: &Path, b: &Path) -> bool {
-    let (Ok(Some(left)), Ok(Some(right))) = (metadata(a), metadata(b)) else { return false };
-    let alike = left.mode() == right.mode() && left.uid() == right.uid() && left.gid() == right.gid();
-    if left.is_symlink() || right.is_symlink() {
-        return alike && fs::read_link(a).ok() == fs::read_link(b).ok();
+/// Returns true if an error is about an entry of the tree, not about the machine.
+fn is_of_the_tree(error: &io::Error) -> bool {
+    use ErrorKind::{FileTooLarge, InvalidInput, IsADirectory, NotADirectory};
+    matches!(error.kind(), FileTooLarge | InvalidInput | IsADirectory | NotADirectory)
+}
+
+fn beyond(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, why)
+}
+
+/// Returns true if a path is the same file, or the same link, in two directories: content, mode and
+/// owner.
+pub fn same(a: &Dir, b: &Dir, path: &Path) -> bool {
+    same_at(a, b, path).unwrap_or(false)
+}
+
+fn same_at(a: &Dir, b: &Dir, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (Some(left), Some(right)) = (a.metadata(path)?, b.metadata(path)?) else {
+        return Ok(false);
+    };
+    let alike =
+        left.mode() == right.mode() && left.uid() == right.uid() && left.gid() == right.gid();
+    if !alike || left.is_symlink() {
+        return Ok(alike && a.read_link(path)? == b.read_link(path)?);
     }
-    alike && left.len() == right.len() && matches!((fs::read(a), fs::read(b)), (Ok(a), Ok(b)) if a == b)
+    let read = |dir: &Dir| dir.read(path, MOST_OF_A_FILE);
+    Ok(left.len() == right.len() && read(a)? == read(b)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
     use super::*;
+
+    struct Sides {
+        world: tempfile::TempDir,
+        site: Dir,
+        kept: Dir,
+    }
+
+    fn sides() -> Sides {
+        let world = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            fs::create_dir(world.path().join(name)).unwrap();
+            Dir::open(&world.path().join(name)).unwrap()
+        };
+        let (site, kept) = (open("site"), open("kept"));
+        fs::create_dir(world.path().join("outside")).unwrap();
+        Sides { world, site, kept }
+    }
 
     #[test]
     fn files_links_and_modes_come_back_and_nothing_else_is_touched() {
-        let (site, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let ssl = site.path().join("ssl");
+        let Sides { world, site, kept } = sides();
+        let ssl = world.path().join("site/ssl");
         fs::create_dir_all(ssl.join("deep")).unwrap();
         fs::write(ssl.join("key.pem"), "key").unwrap();
         fs::set_permissions(ssl.join("key.pem"), PermissionsExt::from_mode(0o600)).unwrap();
         symlink("/etc/elsewhere/cert.pem", ssl.join("cert.pem")).unwrap();
         fs::write(ssl.join("deep/dh.pem"), "dh").unwrap();
-        assert_eq!(copy(site.path(), Path::new("ssl"), run.path()).unwrap(), 3);
+        assert_eq!(copy(&site, Path::new("ssl"), &kept).unwrap().paths.len(), 3);
 
         fs::remove_file(ssl.join("key.pem")).unwrap();
         fs::remove_file(ssl.join("cert.pem")).unwrap();
         fs::write(ssl.join("deep/dh.pem"), "changed").unwrap();
-        let mut missing = restore_missing(run.path(), Path::new("ssl"), site.path()).unwrap();
-        missing.sort();
+        let missing = restore_missing(&kept, Path::new("ssl"), &site).unwrap().paths;
         assert_eq!(missing, [Path::new("ssl/cert.pem"), Path::new("ssl/key.pem")]);
-        assert_eq!(fs::read_link(ssl.join("cert.pem")).unwrap(), Path::new("/etc/elsewhere/cert.pem"));
+        let target = fs::read_link(ssl.join("cert.pem")).unwrap();
+        assert_eq!(target, Path::new("/etc/elsewhere/cert.pem"));
         assert_eq!(fs::metadata(ssl.join("key.pem")).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_to_string(ssl.join("deep/dh.pem")).unwrap(), "changed");
 
-        let changed = restore_changed(run.path(), Path::new("ssl"), site.path()).unwrap();
+        let changed = restore_changed(&kept, Path::new("ssl"), &site).unwrap().paths;
         assert_eq!(changed, [Path::new("ssl/deep/dh.pem")]);
-        assert!(restore_changed(run.path(), Path::new("ssl"), site.path()).unwrap().is_empty());
+        assert!(restore_changed(&kept, Path::new("ssl"), &site).unwrap().paths.is_empty());
+    }
+
+    #[test]
+    fn a_kept_directory_that_became_a_link_is_left_alone() {
+        let Sides { world, site, kept } = sides();
+        let sub = world.path().join("site/ssl/sub");
+        fs::create_dir_all(&sub).unwrap();
+        fs::write(sub.join("evil"), "* * * * * root").unwrap();
+        copy(&site, Path::new("ssl"), &kept).unwrap();
+        fs::remove_dir_all(&sub).unwrap();
+        symlink("../../outside", &sub).unwrap();
+        let why = "it is no directory any more".to_owned();
+        let left = [Left { path: "ssl/sub".into(), why }];
+        for restore in [restore_missing, restore_changed] {
+            assert_eq!(restore(&kept, Path::new("ssl"), &site).unwrap().left, left);
+        }
+        // One that was asked for by its own path: what stands above it is a link.
+        let one = restore_missing(&kept, Path::new("ssl/sub/evil"), &site).unwrap();
+        assert!(one.paths.is_empty());
+        let one = restore_changed(&kept, Path::new("ssl/sub/evil"), &site).unwrap();
+        assert_eq!(one.left.len(), 1);
+        assert_eq!(fs::read_dir(world.path().join("outside")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_container_fills_its_directory_with_does_not_fill_the_run() {
+        let Sides { world, site, kept } = sides();
+        let ssl = world.path().join("site/ssl");
+        fs::create_dir(&ssl).unwrap();
+        fs::File::create(ssl.join("huge")).unwrap().set_len(1 << 40).unwrap();
+        fs::write(ssl.join("key.pem"), "key").unwrap();
+        let deep = (0..40).fold(ssl.clone(), |path, _| path.join("d"));
+        fs::create_dir_all(deep).unwrap();
+        let copied = copy(&site, Path::new("ssl"), &kept).unwrap();
+        assert_eq!(copied.paths, [Path::new("ssl/key.pem")]);
+        assert_eq!(copied.left.len(), 2, "{:?}", copied.left);
     }
 }

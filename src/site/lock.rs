@@ -1,5 +1,7 @@
 //! One run a site: a lock that dies with its holder, and says who holds it.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -36,7 +38,11 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(held(&mut file)),
             Err(TryLockError::Error(error)) => return Err(error).what_with(doing),
         }
-        let holder = Holder { pid: std::process::id(), command: command.to_owned(), since: Timestamp::now() };
+        let holder = Holder {
+            pid: std::process::id(),
+            command: command.to_owned(),
+            since: Timestamp::now(),
+        };
         let text = serde_json::to_vec(&holder).what_with(doing)?;
         file.set_len(0).and_then(|()| file.write_all(&text)).what_with(doing)?;
         Ok(Self(file))
@@ -79,7 +85,9 @@ fn read(file: &mut File) -> Option<Holder> {
 fn held(file: &mut File) -> Error {
     let who = read(file).map_or_else(
         || "another run".to_owned(),
-        |holder| format!("`cowhand {}` (process {}, since {})", holder.command, holder.pid, holder.since),
+        |holder| {
+            format!("`cowhand {}` (process {}, since {})", holder.command, holder.pid, holder.since)
+        },
     );
     Error::new(format!("{who} is at work on this site"))
         .exit(Exit::Locked)

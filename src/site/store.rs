@@ -1,11 +1,15 @@
 //! What Cowhand keeps about a site, under `.git/cowhand/`: the lock and the runs.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::journal::{self, Journal, Record};
+use crate::dir::Dir;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::files;
@@ -37,6 +41,25 @@ impl Store {
         self.0.join("plugins")
     }
 
+    /// Reads the names of all volumes that a container of the project has ever been seen to mount.
+    pub fn mounted_volumes(&self) -> Result<BTreeSet<String>> {
+        let path = self.volumes_file();
+        let doing = || format!("could not read {}", path.display());
+        match fs::read(&path) {
+            Ok(names) => serde_json::from_slice(&names).what_with(doing),
+            Err(none) if none.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+            Err(error) => Err(error).what_with(doing),
+        }
+    }
+
+    /// Writes those names, durably. They outlive the runs that saw them.
+    pub fn write_mounted_volumes(&self, names: &BTreeSet<String>) -> Result<()> {
+        let path = self.volumes_file();
+        let names = serde_json::to_vec_pretty(names)
+            .what_with(|| format!("could not write {}", path.display()))?;
+        files::write(&path, &names, 0o600)
+    }
+
     /// Makes the store's folders where they are missing.
     pub fn create(&self) -> Result<()> {
         files::private_folder(&self.runs_folder())
@@ -55,7 +78,10 @@ impl Store {
             match fs::create_dir(&run.path) {
                 Ok(()) => return files::private_folder(&run.kept()).map(|()| run),
                 Err(taken) if taken.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).what_with(|| format!("could not create {}", run.path.display())),
+                Err(error) => {
+                    return Err(error)
+                        .what_with(|| format!("could not create {}", run.path.display()));
+                }
             }
         }
         Err(Error::new("there is no id left for a new run"))
@@ -63,7 +89,11 @@ impl Store {
 
     /// Every run's record, oldest first. A run whose journal cannot be read at all is left out: see [`Store::damaged`].
     pub fn runs(&self) -> Result<Vec<Record>> {
-        Ok(self.ids()?.iter().filter_map(|id| journal::read(&self.run_folder(id).journal()).ok()).collect())
+        Ok(self
+            .ids()?
+            .iter()
+            .filter_map(|id| journal::read(&self.run_folder(id).journal()).ok())
+            .collect())
     }
 
     /// The newest run of whose account nothing can be read, and why. One that was killed before its first record never began.
@@ -80,7 +110,9 @@ impl Store {
         match (ids.iter().find(|known| *known == id).or_else(|| found.next()), found.next()) {
             (Some(exact), _) if exact == id => Ok(self.run_folder(exact)),
             (Some(one), None) => Ok(self.run_folder(one)),
-            (Some(_), Some(_)) => Err(Error::new(format!("more than one run begins with `{id}`")).exit(Exit::Usage)),
+            (Some(_), Some(_)) => {
+                Err(Error::new(format!("more than one run begins with `{id}`")).exit(Exit::Usage))
+            }
             (None, _) => Err(Error::new(format!("there is no run `{id}`"))
                 .exit(Exit::Usage)
                 .hint("`cowhand history` lists the runs of this site.")),
@@ -94,14 +126,20 @@ impl Store {
 
     /// Takes a run's folder away.
     pub fn forget(&self, run: &RunFolder) -> Result<()> {
-        fs::remove_dir_all(&run.path).what_with(|| format!("could not remove {}", run.path.display()))
+        fs::remove_dir_all(&run.path)
+            .what_with(|| format!("could not remove {}", run.path.display()))
+    }
+
+    fn volumes_file(&self) -> PathBuf {
+        self.0.join("mounted-volumes.json")
     }
 
     fn runs_folder(&self) -> PathBuf {
         self.0.join("runs")
     }
 
-    fn run_folder(&self, id: &str) -> RunFolder {
+    /// Returns the folder of the run with this id.
+    pub fn run_folder(&self, id: &str) -> RunFolder {
         RunFolder { id: id.to_owned(), path: self.runs_folder().join(id) }
     }
 
@@ -111,16 +149,25 @@ impl Store {
             Err(none) if none.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error).what("could not list the runs"),
         };
-        let mut ids: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        ids.sort();
+        let mut ids: Vec<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        ids.sort_by_cached_key(|id| (time_and_number(id), id.clone()));
         Ok(ids)
     }
+}
+
+fn open(folder: &Path) -> Result<Dir> {
+    files::private_folder(folder)?;
+    Dir::open(folder).what_with(|| format!("could not open {}", folder.display()))
 }
 
 /// The two parts of a run's id, such as `20260102-030405` or `20260102-030405-001`.
 fn time_and_number(id: &str) -> Option<(String, u32)> {
     let (time, number) = id.split_at_checked("20260102-030405".len())?;
-    let is_time = time.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() });
+    let is_time = time
+        .bytes()
+        .enumerate()
+        .all(|(at, byte)| if at == 8 { byte == b'-' } else { byte.is_ascii_digit() });
     let number = if number.is_empty() { 0 } else { number.strip_prefix('-')?.parse().ok()? };
     is_time.then(|| (time.to_owned(), number))
 }
@@ -134,7 +181,8 @@ pub fn exclude(common_git_folder: &Path) -> Result<()> {
         Err(none) if none.kind() == std::io::ErrorKind::NotFound => String::new(),
         read => read.what_with(doing)?,
     };
-    let missing: Vec<&str> = OURS.into_iter().filter(|line| !text.lines().any(|known| known == *line)).collect();
+    let missing: Vec<&str> =
+        OURS.into_iter().filter(|line| !text.lines().any(|known| known == *line)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -172,6 +220,16 @@ impl RunFolder {
         self.path.join("kept")
     }
 
+    /// Opens the folder of the copies.
+    pub fn kept_dir(&self) -> Result<Dir> {
+        open(&self.kept())
+    }
+
+    /// Opens the folder of what a rollback replaced.
+    pub fn replaced_dir(&self) -> Result<Dir> {
+        open(&self.path.join("replaced"))
+    }
+
     /// Begins the run's journal.
     pub fn begin(&self, command: &str) -> Result<Journal> {
         Journal::begin(&self.journal(), &self.id, command)
@@ -181,6 +239,18 @@ impl RunFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_thousandth_run_of_one_second_is_newer_than_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::of(folder.path());
+        store.create().unwrap();
+        for id in ["20260102-030405-1000", "20260102-030405-999", "20260102-030405"] {
+            fs::create_dir(store.run_folder(id).path()).unwrap();
+        }
+        let ids = store.ids().unwrap();
+        assert_eq!(ids, ["20260102-030405", "20260102-030405-999", "20260102-030405-1000"]);
+    }
 
     #[test]
     fn a_new_run_is_the_newest_whatever_the_clock_says() {

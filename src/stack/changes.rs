@@ -48,7 +48,10 @@ impl Changes {
 
     /// The services with this action.
     pub fn with(&self, action: Action) -> impl Iterator<Item = &str> {
-        self.services.iter().filter(move |change| change.action == action).map(|change| change.service.as_str())
+        self.services
+            .iter()
+            .filter(move |change| change.action == action)
+            .map(|change| change.service.as_str())
     }
 }
 
@@ -70,23 +73,39 @@ pub fn compute(situation: &Situation<'_>) -> Changes {
 fn one(situation: &Situation<'_>, name: &str, service: &Service, down: &[String]) -> ServiceChange {
     let containers: Vec<&Container> =
         situation.containers.iter().filter(|container| container.service == name).collect();
-    let Some(container) = containers.first() else {
-        return change(name, Action::Create, vec![reason(ReasonKind::Config, "it has no container yet")]);
-    };
+    if containers.is_empty() {
+        return change(
+            name,
+            Action::Create,
+            vec![reason(ReasonKind::Config, "it has no container yet")],
+        );
+    }
     let mut reasons: Vec<Reason> = Vec::new();
-    reasons.extend(image(situation, name, service, container));
+    reasons.extend(containers.iter().find_map(|one| image(situation, name, service, one)));
     reasons.extend(config(situation, name, service, &containers));
-    let networks: Vec<&str> = service.networks.iter().filter(|key| down.contains(key)).map(String::as_str).collect();
+    let networks: Vec<&str> =
+        service.networks.iter().filter(|key| down.contains(key)).map(String::as_str).collect();
     if !networks.is_empty() {
-        reasons.push(reason(ReasonKind::Network, format!("the definition of {} changed", networks.join(", "))));
+        reasons.push(reason(
+            ReasonKind::Network,
+            format!("the definition of {} changed", networks.join(", ")),
+        ));
     } else if !down.is_empty() {
-        reasons.push(reason(ReasonKind::Network, format!("the stack goes down because {} changed", down.join(", "))));
+        reasons.push(reason(
+            ReasonKind::Network,
+            format!("the stack goes down because {} changed", down.join(", ")),
+        ));
     }
     let recreate = !reasons.is_empty();
-    let other = reasons.iter().any(|reason| matches!(reason.kind, ReasonKind::Image | ReasonKind::Config));
-    let live = situation.old.services.get(name).and_then(|old| live(situation, old)).filter(|_| other);
+    let other =
+        reasons.iter().any(|reason| matches!(reason.kind, ReasonKind::Image | ReasonKind::Config));
+    let live =
+        situation.old.services.get(name).and_then(|old| live(situation, old)).filter(|_| other);
     if let Some(folder) = live {
-        reasons.push(reason(ReasonKind::Files, format!("it reads {folder} live, so it stops before the files change")));
+        reasons.push(reason(
+            ReasonKind::Files,
+            format!("it reads {folder} live, so it stops before the files change"),
+        ));
     }
     let files = files(situation, service);
     if !files.is_empty() {
@@ -110,16 +129,26 @@ fn removed(situation: &Situation<'_>, name: &str) -> ServiceChange {
 }
 
 /// Another image, by reference or by content.
-fn image(situation: &Situation<'_>, name: &str, service: &Service, container: &Container) -> Option<Reason> {
+fn image(
+    situation: &Situation<'_>,
+    name: &str,
+    service: &Service,
+    container: &Container,
+) -> Option<Reason> {
     let reference = service.image.as_deref()?;
     let planned = situation.images.iter().find(|image| image.reference == reference)?;
     let moved = container.image != reference && old_reference(situation, name) != Some(reference);
-    let content = |digest: &Option<String>| digest.as_deref().map_or_else(|| "not known yet".to_owned(), short);
+    let content = |digest: &Option<String>| {
+        digest.as_deref().map_or_else(|| "not known yet".to_owned(), short)
+    };
     let other = planned.to.is_some() && planned.from != planned.to;
     match (moved, other) {
         (true, _) => {
             let (from, to) = (content(&planned.from), content(&planned.to));
-            Some(reason(ReasonKind::Image, format!("{} ({from}) to {reference} ({to})", container.image)))
+            Some(reason(
+                ReasonKind::Image,
+                format!("{} ({from}) to {reference} ({to})", container.image),
+            ))
         }
         (false, true) => {
             let (from, to) = (content(&planned.from), content(&planned.to));
@@ -134,7 +163,12 @@ fn old_reference<'a>(situation: &Situation<'a>, name: &str) -> Option<&'a str> {
 }
 
 /// Another configuration: compose would make the container anew.
-fn config(situation: &Situation<'_>, name: &str, service: &Service, containers: &[&Container]) -> Option<Reason> {
+fn config(
+    situation: &Situation<'_>,
+    name: &str,
+    service: &Service,
+    containers: &[&Container],
+) -> Option<Reason> {
     let new_hash = situation.new.hashes.get(name);
     // Where a namespace or mounts are shared, compose hashes the other container's id too, which no file knows.
     let differs = if service.shares_with().next().is_some() {
@@ -155,7 +189,9 @@ fn config(situation: &Situation<'_>, name: &str, service: &Service, containers: 
         (false, true) => {
             let version = containers.first().and_then(|one| one.labels.get(label::VERSION));
             let by = version.map(|version| format!(" (compose {version})")).unwrap_or_default();
-            let text = format!("its container was made{by} from another configuration than the site's files have now");
+            let text = format!(
+                "its container was made{by} from another configuration than the site's files have now"
+            );
             Some(reason(ReasonKind::Config, text))
         }
     }
@@ -167,7 +203,8 @@ fn files(situation: &Situation<'_>, service: &Service) -> Vec<String> {
     for mount in service.mounts.iter().filter_map(super::resolved::Mount::host_path) {
         for path in situation.changed_paths {
             let full = situation.site_root.join(path.as_path());
-            let below_live = situation.read_live.iter().any(|folder| path.as_path().starts_with(folder));
+            let below_live =
+                situation.read_live.iter().any(|folder| path.as_path().starts_with(folder));
             // A folder shows what is in it now; a single file stays the one that was there when the container started.
             if full == mount || (full.starts_with(&mount) && !below_live) {
                 seen.push(path.to_string());

@@ -74,7 +74,10 @@ impl Program {
         match self {
             Self::Plugin(file) => {
                 let (variable, value) = plugin::CALLED_BY;
-                Command::new(file, limit).called("docker").arg(plugin::ARGUMENT).env(variable, value)
+                Command::new(file, limit)
+                    .called("docker")
+                    .arg(plugin::ARGUMENT)
+                    .env(variable, value)
             }
             Self::Docker => Command::new("docker", limit).arg("compose"),
             Self::Standalone => Command::new("docker-compose", limit),
@@ -119,15 +122,16 @@ impl Compose {
         if let Some(known) = key.as_ref().and_then(|key| self.remembered.find(key)) {
             return Ok(known);
         }
-        let (resolved, whole) = self.resolve_anew(files).await?;
-        if let Some(key) = key.filter(|_| whole) {
+        let resolved = self.resolve_anew(files).await?;
+        if let Some(key) = key {
             self.remembered.add(key, &resolved);
         }
         Ok(resolved)
     }
 
-    /// Says too whether compose gave the services' hashes.
-    async fn resolve_anew(&self, files: &ComposeFiles) -> Result<(Resolved, bool)> {
+    /// Without the services' hashes every container would look as if it had to be replaced, so they
+    /// are demanded.
+    async fn resolve_anew(&self, files: &ComposeFiles) -> Result<Resolved> {
         let config = self.command(files, QUESTION).args(["config", "--format", "json"]);
         let hash = self.command(files, QUESTION).args(["config", "--hash", "*"]);
         let (config, hash) = tokio::join!(config.run(), hash.run());
@@ -135,13 +139,20 @@ impl Compose {
         if !config.success() {
             return Err(invalid(files, &config));
         }
+        if !hash.success() {
+            return Err(invalid(files, &hash));
+        }
         let warnings = warnings(&config);
-        Ok((Resolved { warnings, ..Resolved::parse(&config.text(), &hash.text())? }, hash.success()))
+        Ok(Resolved { warnings, ..Resolved::parse(&config.text(), &hash.text())? })
     }
 
     /// The services that the files name, whether or not the configuration would work.
     pub async fn services(&self, files: &ComposeFiles) -> Result<Vec<String>> {
-        let output = self.command(files, QUESTION).args(["config", "--no-consistency", "--services"]).run().await?;
+        let output = self
+            .command(files, QUESTION)
+            .args(["config", "--no-consistency", "--services"])
+            .run()
+            .await?;
         if !output.success() {
             return Err(invalid(files, &output));
         }
@@ -165,7 +176,12 @@ impl Compose {
 
     /// As [`Compose::up_alone`], and leaves a container that it made for others to start: compose itself looks only every half a second,
     /// and never at once, whether each dependency near and far is healthy.
-    pub async fn create_alone(&self, files: &ComposeFiles, service: &str, turn: &Turn) -> Result<()> {
+    pub async fn create_alone(
+        &self,
+        files: &ComposeFiles,
+        service: &str,
+        turn: &Turn,
+    ) -> Result<()> {
         let create = self.making("create", files).args(["--", service]);
         carry_out(&create, turn, &format!("could not make {service}")).await
     }
@@ -196,7 +212,8 @@ impl Compose {
                 None => command.without_env(name),
             };
         }
-        command = command.args(["--ansi", "never", "--project-directory"]).arg(&files.project_directory);
+        command =
+            command.args(["--ansi", "never", "--project-directory"]).arg(&files.project_directory);
         if let Some(name) = &files.project_name {
             command = command.arg("--project-name").arg(name);
         }
@@ -209,7 +226,10 @@ impl Compose {
 
 /// Runs a command that changes containers. Whoever is killed meanwhile leaves it to finish what it does, which [`Turn`] waits for.
 async fn carry_out(command: &Command, turn: &Turn, what: &str) -> Result<()> {
-    let output = command.run_through(turn.file()).await.map_err(|error| Error::new(what).because(error.summary()))?;
+    let output = command
+        .run_through(turn.file())
+        .await
+        .map_err(|error| Error::new(what).because(error.summary()))?;
     if output.success() {
         return Ok(());
     }
@@ -217,7 +237,13 @@ async fn carry_out(command: &Command, turn: &Turn, what: &str) -> Result<()> {
 }
 
 async fn version_of(program: &Program) -> Option<String> {
-    let output = program.command(QUESTION).args(["version", "--short"]).run().await.ok().filter(Output::success)?;
+    let output = program
+        .command(QUESTION)
+        .args(["version", "--short"])
+        .run()
+        .await
+        .ok()
+        .filter(Output::success)?;
     // The plugin that is missing makes `docker` itself answer, with its own help.
     Some(output.text().trim_start_matches('v').to_owned())
         .filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))
@@ -225,13 +251,20 @@ async fn version_of(program: &Program) -> Option<String> {
 
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
+    Some((
+        parts.next()?.parse().ok()?,
+        parts.next().and_then(|minor| minor.parse().ok()).unwrap_or(0),
+    ))
 }
 
 fn invalid(files: &ComposeFiles, output: &Output) -> Error {
-    let names: Vec<_> =
-        files.files.iter().map(|file| file.file_name().unwrap_or(OsStr::new("?")).to_string_lossy()).collect();
-    let names = if names.is_empty() { "the compose files".to_owned() } else { names.join(" with ") };
+    let names: Vec<_> = files
+        .files
+        .iter()
+        .map(|file| file.file_name().unwrap_or(OsStr::new("?")).to_string_lossy())
+        .collect();
+    let names =
+        if names.is_empty() { "the compose files".to_owned() } else { names.join(" with ") };
     let complaint = complaint(output);
     let error = Error::new(format!("{names} cannot be resolved"));
     let error = match hint(&complaint) {
@@ -242,7 +275,7 @@ fn invalid(files: &ComposeFiles, output: &Output) -> Error {
 }
 
 /// What to do about the mistakes that an update brings about.
-fn hint(complaint: &str) -> Option<String> {
+pub(crate) fn hint(complaint: &str) -> Option<String> {
     let quoted = || complaint.split('"').nth(1).unwrap_or("it");
     if complaint.contains("has neither an image nor a build context") {
         return Some(format!(
@@ -251,7 +284,10 @@ fn hint(complaint: &str) -> Option<String> {
         ));
     }
     if complaint.contains("undefined service") {
-        return Some("A service that was named there is gone: take it out of docker-compose.override.yml.".to_owned());
+        return Some(
+            "A service that was named there is gone: take it out of docker-compose.override.yml."
+                .to_owned(),
+        );
     }
     None
 }
@@ -264,14 +300,15 @@ fn complaint(output: &Output) -> String {
 }
 
 fn warnings(output: &Output) -> Vec<String> {
-    let mut warnings: Vec<String> = String::from_utf8_lossy(&output.stderr).lines().filter_map(warning).collect();
+    let mut warnings: Vec<String> =
+        String::from_utf8_lossy(&output.stderr).lines().filter_map(warning).collect();
     warnings.sort();
     warnings.dedup();
     warnings
 }
 
 /// The message of a line such as `time="…" level=warning msg="…"`.
-fn warning(line: &str) -> Option<String> {
+pub(crate) fn warning(line: &str) -> Option<String> {
     let message = line.split_once("level=warning msg=")?.1;
     serde_json::from_str(message).ok().or_else(|| Some(message.to_owned()))
 }
@@ -282,8 +319,13 @@ mod tests {
 
     #[test]
     fn versions_are_read() {
-        let cases =
-            [("2.26.1-4", (2, 26)), ("2.40.3", (2, 40)), ("5.0.1", (5, 0)), ("1.29.2", (1, 29)), ("2.3.3+ds1", (2, 3))];
+        let cases = [
+            ("2.26.1-4", (2, 26)),
+            ("2.40.3", (2, 40)),
+            ("5.0.1", (5, 0)),
+            ("1.29.2", (1, 29)),
+            ("2.3.3+ds1", (2, 3)),
+        ];
         for (text, expected) in cases {
             assert_eq!(parse_version(text), Some(expected), "{text}");
         }
@@ -294,9 +336,17 @@ mod tests {
     fn warnings_are_told_apart_from_complaints() {
         let stderr = "time=\"2026-01-01T00:00:00Z\" level=warning msg=\"The \\\"A\\\" variable is not set.\"\n\
                       service \"solr-mailcow\" has neither an image nor a build context specified: invalid compose project\n";
-        let output = Output { code: Some(15), stdout: Vec::new(), stderr: stderr.as_bytes().to_vec() };
+        let output = Output {
+            code: Some(15),
+            stdout: Vec::new(),
+            stderr: stderr.as_bytes().to_vec(),
+            lost: 0,
+        };
         assert_eq!(warnings(&output), ["The \"A\" variable is not set."]);
-        let files = ComposeFiles { files: vec!["/s/a.yml".into(), "/s/b.yml".into()], ..ComposeFiles::default() };
+        let files = ComposeFiles {
+            files: vec!["/s/a.yml".into(), "/s/b.yml".into()],
+            ..ComposeFiles::default()
+        };
         let error = invalid(&files, &output);
         assert_eq!(error.headline(), "a.yml with b.yml cannot be resolved");
         assert!(error.causes()[0].starts_with("service \"solr-mailcow\" has neither"), "{error}");

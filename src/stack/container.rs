@@ -1,12 +1,12 @@
 //! The project's containers as the engine has them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthConfig, HealthStatusEnum, MountPoint,
-    NetworkSettings,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthConfig,
+    HealthStatusEnum, MountPoint, NetworkSettings,
 };
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::future::try_join_all;
@@ -155,13 +155,30 @@ impl Engine {
     }
 
     /// Those of some of its services: the engine looks closely at no others.
-    pub(super) async fn containers_of(&self, project: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<Container>> {
-        let filter = HashMap::from([("label".to_owned(), vec![format!("{}={project}", label::PROJECT)])]);
+    pub(super) async fn containers_of(
+        &self,
+        project: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Container>> {
         let of_a_service = |labels: &HashMap<String, String>| {
             labels.get(label::SERVICE).is_some_and(|service| !service.is_empty() && wanted(service))
                 && labels.get(label::ONE_OFF).is_none_or(|off| off != "True")
         };
-        self.containers_that(Some(filter), of_a_service).await
+        self.containers_that(Some(of(project)), of_a_service).await
+    }
+
+    /// The names of the volumes that containers of the project mount, those of `compose run` among
+    /// them, running or not.
+    pub async fn mounted_volumes(&self, project: &str) -> Result<BTreeSet<String>> {
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&of(project));
+        let options = options.build();
+        let listed = self
+            .ask("could not list the containers", async || {
+                self.docker().list_containers(Some(options.clone())).await
+            })
+            .await?;
+        let mounts = listed.into_iter().flat_map(|summary| summary.mounts.unwrap_or_default());
+        Ok(mounts.filter_map(|found| mount(found).volume).collect())
     }
 
     /// Every container on the engine, whoever made it.
@@ -177,9 +194,13 @@ impl Engine {
         let options = ListContainersOptionsBuilder::default().all(true);
         let options = filter.iter().fold(options, ListContainersOptionsBuilder::filters).build();
         let listed = self
-            .ask("could not list the containers", async || self.docker().list_containers(Some(options.clone())).await)
+            .ask("could not list the containers", async || {
+                self.docker().list_containers(Some(options.clone())).await
+            })
             .await?;
-        let listed = listed.into_iter().filter(|summary| wanted(summary.labels.as_ref().unwrap_or(&HashMap::new())));
+        let listed = listed
+            .into_iter()
+            .filter(|summary| wanted(summary.labels.as_ref().unwrap_or(&HashMap::new())));
         let ids = listed.filter_map(|summary| summary.id);
         let found = try_join_all(ids.map(async |id| self.container(&id).await)).await?;
         let mut containers: Vec<Container> = found.into_iter().flatten().collect();
@@ -190,9 +211,15 @@ impl Engine {
     /// A container by id or name; none where there is no such container, for instance because it was just replaced.
     pub async fn container(&self, id: &str) -> Result<Option<Container>> {
         let what = format!("could not inspect the container {id}");
-        let found = self.find(&what, async || self.docker().inspect_container(id, None).await).await?;
+        let found =
+            self.find(&what, async || self.docker().inspect_container(id, None).await).await?;
         Ok(found.map(read))
     }
+}
+
+/// The filter for the project's containers.
+fn of(project: &str) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![format!("{}={project}", label::PROJECT)])])
 }
 
 fn read(found: ContainerInspectResponse) -> Container {
@@ -243,9 +270,13 @@ fn health(state: &ContainerState) -> Health {
 /// The engine writes nanoseconds, and 0 for its own choice.
 fn check(found: &HealthConfig) -> Check {
     let usual = Check::default();
-    let time =
-        |nanoseconds: Option<i64>| nanoseconds.and_then(|time| u64::try_from(time).ok()).filter(|time| *time > 0);
-    let retries = found.retries.and_then(|retries| u32::try_from(retries).ok()).filter(|retries| *retries > 0);
+    let time = |nanoseconds: Option<i64>| {
+        nanoseconds.and_then(|time| u64::try_from(time).ok()).filter(|time| *time > 0)
+    };
+    let retries = found
+        .retries
+        .and_then(|retries| u32::try_from(retries).ok())
+        .filter(|retries| *retries > 0);
     Check {
         start_period: time(found.start_period).map_or(usual.start_period, Duration::from_nanos),
         interval: time(found.interval).map_or(usual.interval, Duration::from_nanos),
@@ -266,7 +297,12 @@ fn networks(settings: NetworkSettings) -> BTreeMap<String, Vec<IpAddr>> {
         let addresses = [endpoint.ip_address, endpoint.global_ipv6_address];
         addresses.into_iter().flatten().filter_map(|address| address.parse().ok()).collect()
     };
-    settings.networks.unwrap_or_default().into_iter().map(|(name, endpoint)| (name, of(endpoint))).collect()
+    settings
+        .networks
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, endpoint)| (name, of(endpoint)))
+        .collect()
 }
 
 fn ports(settings: &NetworkSettings) -> Vec<PublishedPort> {
@@ -277,7 +313,12 @@ fn ports(settings: &NetworkSettings) -> Vec<PublishedPort> {
             let host_port = binding.host_port.as_deref().unwrap_or_default().parse();
             if let (Ok(host_port), Ok(container_port)) = (host_port, port.parse()) {
                 let host_ip = binding.host_ip.clone().unwrap_or_default();
-                ports.push(PublishedPort { host_ip, host_port, container_port, protocol: protocol.to_owned() });
+                ports.push(PublishedPort {
+                    host_ip,
+                    host_port,
+                    container_port,
+                    protocol: protocol.to_owned(),
+                });
             }
         }
     }

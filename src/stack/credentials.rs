@@ -37,18 +37,26 @@ async fn ask(server: &str) -> Result<Option<DockerCredentials>> {
     let asked = server.to_owned();
     let asking = tokio::task::spawn_blocking(move || docker_credential::get_credential(&asked));
     let answer = tokio::time::timeout(HELPER, asking).await;
-    let answer =
-        answer.map_err(|_| Error::new(what()).because("the helper did not answer in time"))?.what_with(what)?;
-    let found = DockerCredentials { serveraddress: Some(server.to_owned()), ..DockerCredentials::default() };
+    let answer = answer
+        .map_err(|_| Error::new(what()).because("the helper did not answer in time"))?
+        .what_with(what)?;
+    let found = DockerCredentials {
+        serveraddress: Some(server.to_owned()),
+        ..DockerCredentials::default()
+    };
     match answer {
-        Ok(DockerCredential::UsernamePassword(username, password)) => {
-            Ok(Some(DockerCredentials { username: Some(username), password: Some(password), ..found }))
-        }
+        Ok(DockerCredential::UsernamePassword(username, password)) => Ok(Some(DockerCredentials {
+            username: Some(username),
+            password: Some(password),
+            ..found
+        })),
         Ok(DockerCredential::IdentityToken(token)) => {
             Ok(Some(DockerCredentials { identitytoken: Some(token), ..found }))
         }
         Err(error) => nothing_or(error).map_err(|why| {
-            Error::new(what()).because(why).hint("See `auths`, `credsStore` and `credHelpers` in Docker's config.json.")
+            Error::new(what())
+                .because(why)
+                .hint("See `auths`, `credsStore` and `credHelpers` in Docker's config.json.")
         }),
     }
 }

@@ -1,5 +1,7 @@
 //! The room that the engine has for images.
 
+#![expect(clippy::disallowed_methods, reason = "the engine's directory")]
+
 use std::path::{Path, PathBuf};
 
 use super::engine::Engine;
@@ -16,7 +18,9 @@ pub struct Space {
 
 /// The free space; none where the engine is elsewhere or its folder cannot be seen.
 pub async fn space(engine: &Engine) -> Result<Option<Space>> {
-    let info = engine.ask("could not ask the engine about itself", async || engine.docker().info().await).await?;
+    let info = engine
+        .ask("could not ask the engine about itself", async || engine.docker().info().await)
+        .await?;
     let Some(path) = info.docker_root_dir.map(PathBuf::from) else { return Ok(None) };
     if !engine.endpoint().is_local() || !path.is_dir() {
         return Ok(None);
@@ -26,7 +30,7 @@ pub async fn space(engine: &Engine) -> Result<Option<Space>> {
 
 /// Bytes that root can still write below a folder.
 pub fn free(path: &Path) -> Result<u64> {
-    let found =
-        rustix::fs::statvfs(path).what_with(|| format!("could not ask for the free space at {}", path.display()))?;
+    let found = rustix::fs::statvfs(path)
+        .what_with(|| format!("could not ask for the free space at {}", path.display()))?;
     Ok(found.f_bfree.saturating_mul(found.f_frsize))
 }

@@ -1,5 +1,7 @@
 //! Docker's configuration, as the `docker` command reads it: which engine is meant, and where its plugins lie.
 
+#![expect(clippy::disallowed_methods, reason = "Docker's settings of the caller")]
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +47,8 @@ impl DockerConfig {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(Self::FILE);
         match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).what_with(|| format!("{} is not valid", path.display())),
+            Ok(text) => serde_json::from_slice(&text)
+                .what_with(|| format!("{} is not valid", path.display())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).what_with(|| format!("could not read {}", path.display())),
         }

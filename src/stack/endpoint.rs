@@ -1,5 +1,7 @@
 //! Which engine is meant, by the same rules as the `docker` command: environment, then contexts, then the usual socket.
 
+#![expect(clippy::disallowed_methods, reason = "Docker's settings of the caller")]
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -47,8 +49,14 @@ impl Endpoint {
             _ => None,
         };
         match (named.or(current), folder) {
-            (Some((name, said_by)), folder) if name != "default" => context(&name, &said_by, folder.as_deref()),
-            _ => Ok(Self { host: DEFAULT_HOST.to_owned(), tls: None, said_by: "the default".to_owned() }),
+            (Some((name, said_by)), folder) if name != "default" => {
+                context(&name, &said_by, folder.as_deref())
+            }
+            _ => Ok(Self {
+                host: DEFAULT_HOST.to_owned(),
+                tls: None,
+                said_by: "the default".to_owned(),
+            }),
         }
     }
 
@@ -58,7 +66,8 @@ impl Endpoint {
             return Ok(self);
         }
         let what = format!("cannot talk to the Docker engine at {} ({})", self.host, self.said_by);
-        Err(Error::new(what).hint("Run Cowhand on the mail server itself, where the engine has a socket."))
+        Err(Error::new(what)
+            .hint("Run Cowhand on the mail server itself, where the engine has a socket."))
     }
 
     /// The variables that make a command use this engine and no other; none where it inherits the right ones.
@@ -88,7 +97,8 @@ impl std::fmt::Display for Endpoint {
 /// The context that `docker context use` chose, if any, and the file that says so.
 fn current_context(folder: &Path) -> Result<Option<(String, String)>> {
     let name = DockerConfig::read(folder)?.context;
-    Ok(Some((name, folder.join(DockerConfig::FILE).display().to_string())).filter(|(name, _)| !name.is_empty()))
+    Ok(Some((name, folder.join(DockerConfig::FILE).display().to_string()))
+        .filter(|(name, _)| !name.is_empty()))
 }
 
 #[derive(Deserialize)]
@@ -119,12 +129,16 @@ fn context(name: &str, said_by: &str, folder: Option<&Path>) -> Result<Endpoint>
     let path = contexts.join("meta").join(&id).join("meta.json");
     let what = || format!("the Docker context `{name}` (from {said_by}) cannot be used");
     let hint = "See `docker context ls`; unset DOCKER_CONTEXT or choose another with `docker context use`.";
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Error::new(what()).because(format!("{}: {error}", path.display())).hint(hint))?;
-    let meta: Meta = serde_json::from_str(&text)
-        .map_err(|error| Error::new(what()).because(format!("{}: {error}", path.display())).hint(hint))?;
-    let tls = Some(contexts.join("tls").join(&id).join("docker")).filter(|folder| folder.join("ca.pem").exists());
-    Endpoint { host: meta.endpoints.docker.host, tls, said_by: format!("context `{name}`") }.supported()
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Error::new(what()).because(format!("{}: {error}", path.display())).hint(hint)
+    })?;
+    let meta: Meta = serde_json::from_str(&text).map_err(|error| {
+        Error::new(what()).because(format!("{}: {error}", path.display())).hint(hint)
+    })?;
+    let tls = Some(contexts.join("tls").join(&id).join("docker"))
+        .filter(|folder| folder.join("ca.pem").exists());
+    Endpoint { host: meta.endpoints.docker.host, tls, said_by: format!("context `{name}`") }
+        .supported()
 }
 
 #[cfg(test)]
@@ -132,8 +146,9 @@ mod tests {
     use super::*;
 
     fn choose(variables: &[(&str, &str)]) -> Result<Endpoint> {
-        let find =
-            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
         Endpoint::choose(&find)
     }
 
@@ -147,7 +162,9 @@ mod tests {
         let id = id_of(name);
         let meta = folder.join("contexts/meta").join(&id);
         std::fs::create_dir_all(&meta).unwrap();
-        let text = format!(r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}"}}}}}}"#);
+        let text = format!(
+            r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}"}}}}}}"#
+        );
         std::fs::write(meta.join("meta.json"), text).unwrap();
         if tls {
             let tls = folder.join("contexts/tls").join(&id).join("docker");
@@ -159,14 +176,22 @@ mod tests {
     #[test]
     fn without_anything_it_is_the_usual_socket() {
         assert_eq!(choose(&[]).unwrap().host, DEFAULT_HOST);
-        assert_eq!(choose(&[("DOCKER_CONTEXT", "default"), ("HOME", "/nowhere")]).unwrap().host, DEFAULT_HOST);
+        assert_eq!(
+            choose(&[("DOCKER_CONTEXT", "default"), ("HOME", "/nowhere")]).unwrap().host,
+            DEFAULT_HOST
+        );
     }
 
     #[test]
     fn the_host_variable_goes_before_every_context() {
-        let chosen = choose(&[("DOCKER_HOST", "tcp://127.0.0.1:1"), ("DOCKER_CONTEXT", "mail")]).unwrap();
+        let chosen =
+            choose(&[("DOCKER_HOST", "tcp://127.0.0.1:1"), ("DOCKER_CONTEXT", "mail")]).unwrap();
         assert_eq!((chosen.host.as_str(), chosen.tls), ("tcp://127.0.0.1:1", None));
-        let secure = [("DOCKER_HOST", "tcp://127.0.0.1:1"), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", "/c")];
+        let secure = [
+            ("DOCKER_HOST", "tcp://127.0.0.1:1"),
+            ("DOCKER_TLS_VERIFY", "1"),
+            ("DOCKER_CERT_PATH", "/c"),
+        ];
         assert_eq!(choose(&secure).unwrap().tls, Some(PathBuf::from("/c")));
     }
 
@@ -185,7 +210,12 @@ mod tests {
     fn what_cannot_be_used_is_said() {
         let missing = choose(&[("DOCKER_CONTEXT", "nosuch"), ("HOME", "/nowhere")]).unwrap_err();
         assert!(missing.headline().contains("`nosuch`"), "{missing}");
-        assert!(choose(&[("DOCKER_HOST", "ssh://mail.example.org")]).unwrap_err().headline().contains("ssh://"));
+        assert!(
+            choose(&[("DOCKER_HOST", "ssh://mail.example.org")])
+                .unwrap_err()
+                .headline()
+                .contains("ssh://")
+        );
         let broken = folder("{");
         let error = choose(&[("DOCKER_CONFIG", &broken.path().display().to_string())]).unwrap_err();
         assert!(error.headline().ends_with("config.json is not valid"), "{error}");

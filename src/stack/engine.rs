@@ -11,7 +11,7 @@ use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::failure::{PAUSES, kind, not_found, patiently, words};
 use crate::error::{Error, Result};
-use crate::fault;
+use crate::failpoint;
 
 /// How long the engine may take to say that it is there.
 const GREETING: Duration = Duration::from_secs(15);
@@ -24,8 +24,9 @@ const OLDEST: (usize, usize) = (1, 41);
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
-    /// For the fault that lets nothing come in time.
-    late: Docker,
+    /// A connection whose answers time out at once, for the failpoint action `time-out`.
+    #[cfg(feature = "failpoints")]
+    expired: Docker,
     endpoint: Arc<Endpoint>,
     version: Arc<str>,
     credentials: Arc<Credentials>,
@@ -58,9 +59,14 @@ impl Engine {
                 .because(format!("it is version {version}; 20.10 or later is needed"))
                 .hint("Update Docker on this machine first."));
         }
-        let late = docker.clone().with_timeout(Duration::ZERO);
-        let (endpoint, version) = (Arc::new(endpoint.clone()), version.into());
-        Ok(Self { docker, late, endpoint, version, credentials: Arc::default() })
+        Ok(Self {
+            #[cfg(feature = "failpoints")]
+            expired: docker.clone().with_timeout(Duration::ZERO),
+            docker,
+            endpoint: Arc::new(endpoint.clone()),
+            version: version.into(),
+            credentials: Arc::default(),
+        })
     }
 
     /// Where it answers.
@@ -75,12 +81,17 @@ impl Engine {
 
     /// The connection, for what belongs to other parts of the stack.
     pub(super) fn docker(&self) -> &Docker {
-        if fault::late() { &self.late } else { &self.docker }
+        #[cfg(feature = "failpoints")]
+        if failpoint::timeouts_expire() {
+            return &self.expired;
+        }
+        &self.docker
     }
 
     /// The connection, with this long for an answer.
     pub(super) fn docker_within(&self, limit: Duration) -> Docker {
-        self.docker.clone().with_timeout(if fault::late() { Duration::ZERO } else { limit })
+        let limit = if failpoint::timeouts_expire() { Duration::ZERO } else { limit };
+        self.docker.clone().with_timeout(limit)
     }
 
     /// What registries are logged in to with.
@@ -89,7 +100,11 @@ impl Engine {
     }
 
     /// Asks for something that can be asked twice: an engine that is just restarting is given time to come back.
-    pub(super) async fn ask<T>(&self, what: &str, question: impl AsyncFnMut() -> Result<T, EngineError>) -> Result<T> {
+    pub(super) async fn ask<T>(
+        &self,
+        what: &str,
+        question: impl AsyncFnMut() -> Result<T, EngineError>,
+    ) -> Result<T> {
         patiently(PAUSES, question, |_, _| {}).await.map_err(|error| self.failed(what, &error))
     }
 
@@ -109,12 +124,14 @@ impl Engine {
     /// `what` failed, and why; an engine that vanished is named.
     pub(super) fn failed(&self, what: &str, error: &EngineError) -> Error {
         match error {
-            EngineError::DockerResponseServerError { .. } | EngineError::DockerStreamError { .. } => {
-                Error::new(what).because(words(error))
-            }
+            EngineError::DockerResponseServerError { .. }
+            | EngineError::DockerStreamError { .. } => Error::new(what).because(words(error)),
             gone => {
                 let why = unreachable_engine(&self.endpoint, gone);
-                let told = why.causes().iter().fold(Error::new(what).because(why.headline()), Error::because);
+                let told = why
+                    .causes()
+                    .iter()
+                    .fold(Error::new(what).because(why.headline()), Error::because);
                 why.hints().iter().fold(told, |told, hint| told.hint(hint.as_str()))
             }
         }
@@ -129,11 +146,21 @@ fn client(endpoint: &Endpoint) -> Result<Docker, EngineError> {
         Some(folder) => {
             crate::https::provide();
             let file = |name: &str| folder.join(name);
-            Docker::connect_with_ssl(host, &file("key.pem"), &file("cert.pem"), &file("ca.pem"), limit, version)?
+            Docker::connect_with_ssl(
+                host,
+                &file("key.pem"),
+                &file("cert.pem"),
+                &file("ca.pem"),
+                limit,
+                version,
+            )?
         }
         None => Docker::connect_with_http(host, limit, version)?,
     };
-    Ok(docker.with_request_modifier(with_url_safe_credentials))
+    Ok(docker.with_request_modifier(|request| {
+        tracing::debug!(method = %request.method(), uri = %request.uri(), "engine request");
+        with_url_safe_credentials(request)
+    }))
 }
 
 /// The engine reads credentials in the URL's alphabet and drops, without a word, what is not in it; bollard writes the other one.
@@ -150,21 +177,26 @@ fn with_url_safe_credentials(mut request: bollard::BollardRequest) -> bollard::B
 /// Nobody answers, or not to this user.
 fn unreachable_engine(endpoint: &Endpoint, error: &EngineError) -> Error {
     let (why, hint) = match (error, kind(error)) {
-        (EngineError::SocketNotFoundError(_), _) | (_, Some(ErrorKind::NotFound)) => {
-            ("there is no such socket".to_owned(), "Is Docker installed and running? See `systemctl status docker`.")
-        }
-        (_, Some(ErrorKind::PermissionDenied)) => {
-            ("permission denied".to_owned(), "Run Cowhand as root, or as a member of the group `docker`.")
-        }
-        (_, Some(ErrorKind::ConnectionRefused)) => {
-            ("nobody listens there".to_owned(), "Is the engine running? See `systemctl status docker`.")
-        }
-        (EngineError::RequestTimeoutError, _) => {
-            ("it did not answer in time".to_owned(), "See `systemctl status docker` and `docker info`.")
-        }
-        (other, _) if words(other).contains("connection closed") => {
-            ("it hung up".to_owned(), "Was the engine stopped or restarted? See `systemctl status docker`.")
-        }
+        (EngineError::SocketNotFoundError(_), _) | (_, Some(ErrorKind::NotFound)) => (
+            "there is no such socket".to_owned(),
+            "Is Docker installed and running? See `systemctl status docker`.",
+        ),
+        (_, Some(ErrorKind::PermissionDenied)) => (
+            "permission denied".to_owned(),
+            "Run Cowhand as root, or as a member of the group `docker`.",
+        ),
+        (_, Some(ErrorKind::ConnectionRefused)) => (
+            "nobody listens there".to_owned(),
+            "Is the engine running? See `systemctl status docker`.",
+        ),
+        (EngineError::RequestTimeoutError, _) => (
+            "it did not answer in time".to_owned(),
+            "See `systemctl status docker` and `docker info`.",
+        ),
+        (other, _) if words(other).contains("connection closed") => (
+            "it hung up".to_owned(),
+            "Was the engine stopped or restarted? See `systemctl status docker`.",
+        ),
         (other, _) => (words(other), "See `docker info`."),
     };
     Error::new(format!("the Docker engine at {endpoint} does not answer")).because(why).hint(hint)
@@ -194,6 +226,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("sock");
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
-        assert!(connect(&format!("unix://{}", socket.display())).summary().ends_with("nobody listens there"));
+        assert!(
+            connect(&format!("unix://{}", socket.display()))
+                .summary()
+                .ends_with("nobody listens there")
+        );
     }
 }

@@ -40,7 +40,8 @@ impl Engine {
         variables: &[&str],
         to: &mut impl Write,
     ) -> Result<Ended> {
-        let doing = || format!("could not run {} in {}", command.first().unwrap_or(&""), container.service);
+        let doing =
+            || format!("could not run {} in {}", command.first().unwrap_or(&""), container.service);
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
@@ -53,16 +54,22 @@ impl Engine {
         let mut output = match self.docker().start_exec(&id, None).await {
             Ok(StartExecResults::Attached { output, .. }) => output,
             Ok(StartExecResults::Detached) => return Err(Error::new(doing())),
-            Err(error) if words(&error).contains("executable file not found") => return Ok(Ended::Missing),
+            Err(error) if words(&error).contains("executable file not found") => {
+                return Ok(Ended::Missing);
+            }
             Err(error) => return Err(failed(error)),
         };
         let mut complaint = Vec::new();
-        while let Some(part) = tokio::time::timeout(SILENCE, output.next()).await.what_with(doing)? {
+        while let Some(part) =
+            tokio::time::timeout(SILENCE, output.next()).await.what_with(doing)?
+        {
             match part.map_err(failed)? {
                 LogOutput::StdOut { message } | LogOutput::Console { message } => {
                     to.write_all(&message).what_with(doing)?;
                 }
-                LogOutput::StdErr { message } if complaint.len() < COMPLAINT => complaint.extend_from_slice(&message),
+                LogOutput::StdErr { message } if complaint.len() < COMPLAINT => {
+                    complaint.extend_from_slice(&message);
+                }
                 LogOutput::StdErr { .. } | LogOutput::StdIn { .. } => {}
             }
         }

@@ -84,11 +84,14 @@ fn words_may_pass(text: &str) -> bool {
     ];
     let text = text.to_lowercase();
     // A host that cannot be resolved is said to be "not found" too, and comes back; so is a lease.
-    text.contains("no such host") || text.contains(LOST_LEASE) || !FINAL.iter().any(|word| text.contains(word))
+    text.contains("no such host")
+        || text.contains(LOST_LEASE)
+        || !FINAL.iter().any(|word| text.contains(word))
 }
 
 /// The pauses between attempts at what may pass.
-pub const PAUSES: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
+pub const PAUSES: &[Duration] =
+    &[Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 
 /// Does it again after each of the `pauses` while it fails in a way that may pass; `told` hears of each failure that is not the last.
 pub async fn patiently<T>(
@@ -120,12 +123,24 @@ mod tests {
         let cases = [
             (404, "manifest for a:1 not found: manifest unknown: manifest unknown", false),
             (500, "Get \"https://r/v2/\": unauthorized: authentication required", false),
-            (403, "pull access denied for x, repository does not exist or may require 'docker login'", false),
+            (
+                403,
+                "pull access denied for x, repository does not exist or may require 'docker login'",
+                false,
+            ),
             (500, "received unexpected HTTP status: 500 Internal Server Error", true),
-            (500, "Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused", true),
+            (
+                500,
+                "Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",
+                true,
+            ),
             (500, "dial tcp: lookup ghcr.io: no such host", true),
             (500, "net/http: TLS handshake timeout", true),
-            (500, "error adding content digest to lease: sha256:9: lease \"moby-image-sha256:a\": not found", true),
+            (
+                500,
+                "error adding content digest to lease: sha256:9: lease \"moby-image-sha256:a\": not found",
+                true,
+            ),
             (500, "write /var/lib/docker/tmp/x: no space left on device", false),
         ];
         for (status_code, message, expected) in cases {
@@ -145,7 +160,8 @@ mod tests {
                 count += 1;
                 Err(EngineError::DockerStreamError { error: text.to_owned() })
             };
-            let _ = runtime.block_on(patiently(&[Duration::ZERO, Duration::ZERO], attempt, |_, _| {}));
+            let _ =
+                runtime.block_on(patiently(&[Duration::ZERO, Duration::ZERO], attempt, |_, _| {}));
             count
         };
         assert_eq!(attempts("connection reset by peer"), 3);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bollard::query_parameters::{
-    RemoveContainerOptions, RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptions,
+    RemoveContainerOptions, RenameContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptions,
 };
 
 use super::container::Container;
@@ -19,14 +20,22 @@ const START: Duration = Duration::from_mins(5);
 impl Engine {
     /// Starts a container.
     pub(super) async fn start(&self, container: &Container) -> Result<()> {
-        let started = self.docker_within(START).start_container(&container.id, None::<StartContainerOptions>).await;
-        started.map_err(|error| self.failed(&format!("could not start {}", container.service), &error))
+        let started = self
+            .docker_within(START)
+            .start_container(&container.id, None::<StartContainerOptions>)
+            .await;
+        started
+            .map_err(|error| self.failed(&format!("could not start {}", container.service), &error))
     }
 
     /// Stops a container; it is given its own time for it.
     pub(super) async fn stop(&self, container: &Container) -> Result<()> {
-        let stopped = self.docker_within(STOP).stop_container(&container.id, None::<StopContainerOptions>).await;
-        stopped.map_err(|error| self.failed(&format!("could not stop {}", container.service), &error))
+        let stopped = self
+            .docker_within(STOP)
+            .stop_container(&container.id, None::<StopContainerOptions>)
+            .await;
+        stopped
+            .map_err(|error| self.failed(&format!("could not stop {}", container.service), &error))
     }
 
     /// Stops a container, which is given its own time for it, and removes it. Its volumes stay.
@@ -38,7 +47,8 @@ impl Engine {
         }
         match done {
             Err(error) if !not_found(&error) => {
-                Err(self.failed(&format!("could not remove the container {}", container.name), &error))
+                Err(self
+                    .failed(&format!("could not remove the container {}", container.name), &error))
             }
             _ => Ok(()),
         }
@@ -48,6 +58,9 @@ impl Engine {
     pub(super) async fn rename(&self, id: &str, name: &str) -> Result<()> {
         let options = RenameContainerOptionsBuilder::default().name(name).build();
         let what = format!("could not name the container {id} {name}");
-        self.docker().rename_container(id, options).await.map_err(|error| self.failed(&what, &error))
+        self.docker()
+            .rename_container(id, options)
+            .await
+            .map_err(|error| self.failed(&what, &error))
     }
 }

@@ -9,9 +9,17 @@ use super::resolved::{Resolved, Service};
 use crate::error::{Error, Result};
 
 /// For each of the services, those of them that it depends on, directly or through others that are not named.
-pub fn prerequisites<'a>(resolved: &'a Resolved, services: &BTreeSet<&'a str>) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
-    let of =
-        |name: &'a str| below(resolved, name).intersection(services).copied().filter(|other| *other != name).collect();
+pub fn prerequisites<'a>(
+    resolved: &'a Resolved,
+    services: &BTreeSet<&'a str>,
+) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    let of = |name: &'a str| {
+        below(resolved, name)
+            .intersection(services)
+            .copied()
+            .filter(|other| *other != name)
+            .collect()
+    };
     services.iter().map(|name| (*name, of(name))).collect()
 }
 
@@ -76,8 +84,10 @@ mod tests {
 
     fn resolved() -> Resolved {
         let needs = |names: &[&str]| {
-            let map: serde_json::Map<_, _> =
-                names.iter().map(|name| ((*name).to_owned(), json!({"condition": "service_started"}))).collect();
+            let map: serde_json::Map<_, _> = names
+                .iter()
+                .map(|name| ((*name).to_owned(), json!({"condition": "service_started"})))
+                .collect();
             json!({"image": "i", "depends_on": map})
         };
         let config = json!({"name": "p", "services": {
@@ -100,13 +110,16 @@ mod tests {
             if time > 0 { Ok(()) } else { Err(Error::new(name)) }
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let result = runtime.block_on(follow(prerequisites(&resolved, &names), at_a_time, act, |_| {}));
+        let result =
+            runtime.block_on(follow(prerequisites(&resolved, &names), at_a_time, act, |_| {}));
         (log.into_inner(), result.is_ok())
     }
 
     #[test]
     fn dependencies_come_first_also_through_others() {
-        let needs = |names: &[&'static str]| prerequisites(&resolved(), &names.iter().copied().collect())["web"].len();
+        let needs = |names: &[&'static str]| {
+            prerequisites(&resolved(), &names.iter().copied().collect())["web"].len()
+        };
         assert_eq!(needs(&["web", "db", "cache", "side"]), 2);
         let (log, _) = followed(&[("web", 10), ("db", 100), ("cache", 10), ("side", 10)], 4);
         assert_eq!(log[2..4], ["cache ends", "db ends"]);

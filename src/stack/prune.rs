@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::query_parameters::{
-    ListImagesOptionsBuilder, ListVolumesOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
+    ListImagesOptionsBuilder, ListVolumesOptionsBuilder, RemoveImageOptionsBuilder,
+    RemoveVolumeOptions,
 };
 
 use super::change::{PruneAction, PruneItem, PruneKind};
@@ -35,7 +36,8 @@ pub struct Scope<'a> {
     pub way_back: &'a [String],
     /// The ids of containers that will be gone by then: for a plan, which looks ahead. Empty for what is done now.
     pub leaving: &'a [String],
-    /// The names of the volumes that the compose files name, before and now: never candidates, whoever made them.
+    /// The names of the volumes that the compose files name, and of those that a container of the
+    /// project ever mounted: never candidates, whoever made them.
     pub own_volumes: &'a [String],
     /// Whether volumes are looked at.
     pub volumes: bool,
@@ -76,7 +78,8 @@ pub fn only_while_up(resolved: &Resolved, containers: &[Container]) -> Result<()
 
 /// Takes away what is to go. What the engine refuses to remove, because it is used after all, stays and is told.
 pub async fn remove(engine: &Engine, items: &[PruneItem], events: &Events) -> Result<Removed> {
-    let going: Vec<&PruneItem> = items.iter().filter(|item| item.action == PruneAction::Remove).collect();
+    let going: Vec<&PruneItem> =
+        items.iter().filter(|item| item.action == PruneAction::Remove).collect();
     let mut removed = Removed::default();
     if going.iter().any(|item| is_untagged(item)) {
         tokio::time::sleep(NAMING).await;
@@ -115,8 +118,11 @@ async fn remove_image(engine: &Engine, item: &PruneItem) -> Result<Option<String
     }
     for name in image.tags.iter().chain([&image.id]) {
         let options = RemoveImageOptionsBuilder::default().force(false).build();
-        let removing = async || engine.docker().remove_image(name, Some(options.clone()), None).await;
-        if let Err(words) = refusable(engine, &format!("could not remove the image {name}"), removing).await? {
+        let removing =
+            async || engine.docker().remove_image(name, Some(options.clone()), None).await;
+        if let Err(words) =
+            refusable(engine, &format!("could not remove the image {name}"), removing).await?
+        {
             return Ok(Some(words));
         }
     }
@@ -138,7 +144,9 @@ async fn refusable<T>(
     match told {
         Ok(_) => Ok(Ok(())),
         Err(error) if super::failure::not_found(&error) => Ok(Ok(())),
-        Err(error @ bollard::errors::Error::DockerResponseServerError { .. }) => Ok(Err(super::failure::words(&error))),
+        Err(error @ bollard::errors::Error::DockerResponseServerError { .. }) => {
+            Ok(Err(super::failure::words(&error)))
+        }
         Err(error) => Err(engine.failed(what, &error)),
     }
 }
@@ -146,9 +154,12 @@ async fn refusable<T>(
 async fn images(engine: &Engine) -> Result<Vec<Image>> {
     let options = ListImagesOptionsBuilder::default().build();
     let listed = engine
-        .ask("could not list the images", async || engine.docker().list_images(Some(options.clone())).await)
+        .ask("could not list the images", async || {
+            engine.docker().list_images(Some(options.clone())).await
+        })
         .await?;
-    let real = |names: Vec<String>| names.into_iter().filter(|name| !name.contains("<none>")).collect();
+    let real =
+        |names: Vec<String>| names.into_iter().filter(|name| !name.contains("<none>")).collect();
     let image = |summary: bollard::models::ImageSummary| Image {
         id: summary.id,
         tags: real(summary.repo_tags),
@@ -171,7 +182,9 @@ async fn volumes(engine: &Engine) -> Result<Vec<Dangling>> {
     let filter = HashMap::from([("dangling", vec!["true"])]);
     let options = ListVolumesOptionsBuilder::default().filters(&filter).build();
     let listed = engine
-        .ask("could not list the volumes", async || engine.docker().list_volumes(Some(options.clone())).await)
+        .ask("could not list the volumes", async || {
+            engine.docker().list_volumes(Some(options.clone())).await
+        })
         .await?;
     let found = listed.volumes.unwrap_or_default().into_iter();
     Ok(found.map(|volume| Dangling { name: volume.name, labels: volume.labels }).collect())

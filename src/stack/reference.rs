@@ -29,7 +29,8 @@ impl Reference {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag.to_owned())),
             _ => (rest, None),
         };
-        let valid = !name.is_empty() && !name.contains(char::is_whitespace) && tag.as_deref() != Some("");
+        let valid =
+            !name.is_empty() && !name.contains(char::is_whitespace) && tag.as_deref() != Some("");
         if valid { Ok(Self { name: name.to_owned(), tag, digest }) } else { Err(wrong()) }
     }
 
@@ -73,7 +74,10 @@ impl Reference {
     /// The name with its registry, and `library/` where Docker means it: the same for all spellings of a repository.
     pub fn repository(&self) -> String {
         let registry = self.registry();
-        let path = self.name.strip_prefix(registry).map_or(self.name.as_str(), |path| path.trim_start_matches('/'));
+        let path = self
+            .name
+            .strip_prefix(registry)
+            .map_or(self.name.as_str(), |path| path.trim_start_matches('/'));
         if registry == DEFAULT_REGISTRY && !path.contains('/') {
             format!("{registry}/library/{path}")
         } else {
@@ -97,7 +101,9 @@ impl fmt::Display for Reference {
 
 fn is_digest(text: &str) -> bool {
     text.split_once(':').is_some_and(|(algorithm, digits)| {
-        !algorithm.is_empty() && digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        !algorithm.is_empty()
+            && digits.len() >= 32
+            && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
 }
 

@@ -1,5 +1,10 @@
 //! What configurations resolved to: one that is asked for again, from whichever folder, is not resolved again. Compose takes a second for it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "compose reads these files by their paths too, and only a match of all is used"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,14 +26,16 @@ pub(super) struct Key {
 impl Key {
     /// None where there may be more to it than the texts of these files.
     pub(super) fn of(files: &ComposeFiles) -> Option<Self> {
-        let env_file = files.env_file.clone().unwrap_or_else(|| files.project_directory.join(".env"));
+        let env_file =
+            files.env_file.clone().unwrap_or_else(|| files.project_directory.join(".env"));
         let paths = files.files.iter().chain([&env_file]);
         let texts = paths.map(|path| fs::read(path).ok()).collect::<Option<Vec<_>>>()?;
         let refers = |text: &Vec<u8>| {
             let text = String::from_utf8_lossy(text);
             MORE_FILES.iter().any(|word| text.contains(word))
         };
-        let (project_directory, project_name) = (files.project_directory.clone(), files.project_name.clone());
+        let (project_directory, project_name) =
+            (files.project_directory.clone(), files.project_name.clone());
         let whole = !files.files.is_empty() && !texts.iter().any(refers);
         whole.then_some(Self { project_directory, project_name, texts })
     }
@@ -75,7 +82,11 @@ mod tests {
         assert_eq!(find(&files("b.yml", "services: {x: {}}")), None);
         write(".env", "A=2\n");
         assert_eq!(find(&files("b.yml", "services: {}")), None);
-        for text in ["include: [d.yml]", "include : [d.yml]", r#"{"services": {"x": {"env_file" : "d.env"}}}"#] {
+        for text in [
+            "include: [d.yml]",
+            "include : [d.yml]",
+            r#"{"services": {"x": {"env_file" : "d.env"}}}"#,
+        ] {
             assert_eq!(Key::of(&files("c.yml", text)), None, "{text}");
         }
     }

@@ -71,21 +71,30 @@ pub struct Service {
 }
 
 impl Service {
-    /// Whether it shall have a container at all: a site switches services off by asking for none.
+    /// Returns true if it shall have a container at all: a site switches services off by asking
+    /// for none.
     pub fn is_wanted(&self) -> bool {
+        self.replicas() > 0
+    }
+
+    /// Returns how many containers it shall have.
+    pub fn replicas(&self) -> usize {
         let deployed = self.deploy.as_ref().and_then(|deploy| deploy.replicas);
-        self.scale.or(deployed).unwrap_or(1) > 0
+        self.scale.or(deployed).map_or(1, |replicas| replicas as usize)
     }
 
     /// Whether there is more to starting its containers than the engine knows of: files that compose puts into them, commands that it runs.
     pub fn is_started_by_compose(&self) -> bool {
-        ["configs", "secrets", "pre_start", "post_start"].iter().any(|key| self.raw.get(key).is_some())
+        ["configs", "secrets", "pre_start", "post_start"]
+            .iter()
+            .any(|key| self.raw.get(key).is_some())
     }
 
     /// The services whose namespaces or mounts it shares: it has to be made anew when they are.
     pub fn shares_with(&self) -> impl Iterator<Item = &str> {
         let modes = [&self.network_mode, &self.ipc, &self.pid];
-        let namespaces = modes.into_iter().flatten().filter_map(|mode| mode.strip_prefix("service:"));
+        let namespaces =
+            modes.into_iter().flatten().filter_map(|mode| mode.strip_prefix("service:"));
         let mounts = self.volumes_from.iter().filter(|from| !from.starts_with("container:"));
         namespaces.chain(mounts.map(|from| from.split(':').next().unwrap_or(from)))
     }
@@ -225,12 +234,20 @@ impl Resolved {
         let file: File = serde_json::from_str(json).what(what)?;
         let mut services = BTreeMap::new();
         for (name, raw) in file.services {
-            let read = Service::deserialize(&raw).what_with(|| format!("{what} of the service {name}"))?;
+            let read =
+                Service::deserialize(&raw).what_with(|| format!("{what} of the service {name}"))?;
             services.insert(name, Service { raw, ..read });
         }
-        let network = |raw: Value| Network { name: text(&raw, "name"), external: is_true(&raw, "external"), raw };
-        let volume = |raw: Value| Volume { name: text(&raw, "name"), external: is_true(&raw, "external") };
-        let hash = |line: &str| line.split_once(' ').map(|(name, hash)| (name.to_owned(), hash.trim().to_owned()));
+        let network = |raw: Value| Network {
+            name: text(&raw, "name"),
+            external: is_true(&raw, "external"),
+            raw,
+        };
+        let volume =
+            |raw: Value| Volume { name: text(&raw, "name"), external: is_true(&raw, "external") };
+        let hash = |line: &str| {
+            line.split_once(' ').map(|(name, hash)| (name.to_owned(), hash.trim().to_owned()))
+        };
         Ok(Self {
             project: file.name,
             services,
@@ -249,12 +266,18 @@ impl Resolved {
     /// What a service depends on, and how.
     pub fn needs_of(&self, service: &str) -> impl Iterator<Item = (&str, &Dependency)> {
         let service = self.services.get(service);
-        service.into_iter().flat_map(|service| &service.depends_on).map(|(name, on)| (name.as_str(), on))
+        service
+            .into_iter()
+            .flat_map(|service| &service.depends_on)
+            .map(|(name, on)| (name.as_str(), on))
     }
 
     /// The services that shall have a container.
     pub fn wanted(&self) -> impl Iterator<Item = (&str, &Service)> {
-        self.services.iter().filter(|(_, service)| service.is_wanted()).map(|(name, service)| (name.as_str(), service))
+        self.services
+            .iter()
+            .filter(|(_, service)| service.is_wanted())
+            .map(|(name, service)| (name.as_str(), service))
     }
 
     /// The references of the images of the wanted services, each with the services that use it.
@@ -300,10 +323,19 @@ fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut seconds = 0.0;
     while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
+        let digits =
+            rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
         let amount: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let units = [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9), ("h", 3600.0), ("m", 60.0), ("s", 1.0)];
+        let units = [
+            ("ms", 1e-3),
+            ("us", 1e-6),
+            ("µs", 1e-6),
+            ("ns", 1e-9),
+            ("h", 3600.0),
+            ("m", 60.0),
+            ("s", 1.0),
+        ];
         let (unit, factor) = units.into_iter().find(|(unit, _)| rest.starts_with(unit))?;
         seconds += amount * factor;
         rest = &rest[unit.len()..];
@@ -364,7 +396,8 @@ mod tests {
 
     #[test]
     fn durations_are_go_s() {
-        let cases = [("45s", 45.0), ("1h0m10s", 3610.0), ("1.5s", 1.5), ("250ms", 0.25), ("0s", 0.0)];
+        let cases =
+            [("45s", 45.0), ("1h0m10s", 3610.0), ("1.5s", 1.5), ("250ms", 0.25), ("0s", 0.0)];
         for (text, seconds) in cases {
             assert_eq!(parse_duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
         }

@@ -71,24 +71,29 @@ pub struct Outdated {
 
 impl Outdated {
     fn has(&self, container: &Container) -> bool {
-        container
-            .started_at
-            .parse::<Timestamp>()
-            .map_or(true, |started| started < self.until && self.from.is_none_or(|from| started >= from))
+        container.started_at.parse::<Timestamp>().map_or(true, |started| {
+            started < self.until && self.from.is_none_or(|from| started >= from)
+        })
     }
 }
 
 /// Takes the old stack down, which has to be where a network changes. Once done it is not to be done again: what runs then is the new stack.
 pub async fn down(start: &Start<'_>, events: &Events) -> Result<()> {
     let turn = Turn::take(start.turn, events).await?;
-    events.info(format!("taking the stack down: the definition of {} changed", start.changes.down.join(", ")));
+    events.info(format!(
+        "taking the stack down: the definition of {} changed",
+        start.changes.down.join(", ")
+    ));
     start.compose.down(start.old, &turn).await
 }
 
 /// Brings the new stack up. May be done again from the start after a crash at any point.
 pub async fn apply(start: &Start<'_>, events: &Events) -> Result<()> {
     let turn = Turn::take(start.turn, events).await?;
-    try_join_all(start.images.iter().map(|(reference, image_id)| retag(start.engine, reference, image_id))).await?;
+    try_join_all(
+        start.images.iter().map(|(reference, image_id)| retag(start.engine, reference, image_id)),
+    )
+    .await?;
     events.info("starting the new stack");
     half::mend(start.engine, &start.resolved.project, events).await?;
     let containers = start.engine.containers(&start.resolved.project).await?;
@@ -111,7 +116,9 @@ pub async fn stop_first(
     turn: &Path,
     events: &Events,
 ) -> Result<()> {
-    let first = |service: &str| changes.iter().any(|change| change.stops_first && change.service == service);
+    let first = |service: &str| {
+        changes.iter().any(|change| change.stops_first && change.service == service)
+    };
     let _turn = Turn::take(turn, events).await?;
     let containers = engine.containers_of(project, first).await?;
     let running = containers.iter().filter(|one| one.state == State::Running);
@@ -164,7 +171,8 @@ impl Means {
 /// Each service that changes, as soon as those that it depends on are done.
 async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<()> {
     let changed = start.changes.services.iter().filter(|change| change.action != Action::Keep);
-    let changes: BTreeMap<&str, &ServiceChange> = changed.map(|change| (change.service.as_str(), change)).collect();
+    let changes: BTreeMap<&str, &ServiceChange> =
+        changed.map(|change| (change.service.as_str(), change)).collect();
     let (mut done, total) = (0, changes.len() as u64);
     let act = async |Step { what, service, .. }: Step<'_>| {
         let means = Means::of(start.resolved, changes[service]);
@@ -213,7 +221,8 @@ fn steps<'a>(
             }
         }
         let to_be_made = |other: &&'a str| {
-            let healthy = resolved.needs_of(name).any(|(needed, on)| needed == *other && on.needs_health());
+            let healthy =
+                resolved.needs_of(name).any(|(needed, on)| needed == *other && on.needs_health());
             step(if healthy || going.contains(other) { What::Finish } else { What::Make }, other)
         };
         steps.insert(step(What::Make, name), needs.iter().map(to_be_made).collect());
@@ -233,7 +242,9 @@ async fn make(start: &Start<'_>, turn: &Turn, service: &str, means: Means) -> Re
         Means::Made => start.compose.create_alone(start.new, service, turn).await,
         Means::Again => {
             let containers = containers(start, service).await?;
-            let outdated = containers.iter().filter(|one| one.state != State::Ended && start.outdated.has(one));
+            let outdated = containers
+                .iter()
+                .filter(|one| one.state != State::Ended && start.outdated.has(one));
             try_join_all(outdated.map(|container| start.engine.stop(container))).await.map(drop)
         }
     }
@@ -251,7 +262,9 @@ async fn finish(start: &Start<'_>, turn: &Turn, service: &str, means: Means) -> 
     }
     let containers = containers(start, service).await?;
     if means == Means::Gone {
-        return try_join_all(containers.iter().map(|container| start.engine.remove(container))).await.map(drop);
+        return try_join_all(containers.iter().map(|container| start.engine.remove(container)))
+            .await
+            .map(drop);
     }
     let idle = containers.iter().filter(|one| matches!(one.state, State::Created | State::Ended));
     let due = idle.filter(|one| means != Means::Again || start.outdated.has(one));
@@ -271,7 +284,8 @@ mod tests {
 
     /// The steps of these services, all of which change, in the order in which they are done one at a time: `make web`, `finish web`.
     fn in_order(services: &serde_json::Value, why: ReasonKind) -> Vec<String> {
-        let resolved = Resolved::parse(&json!({"name": "p", "services": services}).to_string(), "").unwrap();
+        let resolved =
+            Resolved::parse(&json!({"name": "p", "services": services}).to_string(), "").unwrap();
         let change = |service: &String| ServiceChange {
             service: service.clone(),
             action: Action::Recreate,
@@ -281,7 +295,9 @@ mod tests {
         let changes: Vec<ServiceChange> = resolved.services.keys().map(change).collect();
         let changes = changes.iter().map(|change| (change.service.as_str(), change)).collect();
         let (mut waiting, mut done) = (steps(&resolved, &changes), Vec::new());
-        while let Some(next) = waiting.iter().find(|(_, needs)| needs.is_empty()).map(|(step, _)| *step) {
+        while let Some(next) =
+            waiting.iter().find(|(_, needs)| needs.is_empty()).map(|(step, _)| *step)
+        {
             waiting.remove(&next);
             for needs in waiting.values_mut() {
                 needs.remove(&next);
@@ -299,8 +315,16 @@ mod tests {
             "php": {"image": "i", "depends_on": {"db": {"condition": "service_started"}}},
             "web": {"image": "i", "depends_on": {"php": {"condition": "service_started"}}},
         });
-        let expected =
-            ["make db", "finish db", "make php", "finish php", "make alone", "finish alone", "make web", "finish web"];
+        let expected = [
+            "make db",
+            "finish db",
+            "make php",
+            "finish php",
+            "make alone",
+            "finish alone",
+            "make web",
+            "finish web",
+        ];
         assert_eq!(in_order(&services, ReasonKind::Image), expected);
     }
 
@@ -317,8 +341,12 @@ mod tests {
 
     #[test]
     fn only_what_was_started_with_other_files_is_outdated() {
-        let time = |second: &str| format!("2026-01-01T00:00:{second}Z").parse::<Timestamp>().unwrap();
-        let started = |at: &str| Container { started_at: format!("2026-01-01T00:00:{at}Z"), ..Container::default() };
+        let time =
+            |second: &str| format!("2026-01-01T00:00:{second}Z").parse::<Timestamp>().unwrap();
+        let started = |at: &str| Container {
+            started_at: format!("2026-01-01T00:00:{at}Z"),
+            ..Container::default()
+        };
         let forward = Outdated { from: None, until: time("10") };
         assert!(forward.has(&started("09.999999999")) && !forward.has(&started("10.5")));
         let back = Outdated { from: Some(time("10")), until: time("20") };

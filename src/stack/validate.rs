@@ -1,5 +1,7 @@
 //! What would go wrong with the new configuration, found while the old stack still serves: each with its fix.
 
+#![expect(clippy::disallowed_methods, reason = "it compares directories that the engine names")]
+
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
@@ -27,7 +29,8 @@ pub struct Problem {
 pub fn refusal(problems: Vec<Problem>) -> Option<Error> {
     let mut problems = problems.into_iter();
     let first = problems.next()?;
-    let error = Error::new("the new configuration would not work").because(first.what).hint(first.fix);
+    let error =
+        Error::new("the new configuration would not work").because(first.what).hint(first.fix);
     Some(problems.fold(error, |error, problem| error.because(problem.what).hint(problem.fix)))
 }
 
@@ -65,7 +68,10 @@ pub fn elsewhere(old: &Resolved, containers: &[Container], folder: &Path) -> Opt
         // Compose writes the way that it came, which may be a link.
         place => Path::new(&place).canonicalize().unwrap_or_else(|_| place.into()) == folder,
     };
-    let mut found = containers.iter().filter(|one| old.services.contains_key(&one.service)).filter(of_this_site);
+    let mut found = containers
+        .iter()
+        .filter(|one| old.services.contains_key(&one.service))
+        .filter(of_this_site);
     let theirs = found.next().map(project).filter(|name| !name.is_empty())?;
     Some(Problem {
         what: format!(
@@ -93,7 +99,9 @@ fn volumes(old: &Resolved, new: &Resolved) -> Vec<Problem> {
         let Some(after) = new.services.get(service) else { continue };
         for mount in &before.mounts {
             let Some(volume) = name(old, mount) else { continue };
-            let Some(other) = after.mounts.iter().find(|other| same_target(other, mount)) else { continue };
+            let Some(other) = after.mounts.iter().find(|other| same_target(other, mount)) else {
+                continue;
+            };
             let now = name(new, other).unwrap_or_else(|| other.source.clone().unwrap_or_default());
             // Where the whole project is called something else, that is the problem to name.
             if now != volume && old.project == new.project {
@@ -121,7 +129,10 @@ fn binds(new: &Resolved, exists: &dyn Fn(&Path) -> bool) -> Vec<Problem> {
             if !exists(&path) && (!made || looks_like_a_file(&path)) {
                 problems.push(Problem {
                     what: format!("{service} mounts {}, which does not exist", path.display()),
-                    fix: format!("Create {}, or take the mount out of docker-compose.override.yml.", path.display()),
+                    fix: format!(
+                        "Create {}, or take the mount out of docker-compose.override.yml.",
+                        path.display()
+                    ),
                 });
             }
         }
@@ -142,8 +153,10 @@ pub async fn left_over(
     new: &ComposeFiles,
     resolved: &Resolved,
 ) -> Result<Vec<Problem>> {
-    let upstream =
-        |files: &ComposeFiles| ComposeFiles { files: files.files.iter().take(1).cloned().collect(), ..files.clone() };
+    let upstream = |files: &ComposeFiles| ComposeFiles {
+        files: files.files.iter().take(1).cloned().collect(),
+        ..files.clone()
+    };
     let (old, new) = (upstream(old), upstream(new));
     let (before, after) = tokio::join!(compose.services(&old), compose.services(&new));
     let after: BTreeSet<String> = after?.into_iter().collect();
@@ -161,14 +174,19 @@ pub async fn left_over(
 
 /// What a service that changes needs to be healthy, is not, and is not mended by the update: compose would not start the service again.
 pub fn health(new: &Resolved, changes: &Changes, containers: &[Container]) -> Vec<Problem> {
-    let action = |service: &str| changes.services.iter().find(|one| one.service == service).map(|one| one.action);
+    let action = |service: &str| {
+        changes.services.iter().find(|one| one.service == service).map(|one| one.action)
+    };
     let touched = |service: &str| action(service).is_none_or(|action| action != Action::Keep);
     let changing = new.wanted().map(|(name, _)| name).filter(|name| touched(name));
     let unhealthy = |one: &&Container| one.health == Health::Unhealthy && !touched(&one.service);
     changing
         .flat_map(|service| {
             not_healthy(new, service, containers).filter(unhealthy).map(move |on| Problem {
-                what: format!("{service} starts only when {} is healthy, and it is not", on.service),
+                what: format!(
+                    "{service} starts only when {} is healthy, and it is not",
+                    on.service
+                ),
                 fix: format!("See `docker compose logs {}`, and mend it first.", on.service),
             })
         })
@@ -178,15 +196,23 @@ pub fn health(new: &Resolved, changes: &Changes, containers: &[Container]) -> Ve
 /// Ports that somebody else has. Those that the project itself holds now are its own; an engine elsewhere cannot be asked.
 /// `containers` are all that the engine has.
 pub fn ports(engine: &Engine, containers: &[Container], new: &Resolved) -> Vec<Problem> {
-    let (mine, others): (Vec<&Container>, Vec<&Container>) =
-        containers.iter().partition(|one| one.labels.get(container::label::PROJECT) == Some(&new.project));
+    let (mine, others): (Vec<&Container>, Vec<&Container>) = containers
+        .iter()
+        .partition(|one| one.labels.get(container::label::PROJECT) == Some(&new.project));
     let mut problems = Vec::new();
     for (service, configuration) in new.wanted() {
         for port in &configuration.ports {
             let Some(number) = port.published else { continue };
-            let holder = others.iter().find(|one| holds(one, port)).map(|one| format!("the container {}", one.name));
+            let holder = others
+                .iter()
+                .find(|one| holds(one, port))
+                .map(|one| format!("the container {}", one.name));
             let holder = match holder {
-                None if engine.endpoint().is_local() && !mine.iter().any(|one| holds(one, port)) => taken(port),
+                None if engine.endpoint().is_local()
+                    && !mine.iter().any(|one| holds(one, port)) =>
+                {
+                    taken(port)
+                }
                 found => found,
             };
             if let Some(holder) = holder {
@@ -260,7 +286,10 @@ mod tests {
         let mut new = mail();
         edit(&mut new);
         let exists = |path: &Path| !missing.iter().any(|missing| path == Path::new(missing));
-        problems(&read(&mail()), &read(&new), &exists).into_iter().map(|problem| problem.what).collect()
+        problems(&read(&mail()), &read(&new), &exists)
+            .into_iter()
+            .map(|problem| problem.what)
+            .collect()
     }
 
     #[test]
@@ -274,7 +303,10 @@ mod tests {
             &[],
         );
         assert_eq!(renamed.len(), 1);
-        assert!(renamed[0].starts_with("the compose project would be called x instead of mail"), "{renamed:?}");
+        assert!(
+            renamed[0].starts_with("the compose project would be called x instead of mail"),
+            "{renamed:?}"
+        );
         let volume = found(|new| new["volumes"]["db-vol"]["name"] = json!("mail_db2"), &[]);
         assert_eq!(
             volume,
@@ -296,15 +328,20 @@ mod tests {
     fn containers_of_this_folder_under_another_project_are_found() {
         let old = Resolved::parse(&mail().to_string(), "").unwrap();
         let container = |project: &str, service: &str, folder: &str| {
-            let labels = [(container::label::PROJECT, project), (container::label::WORKING_DIR, folder)];
+            let labels =
+                [(container::label::PROJECT, project), (container::label::WORKING_DIR, folder)];
             let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
             let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             Container { service: service.to_owned(), labels, ..Container::default() }
         };
-        let found = |containers: &[Container]| elsewhere(&old, containers, Path::new("/opt/my-mail_1"));
+        let found =
+            |containers: &[Container]| elsewhere(&old, containers, Path::new("/opt/my-mail_1"));
         let other = found(&[container("mymail1", "db", "/opt/my-mail_1")]).unwrap();
         assert!(other.fix.contains("COMPOSE_PROJECT_NAME=mymail1 "), "{other:?}");
-        assert!(found(&[container("mymail1", "db", "")]).is_some(), "compose 1 wrote no folder down");
+        assert!(
+            found(&[container("mymail1", "db", "")]).is_some(),
+            "compose 1 wrote no folder down"
+        );
         for harmless in [
             container("mymail1", "db", "/srv/my-mail_1"),
             container("other", "db", ""),
@@ -313,7 +350,11 @@ mod tests {
             assert_eq!(found(std::slice::from_ref(&harmless)), None, "{harmless:?}");
         }
         let own = container("mail", "db", "/opt/my-mail_1");
-        assert_eq!(found(&[own, container("mymail1", "db", "/opt/my-mail_1")]), None, "the project has its containers");
+        assert_eq!(
+            found(&[own, container("mymail1", "db", "/opt/my-mail_1")]),
+            None,
+            "the project has its containers"
+        );
     }
 
     #[test]
@@ -327,8 +368,12 @@ mod tests {
     fn a_port_that_is_listened_on_is_taken() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let published = Some(listener.local_addr().unwrap().port());
-        let port =
-            Port { host_ip: Some("127.0.0.1".to_owned()), published, protocol: "tcp".to_owned(), ..Port::default() };
+        let port = Port {
+            host_ip: Some("127.0.0.1".to_owned()),
+            published,
+            protocol: "tcp".to_owned(),
+            ..Port::default()
+        };
         assert_eq!(taken(&port).as_deref(), Some("another program"));
         drop(listener);
         assert_eq!(taken(&port), None);
@@ -348,13 +393,23 @@ mod tests {
                 reasons: vec![],
                 stops_first: false,
             };
-            let changes = Changes { services: vec![change("dns", dns), change("mail", mail)], down: vec![] };
+            let changes =
+                Changes { services: vec![change("dns", dns), change("mail", mail)], down: vec![] };
             let (service, state) = ("dns".to_owned(), State::Running);
-            super::health(&new, &changes, &[Container { service, state, health, ..Container::default() }]).len()
+            super::health(
+                &new,
+                &changes,
+                &[Container { service, state, health, ..Container::default() }],
+            )
+            .len()
         };
         assert_eq!(found(Action::Keep, Action::Recreate, Health::Unhealthy), 1);
         assert_eq!(found(Action::Keep, Action::Keep, Health::Unhealthy), 0);
-        assert_eq!(found(Action::Recreate, Action::Recreate, Health::Unhealthy), 0, "the update may mend it");
+        assert_eq!(
+            found(Action::Recreate, Action::Recreate, Health::Unhealthy),
+            0,
+            "the update may mend it"
+        );
         assert_eq!(found(Action::Keep, Action::Recreate, Health::Starting), 0);
     }
 

@@ -17,6 +17,7 @@ use super::failure::words;
 use super::resolved::Resolved;
 use crate::error::{Error, Result};
 use crate::event::{Events, Unit};
+use crate::printable::{MOST_OF_A_TEXT, cut};
 
 /// How often the engine is asked.
 const ROUND: Duration = Duration::from_millis(250);
@@ -56,17 +57,25 @@ pub fn failure(unwell: &[Unwell]) -> Option<Error> {
     let error = Error::new(format!("not well after the start: {}", names.join(", ")));
     let told = unwell.iter().fold(error, |error, one| {
         let error = error.because(format!("{}: {}", one.service, one.reason));
-        one.log.iter().fold(error, |error, line| error.because(format!("{} says: {line}", one.service)))
+        one.log
+            .iter()
+            .fold(error, |error, line| error.because(format!("{} says: {line}", one.service)))
     });
     Some(told.hint(format!("See `docker compose logs {}`.", first.service)))
 }
 
 /// Watches until every wanted service is well, or one has been given all the time it may take. Gives all that is not well by then.
-pub async fn check(engine: &Engine, resolved: &Resolved, limits: &Limits, events: &Events) -> Result<Vec<Unwell>> {
+pub async fn check(
+    engine: &Engine,
+    resolved: &Resolved,
+    limits: &Limits,
+    events: &Events,
+) -> Result<Vec<Unwell>> {
     let began = Instant::now();
     let wanted: Vec<_> = resolved.wanted().collect();
     let total = wanted.len() as u64;
-    let mut watched: Vec<verdict::Watched> = wanted.iter().map(|(name, _)| verdict::Watched::new(name)).collect();
+    let mut watched: Vec<verdict::Watched> =
+        wanted.iter().map(|(name, _)| verdict::Watched::new(name)).collect();
     let reachable = ports::reachable(engine).await?;
     ports::tell_unchecked(resolved, reachable, events);
     loop {
@@ -74,9 +83,13 @@ pub async fn check(engine: &Engine, resolved: &Resolved, limits: &Limits, events
         let clock = engine.endpoint().is_local().then(Timestamp::now);
         let containers = engine.containers(&resolved.project).await?;
         let look = Look { at: began.elapsed(), clock };
-        let judging = watched.iter_mut().map(async |one| match judge(one, resolved, &containers, limits, look) {
-            Verdict::Well if reachable => ports::judge(one, resolved, &containers, limits, began.elapsed()).await,
-            verdict => verdict,
+        let judging = watched.iter_mut().map(async |one| {
+            match judge(one, resolved, &containers, limits, look) {
+                Verdict::Well if reachable => {
+                    ports::judge(one, resolved, &containers, limits, began.elapsed()).await
+                }
+                verdict => verdict,
+            }
         });
         let verdicts = join_all(judging).await;
         let well = verdicts.iter().filter(|verdict| **verdict == Verdict::Well).count() as u64;
@@ -130,7 +143,11 @@ impl Engine {
                 }
             };
             match entry {
-                Ok(entry) => lines.extend(entry.to_string().lines().map(|line| line.trim_end().to_owned())),
+                Ok(entry) => {
+                    let entry = entry.to_string();
+                    let line = |line: &str| cut(line.trim_end().to_owned(), MOST_OF_A_TEXT);
+                    lines.extend(entry.lines().map(line));
+                }
                 Err(error) => {
                     lines.push(format!("(no more of its log: {})", words(&error)));
                     break;
@@ -144,7 +161,9 @@ impl Engine {
 /// The wanted services of which the project has no container at all.
 pub fn without_container<'a>(resolved: &'a Resolved, containers: &[Container]) -> Vec<&'a str> {
     let has = |name: &str| {
-        containers.iter().any(|one| one.service == name && one.labels.get(label::PROJECT) == Some(&resolved.project))
+        containers.iter().any(|one| {
+            one.service == name && one.labels.get(label::PROJECT) == Some(&resolved.project)
+        })
     };
     resolved.wanted().map(|(name, _)| name).filter(|name| !has(name)).collect()
 }

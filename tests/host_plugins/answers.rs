@@ -8,16 +8,17 @@ use cowhand::exit::Exit;
 use cowhand::plugin::receipt::Class;
 use cowhand::plugin::spec::Hook;
 use cowhand::plugin::types::{
-    Answer, Blobs, Candidate, CandidateKind, Cause, Conflict, ConflictKind, Decided, Favor, FileMode, Image, PostPull,
-    PostPullVerdict, PreMergeVerdict, PrePrune, Side, Version,
+    Answer, Blobs, Candidate, CandidateKind, Cause, Conflict, ConflictKind, Decided, Favor,
+    FileMode, Image, PostPull, PostPullVerdict, PreMergeVerdict, PrePrune, Side, Version,
 };
 
 use crate::kit::{Site, probe, update};
 
 /// Probes in this order, each with this configuration.
 fn probes(configs: &[&str]) -> String {
-    let table =
-        |(at, config): (usize, &&str)| format!("[[plugin]]\nname = \"p{at}\"\nPROBE\nconfig = {{ {config} }}\n");
+    let table = |(at, config): (usize, &&str)| {
+        format!("[[plugin]]\nname = \"p{at}\"\nPROBE\nconfig = {{ {config} }}\n")
+    };
     configs.iter().enumerate().map(table).collect()
 }
 
@@ -27,9 +28,13 @@ async fn pre_merge(configs: &[&str]) -> PreMergeVerdict {
 
 #[tokio::test]
 async fn of_several_commits_the_oldest_counts() {
-    let verdict = pre_merge(&["pre-merge = 'to c2'", "pre-merge = 'to c1'", "pre-merge = 'to c3'", ""]).await;
+    let verdict =
+        pre_merge(&["pre-merge = 'to c2'", "pre-merge = 'to c1'", "pre-merge = 'to c3'", ""]).await;
     let PreMergeVerdict::Proceed { to: Some(to), .. } = verdict else { panic!("{verdict:?}") };
-    assert_eq!((to.commit.as_str(), to.plugin.as_str(), to.reason.as_str()), ("c1", "p1", "old is good"));
+    assert_eq!(
+        (to.commit.as_str(), to.plugin.as_str(), to.reason.as_str()),
+        ("c1", "p1", "old is good")
+    );
 }
 
 #[tokio::test]
@@ -40,8 +45,18 @@ async fn the_first_no_ends_the_asking() {
     let until = update().now.timestamp() + jiff::SignedDuration::from_secs(60);
     let (plugin, reason) = ("p1".to_owned(), "3 commits".to_owned());
     assert_eq!(verdict, PreMergeVerdict::NotNow { plugin, reason, until: Some(until) });
-    let asked: Vec<_> = site.receipts().into_iter().map(|receipt| (receipt.plugin, receipt.answer.unwrap())).collect();
-    assert_eq!(asked, [("p0".to_owned(), "proceed".to_owned()), ("p1".to_owned(), "not now: 3 commits".to_owned())]);
+    let asked: Vec<_> = site
+        .receipts()
+        .into_iter()
+        .map(|receipt| (receipt.plugin, receipt.answer.unwrap()))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            ("p0".to_owned(), "proceed".to_owned()),
+            ("p1".to_owned(), "not now: 3 commits".to_owned())
+        ]
+    );
 }
 
 #[tokio::test]
@@ -53,7 +68,10 @@ async fn files_are_handed_over_for_granted_folders_and_the_last_counts() {
     let verdict = Site::new().load(toml).await.unwrap().pre_merge(&update()).await.unwrap();
     let PreMergeVerdict::Proceed { files, .. } = verdict else { panic!("{verdict:?}") };
     assert_eq!(files.len(), 1);
-    assert_eq!((files[0].plugin.as_str(), files[0].mode, files[0].content.as_slice()), ("b", 0o644, &b"x"[..]));
+    assert_eq!(
+        (files[0].plugin.as_str(), files[0].mode, files[0].content.as_slice()),
+        ("b", 0o644, &b"x"[..])
+    );
 }
 
 /// Sides with their names as content.
@@ -73,11 +91,24 @@ fn conflict(kind: ConflictKind) -> Conflict {
     let version = Version { path: "a/b".into(), mode: FileMode::File };
     let side = || Some(version.clone());
     let (base, ours, theirs) = (side(), side(), side());
-    Conflict { path: "a/b".into(), kind, collision: None, prefers: Favor::Theirs, base, ours, theirs }
+    Conflict {
+        path: "a/b".into(),
+        kind,
+        collision: None,
+        prefers: Favor::Theirs,
+        base,
+        ours,
+        theirs,
+    }
 }
 
 async fn resolve(configs: &[&str], kind: ConflictKind) -> Result<Decided> {
-    Site::new().load(&probes(configs)).await.unwrap().resolve(&conflict(kind), Arc::new(Named), |_, _| Ok(())).await
+    Site::new()
+        .load(&probes(configs))
+        .await
+        .unwrap()
+        .resolve(&conflict(kind), Arc::new(Named), |_, _| Ok(()))
+        .await
 }
 
 #[tokio::test]
@@ -85,14 +116,18 @@ async fn the_first_resolver_that_does_not_pass_decides() {
     let configs = ["", "conflict-resolver = 'ours -'", "conflict-resolver = 'stop no'"];
     let decided = resolve(&configs, ConflictKind::Content).await.unwrap();
     assert_eq!(decided, Decided::By { plugin: "p1".to_owned(), answer: Answer::Ours });
-    let decided = resolve(&["conflict-resolver = 'stop look'"], ConflictKind::Content).await.unwrap();
+    let decided =
+        resolve(&["conflict-resolver = 'stop look'"], ConflictKind::Content).await.unwrap();
     assert_eq!(decided, Decided::Stop { plugin: "p0".to_owned(), reason: "look".to_owned() });
 }
 
 #[tokio::test]
 async fn a_resolver_reads_the_sides_and_merges_texts() {
     let decided = resolve(&["conflict-resolver = 'merge -'"], ConflictKind::Content).await.unwrap();
-    let answer = Answer::Content { content: b"Base;Ours;Theirs;5".to_vec(), mode: Some(FileMode::Executable) };
+    let answer = Answer::Content {
+        content: b"Base;Ours;Theirs;5".to_vec(),
+        mode: Some(FileMode::Executable),
+    };
     assert_eq!(decided, Decided::By { plugin: "p0".to_owned(), answer });
 }
 
@@ -101,7 +136,11 @@ async fn nonsense_from_a_resolver_ends_with_12() {
     for does in ["markers -", "folder -", "union -"] {
         let config = format!("conflict-resolver = '{does}'");
         let error = resolve(&[&config], ConflictKind::Binary).await.unwrap_err();
-        assert_eq!(error.headline(), "the plugin `p0` failed at conflict-resolver (bad output)", "{does}");
+        assert_eq!(
+            error.headline(),
+            "the plugin `p0` failed at conflict-resolver (bad output)",
+            "{does}"
+        );
         assert_eq!(error.exit_code(), Some(Exit::Conflict));
     }
 }
@@ -112,7 +151,10 @@ async fn one_instance_serves_many_conflicts_and_a_fresh_one_those_after_a_failur
     let toml = "[[plugin]]\nname = \"p\"\nPROBE\non-failure = \"skip\"\nconfig.conflict-resolver = \"count\"\n";
     let mut plugins = site.load(toml).await.unwrap();
     for expected in ["0", "1", "2"] {
-        plugins.resolve(&conflict(ConflictKind::Content), Arc::new(Named), |_, _| Ok(())).await.unwrap();
+        plugins
+            .resolve(&conflict(ConflictKind::Content), Arc::new(Named), |_, _| Ok(()))
+            .await
+            .unwrap();
         assert_eq!(site.failure("p"), (Class::Error, expected.to_owned()));
     }
 }
@@ -131,7 +173,10 @@ async fn post_pull_sees_the_images() {
     let input = PostPull { now: update().now, images: vec![image] };
     let mut plugins = Site::new().load(&probes(&["post-pull = 'stop -'"])).await.unwrap();
     let verdict = plugins.post_pull(&input).await.unwrap();
-    assert_eq!(verdict, PostPullVerdict::Stop { plugin: "p0".to_owned(), reason: "1 images".to_owned() });
+    assert_eq!(
+        verdict,
+        PostPullVerdict::Stop { plugin: "p0".to_owned(), reason: "1 images".to_owned() }
+    );
 }
 
 fn prunable() -> PrePrune {
@@ -145,7 +190,11 @@ fn prunable() -> PrePrune {
         cause: Cause::Dangling,
         reason: "nothing names it".to_owned(),
     };
-    PrePrune { now: update().now, candidates: vec![candidate("i1"), candidate("i2")], in_use: Vec::new() }
+    PrePrune {
+        now: update().now,
+        candidates: vec![candidate("i1"), candidate("i2")],
+        in_use: Vec::new(),
+    }
 }
 
 /// Which candidates these probes keep, and who keeps them.
@@ -173,8 +222,7 @@ async fn a_plugin_that_fails_at_pre_prune_keeps_everything() {
 #[tokio::test]
 async fn what_is_loaded_can_be_told() {
     let site = Site::new();
-    let toml =
-        "[[plugin]]\nname = \"mine\"\nPROBE\ngrant.read = [\"data/assets/ssl\"]\ngrant.env = [\"PROBE\", \"HOME\"]\n";
+    let toml = "[[plugin]]\nname = \"mine\"\nPROBE\ngrant.read = [\"data/assets/ssl\"]\ngrant.env = [\"PROBE\", \"HOME\"]\n";
     let mine = site.options().examine(&Site::specs(toml)[0]).unwrap();
     let is = &mine.inspection;
     assert_eq!(is.hooks, Hook::ALL);
@@ -189,5 +237,7 @@ async fn what_is_loaded_can_be_told() {
     let bytes = std::fs::read(probe()).unwrap();
     let inspection = cowhand::plugin::inspect(&bytes).unwrap();
     assert_eq!((&inspection.digest, inspection.size), (&is.digest, bytes.len()));
-    assert!(inspection.imports.iter().any(|import| import.starts_with("wasi:http/outgoing-handler@")));
+    assert!(
+        inspection.imports.iter().any(|import| import.starts_with("wasi:http/outgoing-handler@"))
+    );
 }

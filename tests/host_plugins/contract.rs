@@ -1,6 +1,7 @@
 //! The contract stays what it was: what a released version defines is frozen, and the reference in `docs/hooks.md` says what it says.
 //!
-//! After an intended change: `COWHAND_SNAPSHOTS=write cargo test --test host_plugins contract`, then read the difference.
+//! After an intended change: `COWHAND_SNAPSHOTS=write cargo test --features testing --test
+//! host_plugins contract`, then read the difference.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,20 +17,27 @@ fn definitions(text: &str) -> Vec<String> {
         let (sort, name) = (&container.sort, &container.name);
         // A resource may gain methods, as an interface may gain functions.
         if item.head.starts_with("resource ") {
-            let method = |(part, _): &(String, String)| format!("{sort} {name}: {}.{part}", item.head);
+            let method =
+                |(part, _): &(String, String)| format!("{sort} {name}: {}.{part}", item.head);
             return item.parts.iter().map(method).collect();
         }
         vec![format!("{sort} {name}: {}", item.line())]
     };
     let all = wit::parse(text);
-    all.iter().flat_map(|container| container.items.iter().flat_map(|item| line(container, item))).collect()
+    all.iter()
+        .flat_map(|container| container.items.iter().flat_map(|item| line(container, item)))
+        .collect()
 }
 
 /// What a text breaks of what is frozen.
 fn broken(frozen: &[String], text: &str) -> Vec<String> {
     let now = definitions(text);
-    let gone = frozen.iter().filter(|line| !now.contains(line)).map(|line| format!("gone or changed: {line}"));
-    let containers: Vec<&str> = frozen.iter().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+    let gone = frozen
+        .iter()
+        .filter(|line| !now.contains(line))
+        .map(|line| format!("gone or changed: {line}"));
+    let containers: Vec<&str> =
+        frozen.iter().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
     let hooks: Vec<&str> = frozen
         .iter()
         .filter_map(|line| line.strip_prefix("world ")?.split_once(": export "))
@@ -41,7 +49,8 @@ fn broken(frozen: &[String], text: &str) -> Vec<String> {
         let world = container.starts_with("world ") && !item.starts_with("import ");
         !frozen.contains(line) && containers.contains(&container) && (hook || world)
     };
-    let added = now.iter().filter(wrong).map(|line| format!("added to what plugins export: {line}"));
+    let added =
+        now.iter().filter(wrong).map(|line| format!("added to what plugins export: {line}"));
     gone.chain(added).collect()
 }
 
@@ -65,11 +74,18 @@ fn what_a_version_defines_is_frozen() {
         let (text, frozen) = (wit::text(&version), frozen(&version));
         let broken = broken(&frozen, &text);
         assert!(broken.is_empty(), "{}:\n{}\n{WHAT_TO_DO}", version.display(), broken.join("\n"));
-        let new: Vec<String> = definitions(&text).into_iter().filter(|line| !frozen.contains(line)).collect();
+        let new: Vec<String> =
+            definitions(&text).into_iter().filter(|line| !frozen.contains(line)).collect();
         if writing() {
-            std::fs::write(frozen_file(&version), [frozen, new].concat().join("\n") + "\n").unwrap();
+            std::fs::write(frozen_file(&version), [frozen, new].concat().join("\n") + "\n")
+                .unwrap();
         } else {
-            assert!(new.is_empty(), "not yet in {}:\n{}", frozen_file(&version).display(), new.join("\n"));
+            assert!(
+                new.is_empty(),
+                "not yet in {}:\n{}",
+                frozen_file(&version).display(),
+                new.join("\n")
+            );
         }
     }
 }
@@ -85,11 +101,29 @@ fn additions_are_told_from_breaches() {
     assert!(breaks("    kind: kind,\n", "    kind: kind,\n    more: string,\n"), "a field more");
     assert!(breaks("    remove,\n", ""), "a case less");
     assert!(breaks("size: func() -> u64", "size: func() -> u32"), "another type");
-    assert!(breaks("  check: func(update", "  more: func();\n  check: func(update"), "what old plugins lack");
-    assert!(breaks("  export observer;\n", "  export observer;\n  export pre-merge;\n"), "a world that demands more");
-    assert!(!breaks("  write: func(level", "  flush: func();\n  write: func(level"), "a function to import");
-    assert!(!breaks("    size: func", "    digest: func() -> string;\n    size: func"), "a method to import");
-    assert!(!breaks("interface observer {", "interface more {\n  ask: func();\n}\ninterface observer {"), "a new hook");
+    assert!(
+        breaks("  check: func(update", "  more: func();\n  check: func(update"),
+        "what old plugins lack"
+    );
+    assert!(
+        breaks("  export observer;\n", "  export observer;\n  export pre-merge;\n"),
+        "a world that demands more"
+    );
+    assert!(
+        !breaks("  write: func(level", "  flush: func();\n  write: func(level"),
+        "a function to import"
+    );
+    assert!(
+        !breaks("    size: func", "    digest: func() -> string;\n    size: func"),
+        "a method to import"
+    );
+    assert!(
+        !breaks(
+            "interface observer {",
+            "interface more {\n  ask: func();\n}\ninterface observer {"
+        ),
+        "a new hook"
+    );
     assert!(!breaks("/// Called once", "/// Called one time"), "words");
 }
 
@@ -104,7 +138,7 @@ fn the_reference_says_what_the_contract_says() {
     let is = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         is == made,
-        "docs/hooks.md is not what wit/ says; COWHAND_SNAPSHOTS=write cargo test --test host_plugins contract"
+        "docs/hooks.md is not what wit/ says; COWHAND_SNAPSHOTS=write cargo test --features testing --test host_plugins contract"
     );
 }
 
@@ -114,24 +148,29 @@ fn reference(version: &Path) -> String {
     let all = wit::parse(&text);
     let exported = |container: &Container| {
         let line = format!("export {}", container.name);
-        all.iter().any(|world| world.sort == "world" && world.items.iter().any(|item| item.head == line))
+        all.iter()
+            .any(|world| world.sort == "world" && world.items.iter().any(|item| item.head == line))
     };
     let mut page = format!(
-        "# The hooks, {name}\n\nMade from [`wit/{name}`](../wit/{name}) by `COWHAND_SNAPSHOTS=write cargo test --test host_plugins contract`. \
+        "# The hooks, {name}\n\nMade from [`wit/{name}`](../wit/{name}) by `COWHAND_SNAPSHOTS=write cargo test --features testing --test host_plugins contract`. \
          [plugins.md](plugins.md) says how to write one.\n"
     );
     let package = wit::package_docs(&text);
     let _ = write!(page, "\n{package}\n");
     let order = ["pre-merge", "conflict-resolver", "post-pull", "pre-prune", "observer"];
-    let mut containers: Vec<&Container> = all.iter().filter(|container| container.sort == "interface").collect();
-    containers.sort_by_key(|container| order.iter().position(|hook| *hook == container.name).unwrap_or(order.len()));
+    let mut containers: Vec<&Container> =
+        all.iter().filter(|container| container.sort == "interface").collect();
+    containers.sort_by_key(|container| {
+        order.iter().position(|hook| *hook == container.name).unwrap_or(order.len())
+    });
     for container in containers {
         let sort = if exported(container) { "hook" } else { "to import" };
         let _ = write!(page, "\n## `{}` ({sort})\n\n{}\n", container.name, container.docs);
         // What is called comes first.
         let (functions, types): (Vec<&Item>, Vec<&Item>) =
             container.items.iter().partition(|item| item.head.contains(": func"));
-        for item in functions.into_iter().chain(types).filter(|item| !item.head.starts_with("use ")) {
+        for item in functions.into_iter().chain(types).filter(|item| !item.head.starts_with("use "))
+        {
             describe(&mut page, item);
         }
     }

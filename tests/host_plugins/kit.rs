@@ -8,7 +8,7 @@ use cowhand::event::{Event, Events, Sink};
 use cowhand::plugin::receipt::{Class, Receipt};
 use cowhand::plugin::spec::Spec;
 use cowhand::plugin::types::{End, Favor, Hunk, PreMerge, TextMerge};
-use cowhand::plugin::{Cache, Options, Plugins};
+use cowhand::plugin::{Cache, Compiler, Options, Plugins};
 
 use crate::toolchain::{TARGET, Toolchain};
 
@@ -20,7 +20,12 @@ pub fn probe() -> &'static Path {
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let target = scratch.parent().unwrap().join("test-plugins");
         let mut cargo = Toolchain::found().unwrap().cargo(scratch).unwrap();
-        let cargo = cargo.arg("--quiet").arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
+        let cargo = cargo
+            .arg("--quiet")
+            .arg("--manifest-path")
+            .arg(manifest)
+            .arg("--target-dir")
+            .arg(&target);
         assert!(cargo.status().unwrap().success(), "the probe could not be built");
         target.join(TARGET).join("release/probe.wasm")
     })
@@ -38,6 +43,11 @@ pub fn kept_component(version: &Path) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/components/{name}.wasm"))
 }
 
+/// The compiler in the program under test.
+pub fn compiler() -> Compiler {
+    Compiler::in_program(env!("CARGO_BIN_EXE_cowhand"))
+}
+
 /// The folder of compiled components that all tests share, from run to run.
 pub fn cache_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-plugins")
@@ -49,6 +59,7 @@ pub struct Site {
     pub events: Events,
     pub told: Arc<Mutex<Vec<Event>>>,
     pub offline: bool,
+    pub compiler: Compiler,
     pub cache: Cache,
 }
 
@@ -69,7 +80,14 @@ impl Site {
         std::fs::write(folder.path().join("mailcow.conf"), "DBPASS=hunter22\n").unwrap();
         let (events, told) = (Events::default(), Arc::default());
         events.add(Box::new(Told(Arc::clone(&told))));
-        Self { folder, events, told, offline: false, cache: Cache::at(cache_folder()) }
+        Self {
+            folder,
+            events,
+            told,
+            offline: false,
+            cache: Cache::at(cache_folder()),
+            compiler: compiler(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -97,6 +115,7 @@ impl Site {
             fetched: self.path().join(".git/cowhand/plugins"),
             protected: Vec::new(),
             trust: None,
+            compiler: self.compiler.clone(),
             cache: Some(self.cache.clone()),
             offline: self.offline,
             events: self.events.clone(),
@@ -152,7 +171,13 @@ impl Site {
 struct Concat;
 
 impl TextMerge for Concat {
-    fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> Result<Vec<Hunk>> {
+    fn merge(
+        &self,
+        base: &[u8],
+        ours: &[u8],
+        theirs: &[u8],
+        favor: Option<Favor>,
+    ) -> Result<Vec<Hunk>> {
         assert_eq!(favor, Some(Favor::Union));
         Ok(vec![Hunk::Clean([base, ours].concat()), Hunk::Clean(theirs.to_vec())])
     }

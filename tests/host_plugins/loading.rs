@@ -16,7 +16,8 @@ use crate::kit::{Site, cache_folder, kept_component, probe, update};
 async fn refused(bytes: &[u8]) -> Error {
     let site = Site::new();
     fs::write(site.path().join("mine.wasm"), bytes).unwrap();
-    let error = site.load("[[plugin]]\nname = \"mine\"\nsource = \"mine.wasm\"\n").await.err().unwrap();
+    let error =
+        site.load("[[plugin]]\nname = \"mine\"\nsource = \"mine.wasm\"\n").await.err().unwrap();
     assert_eq!(error.headline(), "the plugin `mine` (mine.wasm) cannot be used");
     assert_eq!(error.exit_code(), Some(Exit::Refused));
     error
@@ -26,7 +27,9 @@ async fn refused(bytes: &[u8]) -> Error {
 fn renamed(from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = fs::read(probe()).unwrap();
-    let places: Vec<_> = (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
+    let places: Vec<_> = (0..bytes.len() - from.len())
+        .filter(|at| bytes[*at..].starts_with(from.as_bytes()))
+        .collect();
     assert!(!places.is_empty());
     for at in places {
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
@@ -40,13 +43,18 @@ async fn what_is_no_plugin_is_told_apart() {
     assert!(refused(b"\0asm\x01\0\0\0").await.summary().contains("a core module, not a component"));
     assert!(refused(b"\0asm\x0d\0\x01\0").await.summary().contains("exports no hook"));
     let probe = fs::read(probe()).unwrap();
-    assert!(refused(&probe[..probe.len() / 2]).await.summary().contains("not WebAssembly, or damaged"));
+    assert!(
+        refused(&probe[..probe.len() / 2]).await.summary().contains("not WebAssembly, or damaged")
+    );
 }
 
 #[tokio::test]
 async fn another_version_of_the_hooks_is_told() {
     let error = refused(&renamed("@0.1.0", "@0.2.0")).await;
-    assert!(error.summary().contains("for version 0.2.0 of the hooks, and this Cowhand has 0.1"), "{error}");
+    assert!(
+        error.summary().contains("for version 0.2.0 of the hooks, and this Cowhand has 0.1"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -59,7 +67,10 @@ async fn an_interface_that_is_no_hook_is_told() {
 async fn the_right_names_with_other_types_are_found_when_loading() {
     // A case of an answer under another name.
     let error = refused(&renamed("proceed-to", "advance-to")).await;
-    assert!(error.summary().contains("proceed-to") || error.summary().contains("expected"), "{error}");
+    assert!(
+        error.summary().contains("proceed-to") || error.summary().contains("expected"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +79,8 @@ async fn a_hook_that_is_named_and_not_there_is_found_when_loading() {
     let name = b"cowhand:hooks/pre-merge@0.1.0";
     let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
     let export = [&[1, 0, length(name)], &name[..], &[5, 0, 0]].concat();
-    let component = [b"\0asm\x0d\0\x01\0", &[5, 3, 1, 1, 0][..], &[11, length(&export)], &export].concat();
+    let component =
+        [b"\0asm\x0d\0\x01\0", &[5, 3, 1, 1, 0][..], &[11, length(&export)], &export].concat();
     let error = refused(&component).await;
     assert!(error.summary().contains("check"), "{error}");
 }
@@ -89,7 +101,8 @@ async fn a_component_of_every_version_that_was_released_still_works() {
 async fn a_component_written_by_hand_works() {
     let site = Site::new();
     let toml = "[[plugin]]\nname = \"hand\"\nPROBE\n";
-    let component = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/components/by-hand.wasm");
+    let component =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/components/by-hand.wasm");
     let mut plugins = site.load_from(&component, toml).await.unwrap();
     site.events.add_from_the_start(plugins.observe().unwrap());
     site.events.info("grüße");
@@ -102,16 +115,25 @@ async fn a_component_written_by_hand_works() {
     };
     plugins.finish_observers(&outcome, std::time::Duration::from_mins(1)).await;
     assert_eq!(site.receipt("hand").failure, None);
-    let told: Vec<String> = site.notes().into_iter().filter(|note| note.starts_with("hand: ")).collect();
-    assert!(told[0].contains("grüße") && told.last().unwrap().contains("\"event\":\"check\""), "{told:?}");
+    let told: Vec<String> =
+        site.notes().into_iter().filter(|note| note.starts_with("hand: ")).collect();
+    assert!(
+        told[0].contains("grüße") && told.last().unwrap().contains("\"event\":\"check\""),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_missing_file_and_an_unknown_stock_plugin() {
     let site = Site::new();
-    let error = site.load("[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n").await.err().unwrap();
+    let error = site
+        .load("[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n")
+        .await
+        .err()
+        .unwrap();
     assert!(error.summary().contains("No such file"), "{error}");
-    let error = site.load("[[plugin]]\nname = \"mine\"\nsource = \"stock:no-such\"\n").await.err().unwrap();
+    let error =
+        site.load("[[plugin]]\nname = \"mine\"\nsource = \"stock:no-such\"\n").await.err().unwrap();
     assert!(error.summary().contains("there is no stock plugin `no-such`"), "{error}");
 }
 
@@ -132,8 +154,7 @@ async fn compiled(cache: &Path) -> bool {
     let mut plugins = site.load("[[plugin]]\nname = \"p\"\nPROBE\n").await.unwrap();
     plugins.pre_merge(&update()).await.unwrap();
     assert_eq!(site.receipt("p").failure, None);
-    let compiles =
-        |event: &Event| matches!(event, Event::Progress { task, unit: Unit::Items, .. } if task == "compile p");
+    let compiles = |event: &Event| matches!(event, Event::Progress { task, unit: Unit::Items, .. } if task == "compile p");
     site.events().iter().any(compiles)
 }
 

@@ -39,7 +39,8 @@ async fn an_observer_sees_every_event_in_order_and_the_outcome_last() {
     let toml = "[[plugin]]\nname = \"echo\"\nPROBE\nconfig.observer = \"echo\"\n\
                 [[plugin]]\nname = \"other\"\nPROBE\nconfig.observer = \"echo\"\n";
     run(&site, toml, 3, Duration::from_secs(20)).await;
-    let echoed: Vec<String> = site.notes().into_iter().filter(|note| note.starts_with("echo: ")).collect();
+    let echoed: Vec<String> =
+        site.notes().into_iter().filter(|note| note.starts_with("echo: ")).collect();
     let seen = |word: &str| echoed.iter().position(|note| note.contains(word)).unwrap();
     assert_eq!((seen("the start"), seen("\"outcome\"")), (0, echoed.len() - 1), "{echoed:?}");
     assert!(seen("note 0") < seen("note 1") && seen("note 1") < seen("note 2"), "{echoed:?}");
@@ -64,17 +65,27 @@ async fn an_observer_that_hangs_is_left_behind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_observer_that_fails_is_noted_once_and_changes_nothing() {
     let site = Site::new();
-    run(&site, "[[plugin]]\nname = \"bad\"\nPROBE\nconfig.observer = \"trap\"\n", 20, Duration::from_secs(20)).await;
+    run(
+        &site,
+        "[[plugin]]\nname = \"bad\"\nPROBE\nconfig.observer = \"trap\"\n",
+        20,
+        Duration::from_secs(20),
+    )
+    .await;
     let receipt = site.receipt("bad");
     assert_eq!(receipt.failure.unwrap().class, Class::Trap);
     assert_eq!(receipt.calls, 4, "three in a row, and the outcome");
-    assert_eq!(site.notes().iter().filter(|note| note.contains("the observer `bad` failed")).count(), 1);
+    assert_eq!(
+        site.notes().iter().filter(|note| note.contains("the observer `bad` failed")).count(),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_drops_and_counts() {
     let site = Site::new();
-    let toml = "[[plugin]]\nname = \"slow\"\nPROBE\nconfig.observer = \"sleep\"\ngrant.time = \"30s\"\n";
+    let toml =
+        "[[plugin]]\nname = \"slow\"\nPROBE\nconfig.observer = \"sleep\"\ngrant.time = \"30s\"\n";
     let begun = Instant::now();
     run(&site, toml, 3000, Duration::from_millis(200)).await;
     assert!(begun.elapsed() < Duration::from_secs(10));

@@ -12,8 +12,9 @@ use crate::kit::{Site, every_probe, update};
 
 /// Lets a probe do this with these grants: what it saw, as it tells it. The same whichever version of the WIT it was built against.
 async fn told(site: &Site, does: &str, grants: &str) -> String {
-    let toml =
-        format!("[[plugin]]\nname = \"probe\"\nPROBE\non-failure = \"skip\"\nconfig.pre-merge = \"{does}\"\n{grants}");
+    let toml = format!(
+        "[[plugin]]\nname = \"probe\"\nPROBE\non-failure = \"skip\"\nconfig.pre-merge = \"{does}\"\n{grants}"
+    );
     let mut told: Vec<String> = Vec::new();
     for component in every_probe() {
         let mut plugins: Plugins = site.load_from(&component, &toml).await.unwrap();
@@ -46,16 +47,50 @@ async fn a_granted_folder_can_be_read_and_nothing_around_it() {
     std::os::unix::fs::symlink("../secret", folder.join("relative")).unwrap();
     let (shown, grants) = (folder.display(), format!("grant.read = [\"{}\"]\n", folder.display()));
     for name in ["a.pem", "inner"] {
-        assert_eq!(told(&site, &format!("read {shown}/{name}"), &grants).await, "Ok(\"a certificate\")", "{name}");
+        assert_eq!(
+            told(&site, &format!("read {shown}/{name}"), &grants).await,
+            "Ok(\"a certificate\")",
+            "{name}"
+        );
     }
     for name in ["absolute", "relative", "../secret", "../../../../etc/passwd"] {
-        assert!(told(&site, &format!("read {shown}/{name}"), &grants).await.starts_with("Err("), "{name}");
+        assert!(
+            told(&site, &format!("read {shown}/{name}"), &grants).await.starts_with("Err("),
+            "{name}"
+        );
     }
     for name in ["a.pem", "new"] {
-        assert!(told(&site, &format!("write {shown}/{name}"), &grants).await.starts_with("Err("), "{name}");
+        assert!(
+            told(&site, &format!("write {shown}/{name}"), &grants).await.starts_with("Err("),
+            "{name}"
+        );
     }
     assert!(!folder.join("new").exists());
     assert_eq!(std::fs::read_to_string(folder.join("a.pem")).unwrap(), "a certificate");
+}
+
+#[tokio::test]
+async fn a_folder_that_becomes_a_link_stays_the_one_that_was_granted() {
+    let (site, outside) = (Site::new(), tempfile::tempdir().unwrap());
+    let at = |name: &str| outside.path().join(name);
+    for (folder, content) in [("granted", "a certificate"), ("secret", "a secret")] {
+        std::fs::create_dir(at(folder)).unwrap();
+        std::fs::write(at(folder).join("a.pem"), content).unwrap();
+    }
+    let folder = at("granted");
+    let toml = format!(
+        "[[plugin]]\nname = \"probe\"\nPROBE\non-failure = \"skip\"\n\
+         config.pre-merge = \"read {0}/a.pem\"\ngrant.read = [\"{0}\"]\n",
+        folder.display()
+    );
+    let mut plugins = site.load(&toml).await.unwrap();
+    std::fs::rename(&folder, at("moved")).unwrap();
+    std::os::unix::fs::symlink(at("secret"), &folder).unwrap();
+    // After a failure, which is how the probe tells what it saw, each call gets a fresh instance.
+    for _ in 0..2 {
+        plugins.pre_merge(&update()).await.unwrap();
+        assert_eq!(site.failure("probe").1, "Ok(\"a certificate\")");
+    }
 }
 
 #[tokio::test]
@@ -70,12 +105,23 @@ async fn a_relative_folder_is_the_site_s() {
 #[tokio::test]
 async fn who_fails_for_want_of_a_grant_is_told_the_line() {
     let toml = |grants: &str| {
-        format!("[[plugin]]\nname = \"probe\"\nPROBE\n{grants}config.pre-merge = \"error no certificate\"\n")
+        format!(
+            "[[plugin]]\nname = \"probe\"\nPROBE\n{grants}config.pre-merge = \"error no certificate\"\n"
+        )
     };
     let site = Site::new();
     let error = site.load(&toml("")).await.unwrap().pre_merge(&update()).await.unwrap_err();
-    assert!(error.hints()[0].contains("It requests read `*`") && error.hints()[0].contains("read = ["), "{error:?}");
-    let error = site.load(&toml("grant.read = [\"data\"]\n")).await.unwrap().pre_merge(&update()).await.unwrap_err();
+    assert!(
+        error.hints()[0].contains("It requests read `*`") && error.hints()[0].contains("read = ["),
+        "{error:?}"
+    );
+    let error = site
+        .load(&toml("grant.read = [\"data\"]\n"))
+        .await
+        .unwrap()
+        .pre_merge(&update())
+        .await
+        .unwrap_err();
     assert!(error.hints()[0].contains("env = [\"PROBE\"]"), "{error:?}");
 }
 
@@ -112,7 +158,9 @@ async fn sockets_are_closed_whatever_is_granted() {
     assert_eq!(visits.load(Ordering::SeqCst), 0);
     assert_eq!(site.receipt("probe").refusals, ["a TCP socket"]);
     assert!(
-        site.notes().iter().any(|note| note.contains("a TCP socket") && note.contains("WASI's HTTP")),
+        site.notes()
+            .iter()
+            .any(|note| note.contains("a TCP socket") && note.contains("WASI's HTTP")),
         "{:?}",
         site.notes()
     );
@@ -132,17 +180,23 @@ async fn names_are_not_resolved_for_plugins() {
 #[tokio::test]
 async fn a_redirect_inside_leads_nowhere() {
     let (inner, visits) = server(HELLO).await;
-    let answer = format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{inner}/\r\ncontent-length: 0\r\n\r\n");
+    let answer = format!(
+        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{inner}/\r\ncontent-length: 0\r\n\r\n"
+    );
     let (outer, _) = server(answer.leak()).await;
     let grants = format!("grant.http = [\"http://127.0.0.1:{outer}\"]\n");
     let told = told(&Site::new(), &format!("follow http://127.0.0.1:{outer}/"), &grants).await;
-    assert_eq!((told.as_str(), visits.load(Ordering::SeqCst)), ("Err(\"ErrorCode::HttpRequestDenied\")", 0));
+    assert_eq!(
+        (told.as_str(), visits.load(Ordering::SeqCst)),
+        ("Err(\"ErrorCode::HttpRequestDenied\")", 0)
+    );
 }
 
 #[tokio::test]
 async fn http_goes_where_it_is_granted_and_nowhere_else() {
     let (port, visits) = server(HELLO).await;
-    let (url, address) = (format!("http http://127.0.0.1:{port}/x"), format!("http://127.0.0.1:{port}"));
+    let (url, address) =
+        (format!("http http://127.0.0.1:{port}/x"), format!("http://127.0.0.1:{port}"));
     let refused = [
         String::new(),
         format!("grant.http = [\"127.0.0.1:{port}\"]\n"),
@@ -151,11 +205,16 @@ async fn http_goes_where_it_is_granted_and_nowhere_else() {
     ];
     for grants in refused {
         let site = Site::new();
-        assert_eq!(told(&site, &url, &grants).await, "Err(\"ErrorCode::HttpRequestDenied\")", "{grants}");
+        assert_eq!(
+            told(&site, &url, &grants).await,
+            "Err(\"ErrorCode::HttpRequestDenied\")",
+            "{grants}"
+        );
         assert_eq!(site.receipt("probe").refusals, [format!("a request to `{address}`")]);
         let note = site.notes().pop().unwrap();
         assert!(
-            note.contains("below `[plugin.grant]` of `probe`") && note.ends_with(&format!("\"{address}\"]")),
+            note.contains("below `[plugin.grant]` of `probe`")
+                && note.ends_with(&format!("\"{address}\"]")),
             "{note}"
         );
     }
@@ -170,9 +229,15 @@ async fn a_name_that_leads_inside_is_closed_until_the_address_is_granted_too() {
     let (site, url) = (Site::new(), format!("http http://localhost:{port}/"));
     let name = format!("grant.http = [\"http://localhost:{port}\"]\n");
     assert_eq!(told(&site, &url, &name).await, "Err(\"ErrorCode::HttpRequestDenied\")");
-    assert!(site.receipt("probe").refusals[0].contains("not a public address"), "{:?}", site.receipt("probe").refusals);
+    assert!(
+        site.receipt("probe").refusals[0].contains("not a public address"),
+        "{:?}",
+        site.receipt("probe").refusals
+    );
     assert_eq!(visits.load(Ordering::SeqCst), 0);
-    let both = format!("grant.http = [\"http://localhost:{port}\", \"127.0.0.1:{port}\", \"[::1]:{port}\"]\n");
+    let both = format!(
+        "grant.http = [\"http://localhost:{port}\", \"127.0.0.1:{port}\", \"[::1]:{port}\"]\n"
+    );
     assert_eq!(told(&site, &url, &both).await, "Ok((200, \"hello\"))");
 }
 
@@ -182,16 +247,25 @@ async fn offline_everything_is_refused() {
     let site = Site { offline: true, ..Site::new() };
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
     let told = told(&site, &format!("http http://127.0.0.1:{port}/"), &grants).await;
-    assert_eq!((told.as_str(), visits.load(Ordering::SeqCst)), ("Err(\"ErrorCode::HttpRequestDenied\")", 0));
+    assert_eq!(
+        (told.as_str(), visits.load(Ordering::SeqCst)),
+        ("Err(\"ErrorCode::HttpRequestDenied\")", 0)
+    );
 }
 
 #[tokio::test]
 async fn redirects_are_the_plugin_s_to_follow_and_bodies_end_somewhere() {
-    let (port, _) = server("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+    let (port, _) =
+        server("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")
+            .await;
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
-    assert_eq!(told(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await, "Ok((302, \"\"))");
+    assert_eq!(
+        told(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await,
+        "Ok((302, \"\"))"
+    );
     let huge: &'static str =
-        format!("HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n{}", "x".repeat(9_000_000)).leak();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n{}", "x".repeat(9_000_000))
+            .leak();
     let (port, _) = server(huge).await;
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
     let told = told(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await;
@@ -201,8 +275,12 @@ async fn redirects_are_the_plugin_s_to_follow_and_bodies_end_somewhere() {
 /// TLS is checked against the machine's roots. Those are read once a process, so that this test runs itself in another one.
 #[tokio::test]
 async fn https_is_checked_against_the_machine_s_roots() {
-    if std::env::var_os("SSL_CERT_FILE").is_none_or(|file| !Path::new(&file).ends_with("probe-root.pem")) {
-        return in_a_process_with_its_own_root("reach::https_is_checked_against_the_machine_s_roots");
+    if std::env::var_os("SSL_CERT_FILE")
+        .is_none_or(|file| !Path::new(&file).ends_with("probe-root.pem"))
+    {
+        return in_a_process_with_its_own_root(
+            "reach::https_is_checked_against_the_machine_s_roots",
+        );
     }
     let root = std::env::var_os("SSL_CERT_FILE").unwrap();
     let good = tls_server(Path::new(&root).parent().unwrap().join("pair.pem")).await;
@@ -211,9 +289,16 @@ async fn https_is_checked_against_the_machine_s_roots() {
     let pair = folder.path().join("pair.pem");
     std::fs::write(&pair, other.certificate + &other.key).unwrap();
     let bad = tls_server(pair).await;
-    for (port, expected) in [(good, "Ok((200, \"hello\"))"), (bad, "Err(\"ErrorCode::TlsProtocolError\")")] {
-        let grants = format!("grant.http = [\"localhost:{port}\", \"127.0.0.1:{port}\", \"[::1]:{port}\"]\n");
-        assert_eq!(told(&site, &format!("http https://localhost:{port}/"), &grants).await, expected);
+    for (port, expected) in
+        [(good, "Ok((200, \"hello\"))"), (bad, "Err(\"ErrorCode::TlsProtocolError\")")]
+    {
+        let grants = format!(
+            "grant.http = [\"localhost:{port}\", \"127.0.0.1:{port}\", \"[::1]:{port}\"]\n"
+        );
+        assert_eq!(
+            told(&site, &format!("http https://localhost:{port}/"), &grants).await,
+            expected
+        );
     }
 }
 
@@ -223,7 +308,8 @@ fn in_a_process_with_its_own_root(test: &str) {
     std::fs::write(folder.path().join("probe-root.pem"), &made.certificate).unwrap();
     std::fs::write(folder.path().join("pair.pem"), made.certificate + &made.key).unwrap();
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    let again = again.args(["--exact", test]).env("SSL_CERT_FILE", folder.path().join("probe-root.pem"));
+    let again =
+        again.args(["--exact", test]).env("SSL_CERT_FILE", folder.path().join("probe-root.pem"));
     let output = again.env_remove("SSL_CERT_DIR").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -10,8 +10,8 @@ use cowhand::event::{Event, SCHEMA};
 use cowhand::exit::Exit;
 use cowhand::plugin::receipt::Class;
 use cowhand::plugin::types::{
-    Answer, Blobs, Candidate, CandidateKind, Cause, Collision, Conflict, ConflictKind, Decided, Favor, PostPull,
-    PostPullVerdict, PreMergeVerdict, PrePrune, Side,
+    Answer, Blobs, Candidate, CandidateKind, Cause, Collision, Conflict, ConflictKind, Decided,
+    Favor, PostPull, PostPullVerdict, PreMergeVerdict, PrePrune, Side,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -34,11 +34,25 @@ impl Blobs for Closed {
 }
 
 async fn decided(toml: &str, conflict: &Conflict) -> Decided {
-    Site::new().load(toml).await.unwrap().resolve(conflict, Arc::new(Closed), |_, _| Ok(())).await.unwrap()
+    Site::new()
+        .load(toml)
+        .await
+        .unwrap()
+        .resolve(conflict, Arc::new(Closed), |_, _| Ok(()))
+        .await
+        .unwrap()
 }
 
 fn conflict(path: &str, kind: ConflictKind, prefers: Favor) -> Conflict {
-    Conflict { path: path.into(), kind, collision: None, prefers, base: None, ours: None, theirs: None }
+    Conflict {
+        path: path.into(),
+        kind,
+        collision: None,
+        prefers,
+        base: None,
+        ours: None,
+        theirs: None,
+    }
 }
 
 fn by(plugin: &str, answer: Answer) -> Decided {
@@ -51,7 +65,8 @@ async fn without_settings_an_update_may_go_on() {
     let mut plugins = site.load(NOTHING).await.unwrap();
     let verdict = plugins.pre_merge(&update()).await.unwrap();
     assert_eq!(verdict, PreMergeVerdict::Proceed { to: None, files: Vec::new() });
-    let verdict = plugins.post_pull(&PostPull { now: update().now, images: Vec::new() }).await.unwrap();
+    let verdict =
+        plugins.post_pull(&PostPull { now: update().now, images: Vec::new() }).await.unwrap();
     assert_eq!(verdict, PostPullVerdict::Proceed { files: Vec::new() });
     assert!(site.notes().is_empty(), "{:?}", site.notes());
 }
@@ -65,10 +80,16 @@ async fn conflicts_are_decided_by_kind_and_nothing_is_read() {
         (ConflictKind::ModifyDelete, Favor::Ours, Answer::Remove),
     ];
     for (kind, prefers, answer) in cases {
-        assert_eq!(decided(NOTHING, &conflict("a", kind, prefers)).await, by("stock-conflicts", answer), "{kind:?}");
+        assert_eq!(
+            decided(NOTHING, &conflict("a", kind, prefers)).await,
+            by("stock-conflicts", answer),
+            "{kind:?}"
+        );
     }
-    let in_the_way =
-        Conflict { collision: Some(Collision::Ignored), ..conflict("a", ConflictKind::AddAdd, Favor::Ours) };
+    let in_the_way = Conflict {
+        collision: Some(Collision::Ignored),
+        ..conflict("a", ConflictKind::AddAdd, Favor::Ours)
+    };
     assert_eq!(decided(NOTHING, &in_the_way).await, by("stock-conflicts", Answer::Theirs));
 }
 
@@ -77,16 +98,21 @@ async fn a_resolver_that_nobody_named_is_not_there() {
     let everywhere = ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
     assert_eq!(Site::new().load(NOTHING).await.unwrap().names(), everywhere);
     let toml = "[[plugin]]\nname = \"mine\"\nsource = \"stock:keep-local\"\n";
-    assert_eq!(Site::new().load(toml).await.unwrap().names(), [&["mine"], &everywhere[..]].concat());
+    assert_eq!(
+        Site::new().load(toml).await.unwrap().names(),
+        [&["mine"], &everywhere[..]].concat()
+    );
 }
 
 #[tokio::test]
 async fn a_plugin_by_path_decides_what_it_knows_and_leaves_the_rest() {
     let source = probe().with_file_name("by_path.wasm");
-    let toml =
-        format!("[[plugin]]\nname = \"by-path\"\nsource = {source:?}\nconfig = {{ ours = [\"data/conf/sogo/\"] }}\n");
+    let toml = format!(
+        "[[plugin]]\nname = \"by-path\"\nsource = {source:?}\nconfig = {{ ours = [\"data/conf/sogo/\"] }}\n"
+    );
     let (known, other) = ("data/conf/sogo/sogo.conf", "docker-compose.yml");
-    let ask = async |path| decided(&toml, &conflict(path, ConflictKind::Content, Favor::Theirs)).await;
+    let ask =
+        async |path| decided(&toml, &conflict(path, ConflictKind::Content, Favor::Theirs)).await;
     assert_eq!(ask(known).await, by("by-path", Answer::Ours));
     assert_eq!(ask(other).await, by("stock-conflicts", Answer::Favor(Favor::Theirs)));
 }
@@ -94,16 +120,23 @@ async fn a_plugin_by_path_decides_what_it_knows_and_leaves_the_rest() {
 #[tokio::test]
 async fn the_gate_holds_back_as_far_as_it_was_told() {
     let gate = |config: &str| {
-        format!("[[plugin]]\nname = \"gate\"\nsource = \"stock:release-gate\"\n[plugin.config]\n{config}\n")
+        format!(
+            "[[plugin]]\nname = \"gate\"\nsource = \"stock:release-gate\"\n[plugin.config]\n{config}\n"
+        )
     };
-    let ask = async |config: &str| Site::new().load(&gate(config)).await.unwrap().pre_merge(&update()).await;
+    let ask = async |config: &str| {
+        Site::new().load(&gate(config)).await.unwrap().pre_merge(&update()).await
+    };
     // It is Monday, 22:00 on the site's clock.
-    let closed = ask("window = [{ days = [\"tue\"], from = \"01:30\", to = \"05:00\" }]").await.unwrap();
+    let closed =
+        ask("window = [{ days = [\"tue\"], from = \"01:30\", to = \"05:00\" }]").await.unwrap();
     let PreMergeVerdict::NotNow { plugin, until, .. } = closed else { panic!("{closed:?}") };
     let opens = "2026-11-24T01:30:00+01:00".parse::<jiff::Timestamp>().unwrap();
     assert_eq!((plugin.as_str(), until), ("gate", Some(opens)));
     let open =
-        ask("window = [{ days = [\"mon\"], from = \"21:00\", to = \"23:00\" }]\nmin-age = \"3d\"").await.unwrap();
+        ask("window = [{ days = [\"mon\"], from = \"21:00\", to = \"23:00\" }]\nmin-age = \"3d\"")
+            .await
+            .unwrap();
     assert_eq!(open, PreMergeVerdict::Proceed { to: None, files: Vec::new() });
     let wrong = ask("min-agee = \"3d\"").await.unwrap_err();
     assert_eq!(wrong.exit_code(), Some(Exit::Declined));
@@ -122,7 +155,8 @@ async fn the_previous_release_s_images_stay() {
         cause,
         reason: "a test".to_owned(),
     };
-    let candidates = vec![candidate("before", Cause::Previous), candidate("long-ago", Cause::Superseded)];
+    let candidates =
+        vec![candidate("before", Cause::Previous), candidate("long-ago", Cause::Superseded)];
     let asked = PrePrune { now: update().now, candidates, in_use: Vec::new() };
     let kept = Site::new().load(NOTHING).await.unwrap().pre_prune(&asked).await.unwrap();
     let kept: Vec<_> = kept.iter().map(|kept| (kept.id.as_str(), kept.plugin.as_str())).collect();
@@ -136,8 +170,16 @@ fn certbot(folder: &Path) {
     }
     for (name, from) in [("fullchain", "ec.cert.pem"), ("privkey", "ec.pkcs8.pem")] {
         let archived = format!("archive/mail.example.org/{name}1.pem");
-        std::fs::copy(Path::new("plugins/certificates/testdata").join(from), folder.join(&archived)).unwrap();
-        symlink(format!("../../{archived}"), folder.join(format!("live/mail.example.org/{name}.pem"))).unwrap();
+        std::fs::copy(
+            Path::new("plugins/certificates/testdata").join(from),
+            folder.join(&archived),
+        )
+        .unwrap();
+        symlink(
+            format!("../../{archived}"),
+            folder.join(format!("live/mail.example.org/{name}.pem")),
+        )
+        .unwrap();
     }
 }
 
@@ -166,7 +208,10 @@ async fn handed_over(granted: &str) -> (Vec<(String, u32)>, Vec<String>) {
 #[tokio::test]
 async fn a_certificate_from_outside_is_handed_over_through_its_links() {
     let (files, notes) = handed_over("").await;
-    let pair = [("data/assets/ssl/cert.pem".to_owned(), 0o644), ("data/assets/ssl/key.pem".to_owned(), 0o600)];
+    let pair = [
+        ("data/assets/ssl/cert.pem".to_owned(), 0o644),
+        ("data/assets/ssl/key.pem".to_owned(), 0o600),
+    ];
     assert_eq!(files, pair);
     assert_eq!(notes, ["certs: data/assets/ssl/dhparams.pem is missing "]);
 }
@@ -175,7 +220,8 @@ async fn a_certificate_from_outside_is_handed_over_through_its_links() {
 async fn links_that_leave_what_was_granted_are_told_and_the_site_s_own_pair_is_judged() {
     let (files, notes) = handed_over("/live").await;
     assert!(files.is_empty());
-    let told = |what: &str| assert!(notes.iter().any(|note| note.contains(what)), "{what}: {notes:?}");
+    let told =
+        |what: &str| assert!(notes.iter().any(|note| note.contains(what)), "{what}: {notes:?}");
     told("live/mail.example.org/privkey.pem cannot be read");
     told("has no usable pair: the site keeps its own");
     told("data/assets/ssl/cert.pem is missing");

@@ -29,21 +29,27 @@ impl Item {
     /// All of it in one line, comments left out.
     pub fn line(&self) -> String {
         let parts: Vec<&str> = self.parts.iter().map(|(part, _)| part.as_str()).collect();
-        if parts.is_empty() { self.head.clone() } else { format!("{} {{ {} }}", self.head, parts.join(", ")) }
+        if parts.is_empty() {
+            self.head.clone()
+        } else {
+            format!("{} {{ {} }}", self.head, parts.join(", "))
+        }
     }
 }
 
 /// The folders of all versions, oldest first.
 pub fn versions() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit");
-    let mut versions: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut versions: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     versions.sort();
     versions
 }
 
 /// The text of one version, its files in the order of their names.
 pub fn text(version: &Path) -> String {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(version).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(version).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }
@@ -66,7 +72,12 @@ pub fn parse(text: &str) -> Vec<Container> {
             (true, false, _) if line == "}" => inside = false,
             (false, _, Some(head)) => {
                 let (sort, name) = head.split_once(' ').unwrap();
-                all.push(Container { sort: sort.to_owned(), name: name.to_owned(), docs: said, items: Vec::new() });
+                all.push(Container {
+                    sort: sort.to_owned(),
+                    name: name.to_owned(),
+                    docs: said,
+                    items: Vec::new(),
+                });
                 inside = true;
             }
             (true, true, _) => {
@@ -74,9 +85,14 @@ pub fn parse(text: &str) -> Vec<Container> {
                 all.last_mut().unwrap().items.last_mut().unwrap().parts.push((part, said));
             }
             (true, false, opened) => {
-                let head =
-                    opened.unwrap_or_else(|| line.strip_suffix(';').unwrap_or_else(|| panic!("one line: {line}")));
-                all.last_mut().unwrap().items.push(Item { head: head.to_owned(), docs: said, parts: Vec::new() });
+                let head = opened.unwrap_or_else(|| {
+                    line.strip_suffix(';').unwrap_or_else(|| panic!("one line: {line}"))
+                });
+                all.last_mut().unwrap().items.push(Item {
+                    head: head.to_owned(),
+                    docs: said,
+                    parts: Vec::new(),
+                });
                 in_type = opened.is_some();
             }
             (false, ..) => panic!("not understood: {line}"),

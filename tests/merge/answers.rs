@@ -11,7 +11,8 @@ fn answers_that_cannot_stand_are_refused_and_another_may_be_given() {
     let base = lab.commit(&tree_of(&[("c", "a\n"), ("d", "a\n")]), &[]);
     let ours = lab.commit(&tree_of(&[("c", "mine\n"), ("d/inner", "x\n")]), &[base]);
     let theirs = lab.commit(&tree_of(&[("c", "theirs\n"), ("d", "theirs\n")]), &[base]);
-    let merge = Merge::new(&lab.repo, ours, theirs, Options { limit: 1000, ..Options::default() }).unwrap();
+    let merge =
+        Merge::new(&lab.repo, ours, theirs, Options { limit: 1000, ..Options::default() }).unwrap();
     let [text, folder] = merge.conflicts() else { panic!("two conflicts") };
     let content = |bytes: &[u8], mode| Answer::Content { bytes: bytes.to_vec(), mode };
     let refused = |conflict: &Conflict, answer, because: &str| {
@@ -41,8 +42,12 @@ fn answers_that_cannot_stand_are_refused_and_another_may_be_given() {
 fn a_conflict_that_nobody_decided_makes_no_merge() {
     let lab = Lab::new();
     let base = lab.commit(&tree_of(&[("c", "a\n")]), &[]);
-    let (ours, theirs) =
-        (lab.commit(&tree_of(&[("c", "b\n")]), &[base]), lab.commit(&tree_of(&[("c", "c\n")]), &[base]));
+    let (ours, theirs) = (
+        lab.commit(&tree_of(&[("c", "b\n")]), &[base]),
+        lab.commit(&tree_of(&[("c", "c\n")]), &[base]),
+    );
     let merge = Merge::new(&lab.repo, ours, theirs, Options::default()).unwrap();
-    assert!(merge.finish("After update", &now()).unwrap_err().headline().contains("nobody has decided"));
+    assert!(
+        merge.finish("After update", &now()).unwrap_err().headline().contains("nobody has decided")
+    );
 }

@@ -11,7 +11,8 @@ use crate::kit::{git, tree_of};
 use crate::site::Site;
 
 const FIRST: [(&str, &str); 2] = [("conf", "one\ntwo\nthree\nfour\nfive\n"), ("data/other", "o\n")];
-const NEXT: [(&str, &str); 3] = [("conf", "one\ntwo\nthree\nfour\nFIVE\n"), ("data/other", "o\n"), ("data/new", "n\n")];
+const NEXT: [(&str, &str); 3] =
+    [("conf", "one\ntwo\nthree\nfour\nFIVE\n"), ("data/other", "o\n"), ("data/new", "n\n")];
 const MINE: &str = "ONE\ntwo\nthree\nfour\nfive\n";
 const BOTH: &str = "ONE\ntwo\nthree\nfour\nFIVE\n";
 
@@ -34,7 +35,12 @@ fn updates(site: &Site) {
 fn cloned(site: &mut Site, url: &str, arguments: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().to_str().unwrap();
-    let status = git(site.upstream.path()).args(["clone", "-q"]).args(arguments).args([url, target]).status().unwrap();
+    let status = git(site.upstream.path())
+        .args(["clone", "-q"])
+        .args(arguments)
+        .args([url, target])
+        .status()
+        .unwrap();
     assert!(status.success());
     site.repo = Repo::open(folder.path()).unwrap();
     site.folder = folder;
@@ -84,7 +90,10 @@ fn a_partial_clone_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", site.upstream.path().display());
     let target = folder.path().to_str().unwrap();
-    let clone = git(site.upstream.path()).args(["clone", "-q", "--filter=blob:none", &url, target]).status().unwrap();
+    let clone = git(site.upstream.path())
+        .args(["clone", "-q", "--filter=blob:none", &url, target])
+        .status()
+        .unwrap();
     assert!(clone.success());
     site.folder = folder;
     refused(&site, "partial", "full clone");
@@ -104,13 +113,17 @@ fn a_clone_that_another_user_owns() {
         return;
     }
     let site = Site::new(&tree_of(&FIRST));
-    let status = std::process::Command::new("chown").args(["-R", "1234:1234"]).arg(site.folder.path()).status();
+    let status = std::process::Command::new("chown")
+        .args(["-R", "1234:1234"])
+        .arg(site.folder.path())
+        .status();
     assert!(status.unwrap().success());
     site.release(&tree_of(&NEXT));
     site.write("conf", MINE);
     let prepared = site.prepare(Favor::Theirs);
     prepared.switch.apply(&site.repo, "update", &Events::default()).unwrap();
-    let owner = |path| std::fs::metadata(site.path(path)).map(|found| (found.uid(), found.gid())).unwrap();
+    let owner =
+        |path| std::fs::metadata(site.path(path)).map(|found| (found.uid(), found.gid())).unwrap();
     assert_eq!((site.read("conf").unwrap().as_str(), owner("conf")), (BOTH, (1234, 1234)));
     chown(site.path("conf"), Some(0), Some(0)).unwrap();
 }
@@ -127,7 +140,11 @@ fn a_linked_worktree_and_a_git_folder_elsewhere() {
     site.repo = Repo::open(site.folder.path()).unwrap();
     assert!(site.path(".git").is_file());
     updates(&site);
-    assert_eq!(std::fs::read_to_string(main.join("conf")).unwrap(), FIRST[0].1, "the other worktree is not touched");
+    assert_eq!(
+        std::fs::read_to_string(main.join("conf")).unwrap(),
+        FIRST[0].1,
+        "the other worktree is not touched"
+    );
     drop(elsewhere);
 
     let mut site = Site::new(&tree_of(&FIRST));

@@ -16,7 +16,8 @@ struct Small(std::path::PathBuf);
 impl Small {
     fn mount(folder: &Path, kib: usize) -> Self {
         let size = format!("size={kib}k");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder).status();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder).status();
         assert!(mounted.unwrap().success());
         Self(folder.to_owned())
     }
@@ -37,7 +38,8 @@ fn a_full_disk_at_any_write_leaves_the_site_as_it_was() {
     let all = |word: &str| {
         let content = text(word);
         let names: Vec<String> = (0..12).map(|name| format!("data/{name}")).collect();
-        let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), content.as_str())).collect();
+        let files: Vec<(&str, &str)> =
+            names.iter().map(|name| (name.as_str(), content.as_str())).collect();
         tree_of(&files)
     };
     let mut site = Site::new(&all("one"));

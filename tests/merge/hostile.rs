@@ -33,7 +33,9 @@ fn refused(site: &Site, tree: Oid, because: &str) {
     let branch = site.repo.readiness().unwrap();
     let at_once = site.repo.refuse_hostile(branch.head, theirs).unwrap_err();
     assert!(at_once.summary().contains(because), "{}", at_once.summary());
-    let Err(error) = Merge::new(&site.repo, branch.head, theirs, Options::default()) else { panic!("it merges") };
+    let Err(error) = Merge::new(&site.repo, branch.head, theirs, Options::default()) else {
+        panic!("it merges")
+    };
     assert!(error.summary().contains(because), "{}", error.summary());
     assert!(!error.hints().is_empty());
     assert_eq!(site.snapshot(), before);
@@ -111,42 +113,72 @@ fn files_beneath_a_link_that_upstream_shipped_stay_inside() {
     let outside = tempfile::tempdir().unwrap();
     let site = site();
     let mut files = tree_of(&[("conf", "one\n")]);
-    files.insert(b"data".to_vec(), (Mode::Link, outside.path().to_str().unwrap().as_bytes().to_vec()));
+    files.insert(
+        b"data".to_vec(),
+        (Mode::Link, outside.path().to_str().unwrap().as_bytes().to_vec()),
+    );
     site.release(&files);
     let prepared = site.prepare(Favor::Theirs);
     prepared.switch.apply(&site.repo, "update", &cowhand::event::Events::default()).unwrap();
     assert!(site.path("data").is_symlink());
-    site.release(&tree_of(&[("conf", "one\n"), ("data/planted", "x\n"), ("data/deep/planted", "x\n")]));
+    site.release(&tree_of(&[
+        ("conf", "one\n"),
+        ("data/planted", "x\n"),
+        ("data/deep/planted", "x\n"),
+    ]));
     let prepared = site.prepare(Favor::Theirs);
     prepared.switch.apply(&site.repo, "update", &cowhand::event::Events::default()).unwrap();
     assert_eq!(site.read("data/planted").unwrap(), "x\n");
-    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0, "nothing was written through the link");
+    assert_eq!(
+        std::fs::read_dir(outside.path()).unwrap().count(),
+        0,
+        "nothing was written through the link"
+    );
 }
 
 /// Hooks, filters, external merge drivers, a file-system monitor, an editor: none of them runs, whoever names them.
 #[test]
 fn nothing_that_a_clone_could_execute_is_executed() {
-    let site = Site::new(&tree_of(&[("conf", "one\ntwo\nthree\n"), (".gitattributes", "* filter=evil merge=evil\n")]));
+    let site = Site::new(&tree_of(&[
+        ("conf", "one\ntwo\nthree\n"),
+        (".gitattributes", "* filter=evil merge=evil\n"),
+    ]));
     let witness = site.folder.path().with_extension("witness");
     let touch = format!("touch {}", witness.display());
-    for key in ["filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "merge.evil.driver", "core.fsmonitor"]
-    {
+    for key in [
+        "filter.evil.clean",
+        "filter.evil.smudge",
+        "filter.evil.process",
+        "merge.evil.driver",
+        "core.fsmonitor",
+    ] {
         site.git(&["config", key, &touch]);
     }
     for key in ["core.editor", "core.sshCommand", "credential.helper", "diff.external"] {
         site.git(&["config", key, &touch]);
     }
-    let hooks =
-        ["pre-commit", "post-commit", "post-merge", "post-checkout", "reference-transaction", "post-index-change"];
+    let hooks = [
+        "pre-commit",
+        "post-commit",
+        "post-merge",
+        "post-checkout",
+        "reference-transaction",
+        "post-index-change",
+    ];
     for hook in hooks {
         let path = site.path(".git/hooks").join(hook);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, format!("#!/bin/sh\n{touch}\n")).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
     }
     site.write("conf", "one\nmine\nthree\n");
     let attributes = "* filter=evil merge=evil\n# more\n";
-    site.release(&tree_of(&[("conf", "one\ntheirs\nthree\n"), (".gitattributes", attributes), ("new", "n\n")]));
+    site.release(&tree_of(&[
+        ("conf", "one\ntheirs\nthree\n"),
+        (".gitattributes", attributes),
+        ("new", "n\n"),
+    ]));
     let prepared = site.prepare(Favor::Theirs);
     let events = cowhand::event::Events::default();
     prepared.switch.apply(&site.repo, "update", &events).unwrap();

@@ -67,7 +67,8 @@ impl Lab {
     pub fn commit_tree(&self, tree: Oid, parents: &[Oid], seconds: i64) -> Oid {
         let who = Signature::new("lab", "lab@example.org", &Time::new(seconds, 0)).unwrap();
         let tree = self.git.find_tree(tree).unwrap();
-        let parents: Vec<_> = parents.iter().map(|oid| self.git.find_commit(*oid).unwrap()).collect();
+        let parents: Vec<_> =
+            parents.iter().map(|oid| self.git.find_commit(*oid).unwrap()).collect();
         let parents: Vec<_> = parents.iter().collect();
         self.git.commit(None, &who, &who, "lab", &tree, &parents).unwrap()
     }
@@ -119,16 +120,28 @@ impl Lab {
 /// git with nobody's configuration but the test's.
 pub fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
-    command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
         .env("HOME", folder)
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("LC_ALL", "C");
     for who in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{who}_NAME"), "lab").env(format!("GIT_{who}_EMAIL"), "lab@example.org");
+        command
+            .env(format!("GIT_{who}_NAME"), "lab")
+            .env(format!("GIT_{who}_EMAIL"), "lab@example.org");
     }
-    command.args(["-c", "merge.directoryRenames=false", "-c", "advice.detachedHead=false", "-c", "gc.auto=0"]);
+    command.args([
+        "-c",
+        "merge.directoryRenames=false",
+        "-c",
+        "advice.detachedHead=false",
+        "-c",
+        "gc.auto=0",
+    ]);
     command
 }
 
@@ -175,5 +188,10 @@ pub fn files(git: &Repository, tree: Oid) -> Files {
 
 /// Files from `(path, content)`.
 pub fn tree_of(files: &[(&str, &str)]) -> Files {
-    files.iter().map(|(path, content)| (path.as_bytes().to_vec(), (Mode::File, content.as_bytes().to_vec()))).collect()
+    files
+        .iter()
+        .map(|(path, content)| {
+            (path.as_bytes().to_vec(), (Mode::File, content.as_bytes().to_vec()))
+        })
+        .collect()
 }

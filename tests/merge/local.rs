@@ -16,7 +16,11 @@ fn apply(site: &Site, prepared: &crate::site::Prepared) {
 /// `[merge] include-untracked`, as the manual guide's `git add -A`: what git ignores stays out.
 #[test]
 fn untracked_files_come_along_where_the_site_wants_it() {
-    let site = Site::new(&tree_of(&[(".gitignore", "*.secret\n"), ("conf", "one\n"), ("was-file", "f\n")]));
+    let site = Site::new(&tree_of(&[
+        (".gitignore", "*.secret\n"),
+        ("conf", "one\n"),
+        ("was-file", "f\n"),
+    ]));
     site.write("mine/own.conf", "the site's\n");
     site.write("new.conf", "the site's\n");
     site.write("key.secret", "ignored\n");
@@ -33,18 +37,38 @@ fn untracked_files_come_along_where_the_site_wants_it() {
     .unwrap();
     site.git(&["init", "-q", "nested"]);
     site.write("nested/file", "of another clone\n");
-    let next = [(".gitignore", "*.secret\n"), ("conf", "two\n"), ("was-file", "f\n"), ("new.conf", "upstream's\n")];
+    let next = [
+        (".gitignore", "*.secret\n"),
+        ("conf", "two\n"),
+        ("was-file", "f\n"),
+        ("new.conf", "upstream's\n"),
+    ];
     site.release(&tree_of(&next));
 
     let before = site.folder_without("pipe");
     let prepared = site.prepare_with(Favor::Theirs, true).unwrap();
-    assert_eq!(site.folder_without("pipe"), before, "preparing changes nothing, and the index least of all");
-    let committed = site.git(&["diff", "--name-status", "--no-renames", "HEAD", &prepared.local.commit.to_string()]);
-    let expected = ["A\tlink", "A\tmine/own.conf", "A\tnew.conf", "D\twas-file", "A\twas-file/inner"];
+    assert_eq!(
+        site.folder_without("pipe"),
+        before,
+        "preparing changes nothing, and the index least of all"
+    );
+    let committed = site.git(&[
+        "diff",
+        "--name-status",
+        "--no-renames",
+        "HEAD",
+        &prepared.local.commit.to_string(),
+    ]);
+    let expected =
+        ["A\tlink", "A\tmine/own.conf", "A\tnew.conf", "D\twas-file", "A\twas-file/inner"];
     assert_eq!(committed, expected.join("\n"));
     // What was in the way is a conflict between two commits now, and no collision.
-    let told: Vec<_> =
-        prepared.merged.decisions.iter().map(|told| (told.path.text(), told.kind, told.collision)).collect();
+    let told: Vec<_> = prepared
+        .merged
+        .decisions
+        .iter()
+        .map(|told| (told.path.text(), told.kind, told.collision))
+        .collect();
     assert_eq!(told, [("new.conf".to_owned(), Kind::AddAdd, None)]);
     assert_eq!(prepared.merged.losses[0].lines[0].text, "the site's");
 
@@ -95,7 +119,9 @@ fn attributes_are_honoured_as_by_git() {
     let tree = |text: &str| {
         let mut files = tree_of(&[(".gitattributes", attributes)]);
         files.extend(
-            all(text).into_iter().map(|(path, text)| (path.into(), (cowhand::git::merge::Mode::File, text.into()))),
+            all(text)
+                .into_iter()
+                .map(|(path, text)| (path.into(), (cowhand::git::merge::Mode::File, text.into()))),
         );
         files
     };
@@ -125,13 +151,18 @@ fn owners_permissions_and_their_lists_stay() {
     }
     std::fs::set_permissions(site.path("shared"), std::fs::Permissions::from_mode(0o664)).unwrap();
     // user::rw- user:1003:r-- group::r-- mask::r-- other::---, as the kernel stores it.
-    let entry =
-        |tag: u16, bits: u16, id: u32| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat();
+    let entry = |tag: u16, bits: u16, id: u32| {
+        [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
     let none = u32::MAX;
     let list = [(1, 6, none), (2, 4, 1003), (4, 4, none), (0x10, 4, none), (0x20, 0, none)];
-    let list = [2_u32.to_le_bytes().to_vec(), list.map(|(tag, bits, id)| entry(tag, bits, id)).concat()].concat();
+    let list =
+        [2_u32.to_le_bytes().to_vec(), list.map(|(tag, bits, id)| entry(tag, bits, id)).concat()]
+            .concat();
     let name = "system.posix_acl_access";
-    let has_lists = rustix::fs::setxattr(site.path("listed"), name, &list, rustix::fs::XattrFlags::empty()).is_ok();
+    let has_lists =
+        rustix::fs::setxattr(site.path("listed"), name, &list, rustix::fs::XattrFlags::empty())
+            .is_ok();
     site.release(&all("two\n"));
     let prepared = site.prepare(Favor::Theirs);
     apply(&site, &prepared);

@@ -1,5 +1,6 @@
 //! The merge and everything around it, against git itself.
 
+#![allow(clippy::disallowed_methods, reason = "tests open what they made")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod answers;
@@ -11,6 +12,7 @@ mod hostile;
 mod kit;
 mod local;
 mod losses;
+mod own;
 mod releases;
 mod shapes;
 mod site;

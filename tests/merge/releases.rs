@@ -14,26 +14,47 @@ use crate::upstream::{self, Pair};
 #[test]
 fn real_releases_with_random_edits_give_git_s_trees() {
     let Some(upstream) = std::env::var_os("COWHAND_UPSTREAM") else { return };
-    let number = |name, usual| std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(usual);
+    let number = |name, usual| {
+        std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(usual)
+    };
     let (cases, seed) = (number("COWHAND_MERGE_CASES", 100), number("COWHAND_MERGE_SEED", 1));
     let lab = Lab::new();
     let objects = Repository::open(Path::new(&upstream)).unwrap().path().join("objects");
-    std::fs::write(lab.path().join(".git/objects/info/alternates"), objects.display().to_string() + "\n").unwrap();
+    std::fs::write(
+        lab.path().join(".git/objects/info/alternates"),
+        objects.display().to_string() + "\n",
+    )
+    .unwrap();
     let releases = releases(Path::new(&upstream));
     let pairs: Vec<Pair> = (seed..seed + cases).map(|seed| case(&lab, &releases, seed)).collect();
     let mut wrong = Vec::new();
     for (favor, name) in [(Favor::Theirs, "theirs"), (Favor::Ours, "ours")] {
-        for ((pair, expected), seed) in pairs.iter().zip(upstream::trees(&lab, &pairs, name)).zip(seed..) {
+        for ((pair, expected), seed) in
+            pairs.iter().zip(upstream::trees(&lab, &pairs, name)).zip(seed..)
+        {
             let merged = lab.merge(pair.ours, pair.theirs, favor, upstream::LABEL);
             if merged.tree != expected {
                 let (found, expected) = (files(&lab.git, merged.tree), files(&lab.git, expected));
-                let paths = found.keys().chain(expected.keys()).filter(|path| found.get(*path) != expected.get(*path));
-                let paths: Vec<_> = paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-                wrong.push(format!("seed {seed}, {name}: {} into {}: {paths:?}", pair.theirs, pair.ours));
+                let paths = found
+                    .keys()
+                    .chain(expected.keys())
+                    .filter(|path| found.get(*path) != expected.get(*path));
+                let paths: Vec<_> =
+                    paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+                wrong.push(format!(
+                    "seed {seed}, {name}: {} into {}: {paths:?}",
+                    pair.theirs, pair.ours
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {} merges differ from git's:\n{}", wrong.len(), 2 * cases, wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} merges differ from git's:\n{}",
+        wrong.len(),
+        2 * cases,
+        wrong.join("\n")
+    );
 }
 
 /// The commits of the tags, oldest first.
@@ -65,7 +86,9 @@ fn case(lab: &Lab, releases: &[Oid], seed: u64) -> Pair {
             break;
         }
         let path = changed[dice.below(changed.len())].0.as_path().to_owned();
-        let Some(mut entry) = index.get_path(&path, 0).filter(|entry| entry.mode & 0o170_000 == 0o100_000) else {
+        let Some(mut entry) =
+            index.get_path(&path, 0).filter(|entry| entry.mode & 0o170_000 == 0o100_000)
+        else {
             continue;
         };
         match dice.below(10) {
@@ -86,6 +109,7 @@ fn case(lab: &Lab, releases: &[Oid], seed: u64) -> Pair {
             }
         }
     }
-    let ours = lab.commit_tree(index.write_tree_to(&lab.git).unwrap(), &[releases[from]], 1_800_000_000);
+    let ours =
+        lab.commit_tree(index.write_tree_to(&lab.git).unwrap(), &[releases[from]], 1_800_000_000);
     Pair { ours, theirs: releases[to] }
 }

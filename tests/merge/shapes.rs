@@ -19,7 +19,8 @@ impl Shape {
     /// `(path, base, ours, theirs)`; an empty text stands for "not there".
     fn new(paths: &[(&str, &str, &str, &str)]) -> Self {
         let tree = |at: usize| {
-            let there = paths.iter().map(|(path, base, ours, theirs)| (*path, [*base, *ours, *theirs][at]));
+            let there =
+                paths.iter().map(|(path, base, ours, theirs)| (*path, [*base, *ours, *theirs][at]));
             tree_of(&there.filter(|(_, text)| !text.is_empty()).collect::<Vec<_>>())
         };
         Self { base: tree(0), ours: tree(1), theirs: tree(2) }
@@ -29,10 +30,15 @@ impl Shape {
     fn merge(&self, favor: Favor) -> (Merged, Files) {
         let lab = Lab::new();
         let base = lab.commit(&self.base, &[]);
-        let (ours, theirs) = (lab.commit(&self.ours, &[base]), lab.commit_tree(lab.tree(&self.theirs), &[base], 1));
+        let (ours, theirs) =
+            (lab.commit(&self.ours, &[base]), lab.commit_tree(lab.tree(&self.theirs), &[base], 1));
         let merged = lab.merge(ours, theirs, favor, upstream::LABEL);
         let name = if favor == Favor::Theirs { "theirs" } else { "ours" };
-        assert_eq!(upstream::trees(&lab, &[Pair { ours, theirs }], name), [merged.tree], "git's tree");
+        assert_eq!(
+            upstream::trees(&lab, &[Pair { ours, theirs }], name),
+            [merged.tree],
+            "git's tree"
+        );
         let files = files(&lab.git, merged.tree);
         (merged, files)
     }
@@ -68,7 +74,10 @@ fn deleted(line: u32, text: &str) -> (u32, Was, String) {
 #[test]
 fn a_file_that_upstream_deleted_and_the_site_edited_goes_and_is_named() {
     let path = "data/conf/nginx/site.conf";
-    let shape = Shape::new(&[(path, "server {\n}\n", "server {\n  mine;\n}\n", ""), ("other", "o\n", "o\n", "o\n")]);
+    let shape = Shape::new(&[
+        (path, "server {\n}\n", "server {\n  mine;\n}\n", ""),
+        ("other", "o\n", "o\n", "o\n"),
+    ]);
     for favor in [Favor::Theirs, Favor::Ours] {
         let (merged, files) = shape.merge(favor);
         assert_eq!(text(&files, path), None);
@@ -136,10 +145,15 @@ fn a_rename_with_a_mode_is_followed() {
     let long: String = (0..20).map(|line| format!("line {line}\n")).collect();
     let mut shape = Shape::new(&[("plist_ldap", &long, &format!("{long}the site's block\n"), "")]);
     let changed = long.replace("line 3\n", "line three\n");
-    shape.theirs.insert(b"plist_ldap.sh".to_vec(), (Mode::Executable, changed.clone().into_bytes()));
+    shape
+        .theirs
+        .insert(b"plist_ldap.sh".to_vec(), (Mode::Executable, changed.clone().into_bytes()));
     let (merged, files) = shape.merge(Favor::Theirs);
     let (mode, content) = &files[&b"plist_ldap.sh"[..]];
-    assert_eq!((*mode, content.clone()), (Mode::Executable, format!("{changed}the site's block\n").into_bytes()));
+    assert_eq!(
+        (*mode, content.clone()),
+        (Mode::Executable, format!("{changed}the site's block\n").into_bytes())
+    );
     assert_eq!((files.len(), merged.decisions.len(), merged.losses.len()), (1, 0, 0));
 }
 
@@ -161,8 +175,10 @@ fn a_rename_that_loses_the_edit_names_it_under_the_new_name() {
 fn a_half_merged_switch() {
     let base = "networks:\n  net:\n    enable_ipv6: true\n    subnet6: a\nend: 1\n";
     let ours = "networks:\n  net:\n    enable_ipv6: false\nend: 1\n";
-    let theirs = "networks:\n  net:\n    enable_ipv6: ${ENABLE_IPV6:-true}\n    subnet6: a\nend: 1\n";
-    let (merged, _) = Shape::new(&[("docker-compose.yml", base, ours, theirs)]).merge(Favor::Theirs);
+    let theirs =
+        "networks:\n  net:\n    enable_ipv6: ${ENABLE_IPV6:-true}\n    subnet6: a\nend: 1\n";
+    let (merged, _) =
+        Shape::new(&[("docker-compose.yml", base, ours, theirs)]).merge(Favor::Theirs);
     let lines = vec![added(3, "    enable_ipv6: false"), deleted(4, "    subnet6: a")];
     assert_eq!(lost(&merged), [("docker-compose.yml".to_owned(), lines)]);
 }
@@ -170,8 +186,15 @@ fn a_half_merged_switch() {
 /// 2025-01 → 2025-02, data/conf/redis/redis-conf.sh: upstream's is executable, the site's copy lost the bit.
 #[test]
 fn a_lost_exec_bit_is_merged_as_git_merges_it() {
-    let mut shape = Shape::new(&[("redis-conf.sh", "#!/bin/sh\none\n", "#!/bin/sh\none\n", "#!/bin/sh\ntwo\n")]);
-    for (files, mode) in [(&mut shape.base, Mode::Executable), (&mut shape.theirs, Mode::Executable)] {
+    let mut shape = Shape::new(&[(
+        "redis-conf.sh",
+        "#!/bin/sh\none\n",
+        "#!/bin/sh\none\n",
+        "#!/bin/sh\ntwo\n",
+    )]);
+    for (files, mode) in
+        [(&mut shape.base, Mode::Executable), (&mut shape.theirs, Mode::Executable)]
+    {
         files.get_mut(&b"redis-conf.sh"[..]).unwrap().0 = mode;
     }
     let (merged, files) = shape.merge(Favor::Theirs);
@@ -192,12 +215,15 @@ fn a_mode_that_is_lost_is_named() {
 #[test]
 fn a_regenerated_list() {
     let list = |date: &str, from: u32| {
-        let lines: String = (from..from + 30).map(|number| format!("10.0.{number}.0/24 permit\n")).collect();
+        let lines: String =
+            (from..from + 30).map(|number| format!("10.0.{number}.0/24 permit\n")).collect();
         format!("# generated {date}\n# by a script\n{lines}# tail\nlast 1\nlast 2\nlast 3\n")
     };
     let base = list("March", 0);
-    let ours = base.replace("# by a script\n", "# by a script\n192.0.2.1 reject\n") + "192.0.2.2 reject\n";
-    let (merged, files) = Shape::new(&[("a.cidr", &base, &ours, &list("May", 2))]).merge(Favor::Theirs);
+    let ours =
+        base.replace("# by a script\n", "# by a script\n192.0.2.1 reject\n") + "192.0.2.2 reject\n";
+    let (merged, files) =
+        Shape::new(&[("a.cidr", &base, &ours, &list("May", 2))]).merge(Favor::Theirs);
     let result = text(&files, "a.cidr").unwrap();
     assert!(!result.contains("192.0.2.1") && result.contains("192.0.2.2"), "{result}");
     assert_eq!(lost(&merged)[0].1, [added(3, "192.0.2.1 reject")]);
@@ -209,7 +235,10 @@ fn a_rename_that_keeps_the_edit() {
     let long: String = (0..30).map(|line| format!("line {line}\n")).collect();
     let ours = long.replace("line 25\n", "the site's line\n");
     let theirs = long.replace("line 2\n", "upstream's line\n");
-    let shape = Shape::new(&[("data/web/admin.php", &long, &ours, ""), ("data/web/admin/system.php", "", "", &theirs)]);
+    let shape = Shape::new(&[
+        ("data/web/admin.php", &long, &ours, ""),
+        ("data/web/admin/system.php", "", "", &theirs),
+    ]);
     let (merged, files) = shape.merge(Favor::Theirs);
     let result = text(&files, "data/web/admin/system.php").unwrap();
     assert!(result.contains("the site's line") && result.contains("upstream's line"));
@@ -222,7 +251,8 @@ fn a_rename_that_keeps_the_edit() {
 fn files_in_the_way() {
     let ignore = "data/conf/rspamd/local.d/*\n";
     let site = Site::new(&tree_of(&[(".gitignore", ignore), ("main", "m\n")]));
-    let (fts, ratelimit) = ("data/conf/dovecot/conf.d/fts.conf", "data/conf/rspamd/local.d/ratelimit.conf");
+    let (fts, ratelimit) =
+        ("data/conf/dovecot/conf.d/fts.conf", "data/conf/rspamd/local.d/ratelimit.conf");
     site.write(fts, "the site's\n");
     site.write(ratelimit, "the site's\n");
     let ignore_more = format!("{ignore}{fts}\n");
@@ -234,9 +264,15 @@ fn files_in_the_way() {
     ]));
     for (favor, content) in [(Favor::Ours, "the site's\n"), (Favor::Theirs, "upstream's\n")] {
         let merged = site.prepare(favor).merged;
-        let told: Vec<_> =
-            merged.decisions.iter().map(|told| (told.path.text(), told.kind, told.collision.is_some())).collect();
-        assert_eq!(told, [(fts.to_owned(), Kind::AddAdd, true), (ratelimit.to_owned(), Kind::AddAdd, true)]);
+        let told: Vec<_> = merged
+            .decisions
+            .iter()
+            .map(|told| (told.path.text(), told.kind, told.collision.is_some()))
+            .collect();
+        assert_eq!(
+            told,
+            [(fts.to_owned(), Kind::AddAdd, true), (ratelimit.to_owned(), Kind::AddAdd, true)]
+        );
         let result = site.repo.file_in(merged.tree, &fts.into()).unwrap();
         assert_eq!(result.unwrap(), content.as_bytes());
         assert_eq!(merged.losses.len(), if favor == Favor::Theirs { 2 } else { 0 });
@@ -246,8 +282,10 @@ fn files_in_the_way() {
 /// The site's key pair in ssl-example is rewritten by `generate_config.sh`: its lines are not for showing.
 #[test]
 fn a_private_key_that_is_lost_is_named_without_its_lines() {
-    let key = |body: &str| format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
-    let (merged, _) = Shape::new(&[("key.pem", &key("AAAA"), &key("BBBB"), &key("CCCC"))]).merge(Favor::Theirs);
+    let key =
+        |body: &str| format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    let (merged, _) =
+        Shape::new(&[("key.pem", &key("AAAA"), &key("BBBB"), &key("CCCC"))]).merge(Favor::Theirs);
     assert_eq!(lost(&merged), [("key.pem".to_owned(), vec![])]);
 }
 

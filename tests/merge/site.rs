@@ -27,7 +27,10 @@ impl Site {
         upstream.branch("master", first);
         let folder = TempDir::new().unwrap();
         let url = upstream.path().to_str().unwrap();
-        let cloned = git(upstream.path()).args(["clone", "-q", url, folder.path().to_str().unwrap()]).status().unwrap();
+        let cloned = git(upstream.path())
+            .args(["clone", "-q", url, folder.path().to_str().unwrap()])
+            .status()
+            .unwrap();
         assert!(cloned.success());
         let repo = Repo::open(folder.path()).unwrap();
         Self { upstream, folder, repo }
@@ -57,7 +60,11 @@ impl Site {
 
     pub fn git(&self, arguments: &[&str]) -> String {
         let output = git(self.folder.path()).args(arguments).output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "git {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
@@ -102,11 +109,15 @@ impl Snapshot {
     pub fn of(root: &Path) -> Self {
         let mut files = BTreeMap::new();
         walk(root, root, &mut files);
-        let said = |arguments: &[&str]| String::from_utf8(git(root).args(arguments).output().unwrap().stdout).unwrap();
+        let said = |arguments: &[&str]| {
+            String::from_utf8(git(root).args(arguments).output().unwrap().stdout).unwrap()
+        };
         Self {
             files,
             head: said(&["rev-parse", "HEAD"]).trim_end().to_owned(),
-            status: said(&["--no-optional-locks", "status", "--porcelain", "--ignored"]).trim_end().to_owned(),
+            status: said(&["--no-optional-locks", "status", "--porcelain", "--ignored"])
+                .trim_end()
+                .to_owned(),
         }
     }
 }
@@ -140,7 +151,10 @@ fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, (u32, Vec<u8>)>
             files.insert(format!("{name}/"), (mode, Vec::new()));
             walk(root, &path, files);
         } else if found.is_symlink() {
-            files.insert(name, (mode, std::fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()));
+            files.insert(
+                name,
+                (mode, std::fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()),
+            );
         } else {
             files.insert(name, (mode, std::fs::read(&path).unwrap()));
         }

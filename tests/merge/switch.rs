@@ -75,8 +75,14 @@ fn the_site_becomes_the_merge_and_comes_back() {
     assert_eq!(after.status, "?? kept/\n!! mailcow.conf");
     assert_eq!(site.git(&["write-tree"]), merged.tree.to_string());
     assert_eq!(site.git(&["symbolic-ref", "HEAD"]), "refs/heads/master");
-    assert_eq!(site.git(&["log", "--format=%s", "--first-parent", "-2"]), "After update\nBefore update");
-    assert_eq!(site.git(&["rev-parse", "HEAD^1", "HEAD^2"]), format!("{}\n{}", local.commit, merged.theirs));
+    assert_eq!(
+        site.git(&["log", "--format=%s", "--first-parent", "-2"]),
+        "After update\nBefore update"
+    );
+    assert_eq!(
+        site.git(&["rev-parse", "HEAD^1", "HEAD^2"]),
+        format!("{}\n{}", local.commit, merged.theirs)
+    );
     assert_eq!(site.read("main.cf").unwrap(), "one\nTWO\nthree\nfour\nfive\nsix\nSEVEN\n");
     assert_eq!(after.files["main.cf"].0 & 0o777, 0o640, "permissions stay");
     assert_eq!(after.files["tool.sh"].0 & 0o777, 0o755);
@@ -99,7 +105,8 @@ fn the_site_becomes_the_merge_and_comes_back() {
 fn files_in_the_way_are_conflicts_and_kept() {
     let site = busy_site();
     let merged = site.prepare(Favor::Theirs).merged;
-    let told: Vec<_> = merged.decisions.iter().map(|told| (told.path.text(), told.kind, told.collision)).collect();
+    let told: Vec<_> =
+        merged.decisions.iter().map(|told| (told.path.text(), told.kind, told.collision)).collect();
     assert_eq!(
         told,
         [
@@ -109,7 +116,8 @@ fn files_in_the_way_are_conflicts_and_kept() {
     );
     let kept: Vec<_> = merged.kept.iter().map(|kept| site.repo.blob(kept.oid).unwrap()).collect();
     assert_eq!(kept, [b"the site's, ignored\n".to_vec(), b"the site's, untracked\n".to_vec()]);
-    let lost: Vec<_> = merged.losses.iter().map(|loss| (loss.path.text(), loss.lines[0].text.clone())).collect();
+    let lost: Vec<_> =
+        merged.losses.iter().map(|loss| (loss.path.text(), loss.lines[0].text.clone())).collect();
     assert_eq!(
         lost,
         [
@@ -124,7 +132,8 @@ fn a_kill_between_any_two_steps_can_be_finished_or_undone() {
     let site = busy_site();
     let before = site.snapshot();
     let Prepared { switch, .. } = site.prepare(Favor::Theirs);
-    let (removals, writes): (Vec<_>, Vec<_>) = switch.steps.iter().cloned().partition(|step| step.becomes.is_none());
+    let (removals, writes): (Vec<_>, Vec<_>) =
+        switch.steps.iter().cloned().partition(|step| step.becomes.is_none());
     let in_order: Vec<_> = removals.into_iter().rev().chain(writes).collect();
     for stop in 0..=in_order.len() {
         // What a kill leaves after that many steps: files moved, index and branch not.
@@ -186,4 +195,56 @@ fn files_that_need_no_change_keep_their_times() {
     assert_eq!((same, conf), (times("same"), times("mailcow.conf")));
     // git need not read anything again: what the index says of each file is true.
     assert_eq!(site.git(&["diff-files", "--name-only"]), "");
+}
+
+/// Writes files of the site as soon as the switch has moved its first one.
+struct Meddler {
+    root: std::path::PathBuf,
+    done: bool,
+}
+
+impl cowhand::event::Sink for Meddler {
+    fn event(&mut self, event: &cowhand::event::Event) {
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
+        assert!(matches!(event, cowhand::event::Event::Progress { .. }));
+        for path in ["tool.sh", "main.cf", "deep/er/new"] {
+            let path = self.root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "written by a container meanwhile\n").unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_written_while_files_are_switched_is_kept_and_named() {
+    let site = busy_site();
+    let before = site.snapshot();
+    let Prepared { switch, .. } = site.prepare(Favor::Theirs);
+    let events = events();
+    events.add(Box::new(Meddler { root: site.path(""), done: false }));
+    let kept = switch.apply(&site.repo, "update", &events).unwrap();
+    let named: Vec<String> = kept.iter().map(|kept| kept.path.to_string()).collect();
+    assert_eq!(named, ["deep/er/new", "main.cf", "tool.sh"]);
+    for kept in kept {
+        assert_eq!(site.repo.blob(kept.oid).unwrap(), b"written by a container meanwhile\n");
+    }
+    assert_eq!(switch.standing(&site.repo).unwrap(), Standing::New);
+    switch.undo(&site.repo, "rollback", &Events::default()).unwrap();
+    assert_eq!(site.snapshot(), before);
+}
+
+#[test]
+fn what_a_killed_switch_had_swapped_out_is_kept_by_the_next_one() {
+    let site = busy_site();
+    let Prepared { switch, .. } = site.prepare(Favor::Theirs);
+    switch.apply(&site.repo, "update", &events()).unwrap();
+    // As a kill between the swap and the next step leaves it.
+    site.write(".cowhand-main.cf", "written by a container meanwhile\n");
+    site.git(&["update-ref", "refs/heads/master", &switch.from.to_string()]);
+    let kept = switch.apply(&site.repo, "update", &events()).unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].path.to_string(), "main.cf");
+    assert_eq!(site.read(".cowhand-main.cf"), None);
 }

@@ -39,7 +39,8 @@ fn without(files: &Files, gone: &[&[u8]]) -> Files {
 fn merge(base: &Files, ours: &Files, theirs: &Files) -> Merged {
     let lab = Lab::new();
     let first = lab.commit(base, &[]);
-    let (ours, theirs) = (lab.commit(ours, &[first]), lab.commit_tree(lab.tree(theirs), &[first], 1));
+    let (ours, theirs) =
+        (lab.commit(ours, &[first]), lab.commit_tree(lab.tree(theirs), &[first], 1));
     let merged = [(Favor::Ours, "ours"), (Favor::Theirs, "theirs")].map(|(favor, name)| {
         let merged = lab.merge(ours, theirs, favor, upstream::LABEL);
         let expected = upstream::trees(&lab, &[Pair { ours, theirs }], name)[0];
@@ -80,7 +81,8 @@ const NAMES: [&[u8]; 9] = [
 
 #[test]
 fn names_of_every_kind() {
-    let all = |content: &str| NAMES.iter().map(|name| (name.to_vec(), text(content))).collect::<Files>();
+    let all =
+        |content: &str| NAMES.iter().map(|name| (name.to_vec(), text(content))).collect::<Files>();
     let base = all("one\ntwo\nthree\n");
     let theirs = with(&all("one\nupstream's\nthree\n"), &[(b"new \xfe\n", text("new\n"))]);
     let merged = merge(&base, &all("one\nthe site's\nthree\n"), &theirs);
@@ -91,7 +93,11 @@ fn names_of_every_kind() {
 
     let site = Site::new(&base);
     for name in NAMES {
-        std::fs::write(site.folder.path().join(std::ffi::OsStr::from_bytes(name)), "one\nthe site's\nthree\n").unwrap();
+        std::fs::write(
+            site.folder.path().join(std::ffi::OsStr::from_bytes(name)),
+            "one\nthe site's\nthree\n",
+        )
+        .unwrap();
     }
     site.release(&theirs);
     there_and_back(&site, &site.prepare(Favor::Theirs));
@@ -104,8 +110,11 @@ fn links() {
         &[(b"link", link("file")), (b"out", link("/etc/passwd"))],
     );
     // Both point it elsewhere.
-    let merged =
-        merge(&base, &with(&base, &[(b"link", link("mine"))]), &with(&base, &[(b"link", link("/tmp/theirs"))]));
+    let merged = merge(
+        &base,
+        &with(&base, &[(b"link", link("mine"))]),
+        &with(&base, &[(b"link", link("/tmp/theirs"))]),
+    );
     assert_eq!(kinds(&merged), [("link".to_owned(), Kind::Binary)]);
     assert_eq!((merged.losses.len(), merged.losses[0].lines.len()), (1, 0), "a link has no lines");
     // One side replaces a link by a folder, the other lets it point elsewhere; and a folder by a link.
@@ -122,7 +131,10 @@ fn links_are_switched_and_not_followed() {
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("inner"), "outside\n").unwrap();
     let target = outside.path().to_str().unwrap();
-    let base = with(&tree_of(&[("becomes-link/inner", "i\n"), ("kept", "k\n")]), &[(b"becomes-folder", link(target))]);
+    let base = with(
+        &tree_of(&[("becomes-link/inner", "i\n"), ("kept", "k\n")]),
+        &[(b"becomes-folder", link(target))],
+    );
     let site = Site::new(&base);
     let theirs = with(
         &tree_of(&[("becomes-folder/inner", "theirs\n"), ("kept", "k\n")]),
@@ -138,17 +150,27 @@ fn links_are_switched_and_not_followed() {
 #[test]
 fn a_link_of_the_site_s_leads_nothing_out() {
     for favor in [Favor::Theirs, Favor::Ours] {
-        let site = Site::new(&tree_of(&[("assets/a", "one\n"), ("assets/b", "one\n"), ("conf", "c\n")]));
+        let site =
+            Site::new(&tree_of(&[("assets/a", "one\n"), ("assets/b", "one\n"), ("conf", "c\n")]));
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("a"), "one\n").unwrap();
         std::fs::remove_dir_all(site.path("assets")).unwrap();
         std::os::unix::fs::symlink(outside.path(), site.path("assets")).unwrap();
-        site.release(&tree_of(&[("assets/a", "two\n"), ("assets/b", "one\n"), ("assets/new", "n\n"), ("conf", "c\n")]));
+        site.release(&tree_of(&[
+            ("assets/a", "two\n"),
+            ("assets/b", "one\n"),
+            ("assets/new", "n\n"),
+            ("conf", "c\n"),
+        ]));
         let prepared = site.prepare(favor);
         prepared.switch.apply(&site.repo, "update", &Events::default()).unwrap();
         assert_eq!(std::fs::read_to_string(outside.path().join("a")).unwrap(), "one\n");
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
-        assert_eq!(site.path("assets").is_symlink(), favor == Favor::Ours, "who is favoured has the place");
+        assert_eq!(
+            site.path("assets").is_symlink(),
+            favor == Favor::Ours,
+            "who is favoured has the place"
+        );
         prepared.switch.undo(&site.repo, "rollback", &Events::default()).unwrap();
         assert!(site.path("assets").is_symlink());
     }
@@ -173,8 +195,12 @@ fn folders_against_files() {
 }
 
 fn long(changes: &[(usize, &str)]) -> String {
-    let line =
-        |at| changes.iter().find(|(line, _)| *line == at).map_or(format!("line {at}"), |(_, text)| (*text).to_owned());
+    let line = |at| {
+        changes
+            .iter()
+            .find(|(line, _)| *line == at)
+            .map_or(format!("line {at}"), |(_, text)| (*text).to_owned())
+    };
     (0..40).map(|at| line(at) + "\n").collect()
 }
 
@@ -190,7 +216,10 @@ fn both_renamed_and_renamed_against_deleted() {
     assert_eq!(merged.losses[0].path.text(), "mine", "the edit goes with the file");
     assert_eq!(kinds(&merge(&base, &gone, &theirs)), [("theirs".to_owned(), Kind::RenameDelete)]);
     // Two files to one name.
-    let base = tree_of(&[("a", &long(&[])), ("b", &long(&[(1, "b"), (2, "b"), (5, "b")]).replace("line", "words"))]);
+    let base = tree_of(&[
+        ("a", &long(&[])),
+        ("b", &long(&[(1, "b"), (2, "b"), (5, "b")]).replace("line", "words")),
+    ]);
     let (a, b) = (long(&[]), long(&[(1, "b"), (2, "b"), (5, "b")]).replace("line", "words"));
     let merged = merge(&base, &tree_of(&[("c", &a), ("b", &b)]), &tree_of(&[("a", &a), ("c", &b)]));
     assert_eq!(merged.decisions.len(), 1);
@@ -202,7 +231,10 @@ fn a_mode_against_a_content() {
     let base = tree_of(&[("tool", "#!/bin/sh\none\n")]);
     let executable = with(&base, &[(b"tool", (Mode::Executable, b"#!/bin/sh\none\n".to_vec()))]);
     let merged = merge(&base, &executable, &tree_of(&[("tool", "#!/bin/sh\ntwo\n")]));
-    assert!(merged.decisions.is_empty() && merged.losses.is_empty(), "both changes are in the result");
+    assert!(
+        merged.decisions.is_empty() && merged.losses.is_empty(),
+        "both changes are in the result"
+    );
     // The same with a file that has no lines: nothing is lost there either.
     let binary = |mode, byte| with(&base, &[(b"tool", (mode, vec![0, 1, byte]))]);
     let (base, ours) = (binary(Mode::File, 0), binary(Mode::Executable, 0));
@@ -219,9 +251,13 @@ fn binary_files_and_line_ends() {
     assert_eq!(merged.losses.len(), 1);
     // A text that upstream replaced by something else: the site's lines are named all the same.
     let merged = merge(&all(text("a\nb\n")), &all(text("a\nmine\nb\n")), &all(binary(2)));
-    assert_eq!(merged.losses[0].lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["mine"]);
+    assert_eq!(
+        merged.losses[0].lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(),
+        ["mine"]
+    );
     let crlf = |content: &str| all(text(&content.replace('\n', "\r\n")));
-    let merged = merge(&crlf("a\nb\nc\nd\ne\n"), &crlf("a\nmine\nc\nd\ne\n"), &crlf("a\nb\nc\nd\ntheirs\n"));
+    let merged =
+        merge(&crlf("a\nb\nc\nd\ne\n"), &crlf("a\nmine\nc\nd\ne\n"), &crlf("a\nb\nc\nd\ntheirs\n"));
     assert!(merged.decisions.is_empty() && merged.losses.is_empty());
     // The site's editor turned every line end round.
     let merged = merge(&all(text("a\nb\nc\n")), &crlf("a\nb\nc\n"), &all(text("a\nb\nd\n")));
@@ -232,9 +268,15 @@ fn binary_files_and_line_ends() {
 #[test]
 fn names_that_differ_in_case_alone() {
     let base = tree_of(&[("README.md", &long(&[]))]);
-    let merged =
-        merge(&base, &tree_of(&[("README.md", &long(&[(3, "mine")]))]), &tree_of(&[("Readme.md", &long(&[]))]));
-    assert!(merged.decisions.is_empty() && merged.losses.is_empty(), "followed like any other rename");
+    let merged = merge(
+        &base,
+        &tree_of(&[("README.md", &long(&[(3, "mine")]))]),
+        &tree_of(&[("Readme.md", &long(&[]))]),
+    );
+    assert!(
+        merged.decisions.is_empty() && merged.losses.is_empty(),
+        "followed like any other rename"
+    );
     let site = Site::new(&base);
     site.write("README.md", &long(&[(3, "mine")]));
     site.release(&tree_of(&[("Readme.md", &long(&[(9, "theirs")]))]));
@@ -285,8 +327,10 @@ fn a_large_file_on_either_side() {
     let mut large = vec![b'x'; megabytes() << 20];
     large.iter_mut().step_by(80).for_each(|byte| *byte = b'\n');
     std::fs::write(site.path("large"), &large).unwrap();
-    let theirs =
-        with(&tree_of(&[("conf", "two\n"), ("large", "small\n")]), &[(b"theirs", (Mode::File, large.clone()))]);
+    let theirs = with(
+        &tree_of(&[("conf", "two\n"), ("large", "small\n")]),
+        &[(b"theirs", (Mode::File, large.clone()))],
+    );
     site.release(&theirs);
     let prepared = site.prepare(Favor::Theirs);
     assert!(prepared.merged.decisions.is_empty() && prepared.merged.losses.is_empty());
@@ -301,7 +345,10 @@ fn fifty_thousand_files() {
     let many = |changed: usize| -> Files {
         let file = |at: usize| {
             let path = format!("data/{}/{}/{at}", at % 50, at % 7);
-            (path.into_bytes(), text(if at == changed { "changed\n" } else { "the same everywhere\n" }))
+            (
+                path.into_bytes(),
+                text(if at == changed { "changed\n" } else { "the same everywhere\n" }),
+            )
         };
         (0..50_000).map(file).collect()
     };

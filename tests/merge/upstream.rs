@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Seek, Write as _};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use cowhand::git::Oid;
 use git2::Index;
@@ -25,9 +26,12 @@ pub struct Pair {
 
 /// The resulting trees; `favor` is the `-X` option's value.
 pub fn trees(lab: &Lab, pairs: &[Pair], favor: &str) -> Vec<Oid> {
-    let (_, usage) = lab.git_raw(&["merge-tree", "-h"], b"");
-    let knows_option = String::from_utf8_lossy(&usage).contains("strategy-option");
-    if knows_option && std::env::var_os("COWHAND_REAL_MERGES").is_none() {
+    static KNOWS_OPTION: OnceLock<bool> = OnceLock::new();
+    let knows_option = KNOWS_OPTION.get_or_init(|| {
+        let (_, usage) = lab.git_raw(&["merge-tree", "-h"], b"");
+        String::from_utf8_lossy(&usage).contains("strategy-option")
+    });
+    if *knows_option && std::env::var_os("COWHAND_REAL_MERGES").is_none() {
         in_memory(lab, pairs, favor)
     } else {
         in_worktrees(lab, pairs, favor)
@@ -40,7 +44,8 @@ fn in_memory(lab: &Lab, pairs: &[Pair], favor: &str) -> Vec<Oid> {
     for pair in pairs {
         writeln!(input, "{} {}", pair.ours, pair.theirs).unwrap();
     }
-    let arguments = ["merge-tree", "--write-tree", "--stdin", "--no-messages", &option, "-Xpatience"];
+    let arguments =
+        ["merge-tree", "--write-tree", "--stdin", "--no-messages", &option, "-Xpatience"];
     let (code, out) = lab.git_raw(&arguments, input.as_bytes());
     assert_eq!(code, 0, "{}", String::from_utf8_lossy(&out));
     let mut fields = out.split(|byte| *byte == 0);
@@ -71,7 +76,8 @@ fn finished(lab: &Lab, pair: &Pair, tree: Oid, stages: &BTreeMap<Vec<u8>, u8>) -
         }
         if let Ok(name) = std::str::from_utf8(&entry.path) {
             let name = name.replace(&format!("~{}", pair.ours), "~HEAD");
-            entry.path = name.replace(&format!("~{}", pair.theirs), &format!("~{ASIDE}")).into_bytes();
+            entry.path =
+                name.replace(&format!("~{}", pair.theirs), &format!("~{ASIDE}")).into_bytes();
         }
         index.add(&entry).unwrap();
     }
@@ -90,8 +96,11 @@ fn in_worktrees(lab: &Lab, pairs: &[Pair], favor: &str) -> Vec<Oid> {
         .map(|(shard, pairs)| {
             let worktree = folder.path().join(shard.to_string());
             lab.git(&["worktree", "add", "-q", "--detach", worktree.to_str().unwrap(), &start]);
-            let lines =
-                pairs.iter().map(|pair| format!("{} {}\n", pair.ours, pair.theirs)).collect::<Vec<_>>().concat();
+            let lines = pairs
+                .iter()
+                .map(|pair| format!("{} {}\n", pair.ours, pair.theirs))
+                .collect::<Vec<_>>()
+                .concat();
             let favor = favor.to_owned();
             std::thread::spawn(move || real_merges(&worktree, &lines, &favor))
         })
@@ -118,9 +127,13 @@ fn real_merges(worktree: &Path, pairs: &str, favor: &str) -> Vec<Oid> {
         script.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
     }
     let settings = [("merge.directoryRenames", "false"), ("gc.auto", "0"), ("core.fsync", "none")];
-    script.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_COUNT", settings.len().to_string());
+    script
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_COUNT", settings.len().to_string());
     for (index, (key, value)) in settings.iter().enumerate() {
-        script.env(format!("GIT_CONFIG_KEY_{index}"), key).env(format!("GIT_CONFIG_VALUE_{index}"), value);
+        script
+            .env(format!("GIT_CONFIG_KEY_{index}"), key)
+            .env(format!("GIT_CONFIG_VALUE_{index}"), value);
     }
     let mut input = tempfile::tempfile().unwrap();
     input.write_all(pairs.as_bytes()).and_then(|()| input.rewind()).unwrap();

@@ -33,15 +33,21 @@ fn project(language: &str) -> PathBuf {
     let arguments = ["plugin", "new", mine.to_str().unwrap(), "--lang", language];
     Cowhand::new(arguments.into_iter().chain(hooks)).run().exits(0).says("cowhand plugin test");
     fs::create_dir_all(mine.join("cases/wrong-key")).unwrap();
-    let wrong = "[config]\nourz = []\n[pre-prune]\n[expect]\nanswer = \"error\"\nreason = \"ourz\"\n";
+    let wrong =
+        "[config]\nourz = []\n[pre-prune]\n[expect]\nanswer = \"error\"\nreason = \"ourz\"\n";
     fs::write(mine.join("cases/wrong-key/case.toml"), wrong).unwrap();
     mine
 }
 
 /// Runs one of the author's tools in the project.
 fn tool(command: &mut Command, project: &Path) {
-    let output = command.current_dir(project).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let told = [output.stdout, output.stderr].map(|told| String::from_utf8_lossy(&told).into_owned()).concat();
+    let output = command
+        .current_dir(project)
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let told = [output.stdout, output.stderr]
+        .map(|told| String::from_utf8_lossy(&told).into_owned())
+        .concat();
     assert!(output.status.success(), "{command:?}: {told}");
 }
 
@@ -63,7 +69,10 @@ fn digest(folder: &Path) -> String {
     while let Some(path) = open.pop() {
         if path.is_dir() && !path.is_symlink() {
             open.extend(
-                fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).filter(|path| !path.ends_with("cases")),
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path())
+                    .filter(|path| !path.ends_with("cases")),
             );
         } else if path.is_file() {
             files.push(path);
@@ -87,7 +96,8 @@ fn passes(project: &Path, component: &str) {
     let fuel = || {
         let ran = Cowhand::new(["plugin", "test", "--json"]).folder(project).run().exits(0);
         let cases = ran.event("report")["data"].clone();
-        let fuel: Vec<u64> = cases.as_array().unwrap().iter().map(|case| case["fuel"].as_u64().unwrap()).collect();
+        let fuel: Vec<u64> =
+            cases.as_array().unwrap().iter().map(|case| case["fuel"].as_u64().unwrap()).collect();
         fuel
     };
     let once = fuel();
@@ -102,15 +112,19 @@ fn rust() -> PathBuf {
     let project = project("rust");
     // The crates that the tests' own guests are built with are here already.
     probe();
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/Cargo.lock"), project.join("Cargo.lock"))
-        .unwrap();
+    fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/Cargo.lock"),
+        project.join("Cargo.lock"),
+    )
+    .unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     tool(Command::new(cargo).args(["update", "--workspace", "--offline", "--quiet"]), &project);
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut build = Toolchain::found().unwrap().cargo(scratch).unwrap();
     tool(build.args(["--quiet", "--offline", "--target-dir"]).arg(rust_target()), &project);
     fs::create_dir_all(project.join("target")).unwrap();
-    std::os::unix::fs::symlink(rust_target().join(TARGET), project.join("target").join(TARGET)).unwrap();
+    std::os::unix::fs::symlink(rust_target().join(TARGET), project.join("target").join(TARGET))
+        .unwrap();
     project
 }
 
@@ -122,7 +136,12 @@ fn rust_target() -> PathBuf {
 fn a_project_in_rust_builds_and_passes_its_own_tests() {
     let project = rust();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    tool(Command::new(cargo).args(["test", "--quiet", "--offline", "--target-dir"]).arg(rust_target()), &project);
+    tool(
+        Command::new(cargo)
+            .args(["test", "--quiet", "--offline", "--target-dir"])
+            .arg(rust_target()),
+        &project,
+    );
     passes(&project, "target/wasm32-wasip2/release/mine.wasm");
 }
 
@@ -137,7 +156,11 @@ fn a_project_in_python_builds_and_passes_its_own_tests() {
 
 fn a_project_in_javascript_builds_and_passes_its_own_tests() {
     let project = project("javascript");
-    std::os::unix::fs::symlink(plugin_tools().join("javascript/node_modules"), project.join("node_modules")).unwrap();
+    std::os::unix::fs::symlink(
+        plugin_tools().join("javascript/node_modules"),
+        project.join("node_modules"),
+    )
+    .unwrap();
     tool(Command::new("npm").arg("test"), &project);
     built(&project, || tool(Command::new("npm").args(["run", "build"]), &project));
     passes(&project, "mine.wasm");
@@ -155,30 +178,46 @@ fn stock_on(text: &str) -> Ran {
     Cowhand::new(["plugin", "test", "stock:stock-conflicts"]).folder(case(text).path()).run()
 }
 
-const CONFLICT: &str =
-    "[conflict-resolver]\npath = \"a\"\nkind = \"binary\"\n[conflict-resolver.ours]\n[conflict-resolver.theirs]\n";
+const CONFLICT: &str = "[conflict-resolver]\npath = \"a\"\nkind = \"binary\"\n[conflict-resolver.ours]\n[conflict-resolver.theirs]\n";
 
 fn a_case_that_does_not_hold_is_told() {
-    let expecting = |answer: &str| stock_on(&format!("{CONFLICT}[expect]\nanswer = \"{answer}\"\n"));
-    expecting("ours").exits(1).says("FAILED  cases/one: answered `theirs`, expected `ours`").says("1 of 1 failed");
+    let expecting =
+        |answer: &str| stock_on(&format!("{CONFLICT}[expect]\nanswer = \"{answer}\"\n"));
+    expecting("ours")
+        .exits(1)
+        .says("FAILED  cases/one: answered `theirs`, expected `ours`")
+        .says("1 of 1 failed");
     expecting("theirs").exits(0).says("1 of 1 passed.");
-    stock_on(&format!("fuel = 10\n{CONFLICT}[expect]\nanswer = \"theirs\"\n")).exits(1).says("its budget of 10");
+    stock_on(&format!("fuel = 10\n{CONFLICT}[expect]\nanswer = \"theirs\"\n"))
+        .exits(1)
+        .says("its budget of 10");
 }
 
 fn a_folder_without_cases_and_a_case_without_a_hook() {
     stock_on("[expect]\nanswer = \"ours\"\n").exits(2).says("[conflict-resolver]");
-    stock_on(&format!("{CONFLICT}[expect]\nanswr = \"ours\"\n")).exits(2).says("case.toml, line").says("answr");
-    stock_on("[pre-prune]\n[expect]\nanswer = \"keep\"\n").exits(2).says("which stock:stock-conflicts does not export");
+    stock_on(&format!("{CONFLICT}[expect]\nanswr = \"ours\"\n"))
+        .exits(2)
+        .says("case.toml, line")
+        .says("answr");
+    stock_on("[pre-prune]\n[expect]\nanswer = \"keep\"\n")
+        .exits(2)
+        .says("which stock:stock-conflicts does not export");
     let empty = tempfile::tempdir().unwrap();
     fs::create_dir(empty.path().join("cases")).unwrap();
-    Cowhand::new(["plugin", "test", "stock:notify"]).folder(empty.path()).run().exits(2).says("no case");
+    Cowhand::new(["plugin", "test", "stock:notify"])
+        .folder(empty.path())
+        .run()
+        .exits(2)
+        .says("no case");
     Cowhand::new(["plugin", "test"]).folder(empty.path()).run().exits(2).says("no component");
 }
 
 fn a_name_that_no_tool_takes() {
     let folder = tempfile::tempdir().unwrap();
     let new = |name: &str| {
-        Cowhand::new(["plugin", "new", name, "--lang", "rust", "--hook", "observer"]).folder(folder.path()).run()
+        Cowhand::new(["plugin", "new", name, "--lang", "rust", "--hook", "observer"])
+            .folder(folder.path())
+            .run()
     };
     new("My_Plugin").exits(2).says("`My_Plugin`");
     new("mine").exits(0);
@@ -186,20 +225,29 @@ fn a_name_that_no_tool_takes() {
 }
 
 fn what_a_plan_asks_can_be_recorded_and_run_again() {
-    let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
+    let site = Site::without_engine().edited(
+        "data/conf/postfix/main.cf",
+        "threshold = 6",
+        "threshold = 4",
+    );
     let secret = "Zugangswort-77";
     let conf = site.file("mailcow.conf") + &format!("DBPASS={secret}\n");
     let site = site.has("mailcow.conf", &conf);
     site.edit("data/conf/postfix/main.cf", |text| format!("{text}# {secret}\n")).unwrap();
     let release = site.upstream.release("2026-03");
-    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
+    release
+        .replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8")
+        .publish()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("cases");
     let record = record.to_str().unwrap();
     site.cowhand(["plan", "--until", "merge", "--record", record]).exits(0);
     let test = |plugin: &str| {
         let cases = format!("{record}/{plugin}");
-        Cowhand::new(["plugin", "test", &format!("stock:{plugin}"), "--cases", &cases]).run().exits(0)
+        Cowhand::new(["plugin", "test", &format!("stock:{plugin}"), "--cases", &cases])
+            .run()
+            .exits(0)
     };
     test("stock-conflicts").says("conflict-resolver: favor-theirs").says("1 of 1 passed.");
     test("release-gate").says("pre-merge: proceed");

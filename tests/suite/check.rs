@@ -52,7 +52,11 @@ fn it_cannot_tell_when_upstream_does_not_answer() {
 fn it_cannot_tell_when_upstream_s_branch_is_gone() {
     let site = Site::without_engine();
     let repository = site.upstream.repository();
-    repository.find_reference("refs/heads/master").unwrap().rename("refs/heads/main", false, "").unwrap();
+    repository
+        .find_reference("refs/heads/master")
+        .unwrap()
+        .rename("refs/heads/main", false, "")
+        .unwrap();
     let before = site.state();
     site.cowhand(["check"]).exits(99).says("master");
     site.is_untouched_since(&before);
@@ -71,5 +75,9 @@ fn json_has_both_ends_and_the_commits() {
 
 fn a_folder_that_is_no_site_cannot_be_told_about() {
     let folder = tempfile::tempdir().unwrap();
-    crate::support::ran::Cowhand::new(["check"]).folder(folder.path()).run().exits(99).says("mailcow");
+    crate::support::ran::Cowhand::new(["check"])
+        .folder(folder.path())
+        .run()
+        .exits(99)
+        .says("mailcow");
 }

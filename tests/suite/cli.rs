@@ -19,8 +19,8 @@ fn the_version_is_told() {
 fn help_names_every_command() {
     let mut ran = Cowhand::new(["--help"]).run().exits(0);
     for command in [
-        "update", "plan", "check", "prefetch", "status", "resume", "rollback", "history", "show", "prune", "plugin",
-        "demo",
+        "update", "plan", "check", "prefetch", "status", "resume", "rollback", "history", "show",
+        "prune", "plugin", "demo",
     ] {
         ran = ran.stdout_has(&format!("\n  {command}"));
     }

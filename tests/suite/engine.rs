@@ -69,7 +69,10 @@ fn one_that_vanishes_leaves_a_way_back() {
 /// An engine of a test's own, and a small site on it that is behind.
 fn own(options: &[&str]) -> (Arc<Engine>, Site) {
     let engine = Arc::new(Engine::supervised(options).unwrap());
-    let site = Site::on_engine(Arc::clone(&engine), &["unbound-mailcow", "mysql-mailcow", "postfix-mailcow"]);
+    let site = Site::on_engine(
+        Arc::clone(&engine),
+        &["unbound-mailcow", "mysql-mailcow", "postfix-mailcow"],
+    );
     let site = site.has("cowhand.toml", "[verify]\nsettle = \"1s\"\n").running();
     site.pushes("postfix", "1.81");
     site.upstream.release("2026-03").image("postfix", "1.81").publish().unwrap();
@@ -120,7 +123,10 @@ fn a_daemon_that_restarts_is_waited_for() {
     // It stays away for longer than anybody waits; the containers end with it.
     let away = engine.folder().join(AWAY);
     fs::write(&away, "").unwrap();
-    ended(&engine, &site, MAKES_A_CONTAINER).exits(21).says("does not answer").says("cowhand rollback");
+    ended(&engine, &site, MAKES_A_CONTAINER)
+        .exits(21)
+        .says("does not answer")
+        .says("cowhand rollback");
     fs::remove_file(&away).unwrap();
     until(|| engine.answers());
     site.cowhand(["status"]).exits(0).says("between");
@@ -160,14 +166,19 @@ fn images_come_through_the_mirrors_of_the_engine() {
     let (dead, mirror) = ("--registry-mirror=http://127.0.0.1:9", Registry::start().unwrap());
     let mirrors = [dead, &format!("--registry-mirror=http://{}", mirror.address())];
     let engine = Arc::new(Engine::supervised(&mirrors).unwrap());
-    let site =
-        Site::mirrored(engine, mirror.address(), &["unbound-mailcow", "postfix-mailcow", "mysql-mailcow"]).running();
+    let site = Site::mirrored(
+        engine,
+        mirror.address(),
+        &["unbound-mailcow", "postfix-mailcow", "mysql-mailcow"],
+    )
+    .running();
     site.pushes("postfix", "1.81");
     site.upstream.release("2026-03").image("postfix", "1.81").publish().unwrap();
     site.cowhand(["update", "--yes"]).exits(0);
     let postfix = site.images.reference("postfix", "1.81");
     assert!(
-        !postfix.contains(mirror.address()) && site.containers().unwrap().iter().any(|line| line.contains(&postfix))
+        !postfix.contains(mirror.address())
+            && site.containers().unwrap().iter().any(|line| line.contains(&postfix))
     );
 
     // Neither the mirror nor, from here, the registry itself has it.
@@ -187,8 +198,11 @@ fn too_little_room_for_images_is_found_first() {
     let before = site.state();
     disk.leave(900 << 20);
     for command in [&["update", "--yes"][..], &["prefetch"], &["plan"]] {
-        let ran = site.runs(command).exits(10).says("too little free space for the engine's images");
-        ran.says(&folder.path().display().to_string()).says("cowhand prune").says("Nothing was changed");
+        let ran =
+            site.runs(command).exits(10).says("too little free space for the engine's images");
+        ran.says(&folder.path().display().to_string())
+            .says("cowhand prune")
+            .says("Nothing was changed");
         site.is_untouched_since(&before);
     }
     disk.make_room();

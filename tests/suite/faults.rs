@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cowhand::fault::VARIABLE;
+use cowhand::failpoint::VARIABLE;
 use cowhand::pipeline::{Phase, STAGES, Stage, StageName, Undo};
 
 use crate::support::faulty::{Fault, Faulty};
@@ -37,7 +37,8 @@ fn torture() -> bool {
 }
 
 fn faults_of_prepare() {
-    let site = all_of(|stage, _| stage.phase == Phase::Prepare).expect("there are stages that prepare");
+    let site =
+        all_of(|stage, _| stage.phase == Phase::Prepare).expect("there are stages that prepare");
     // The next update clears away what killed preparations held.
     site.site.cowhand(["update", "--yes"]).exits(0);
     assert_eq!(site.is_done(), Stands::New);
@@ -46,7 +47,8 @@ fn faults_of_prepare() {
     // is among the runs that stay.
     let held = site.site.git(["for-each-ref", "--format=%(refname)", "refs/cowhand"]);
     let holders: BTreeSet<&str> = held.lines().filter_map(|line| line.split('/').nth(2)).collect();
-    let newest = site.site.cowhand(["status", "--json"]).exits(0).event("report")["data"]["run"].clone();
+    let newest =
+        site.site.cowhand(["status", "--json"]).exits(0).event("report")["data"]["run"].clone();
     assert!(holders.contains(newest.as_str().unwrap()) && holders.len() <= 2, "{newest}: {held}");
 }
 
@@ -69,8 +71,14 @@ fn ends_it(fault: Fault) -> bool {
 
 /// The cells that are tried: all in torture; else an error at each stage, two more faults in turn where the site changes, one elsewhere.
 fn tried(place: usize, stage: &Stage, fault: Fault) -> bool {
-    const OTHERS: [Fault; 6] =
-        [Fault::KilledBefore, Fault::Journal, Fault::Term, Fault::KilledAfter, Fault::Full, Fault::Late];
+    const OTHERS: [Fault; 6] = [
+        Fault::KilledBefore,
+        Fault::Journal,
+        Fault::Term,
+        Fault::KilledAfter,
+        Fault::Full,
+        Fault::Late,
+    ];
     let more = if stage.phase == Phase::Apply { 2 } else { 1 };
     let in_turn = (place..place + more).any(|turn| OTHERS[turn % OTHERS.len()] == fault);
     torture() || fault == Fault::Error || in_turn
@@ -82,7 +90,10 @@ fn a_share_touches_every_stage_and_every_fault() {
         assert!(Fault::ALL.into_iter().filter(|fault| tried(place, stage, *fault)).count() > 1);
     }
     for fault in Fault::ALL {
-        assert!(STAGES.iter().enumerate().any(|(place, stage)| tried(place, stage, fault)), "{fault:?}");
+        assert!(
+            STAGES.iter().enumerate().any(|(place, stage)| tried(place, stage, fault)),
+            "{fault:?}"
+        );
     }
 }
 
@@ -90,7 +101,8 @@ fn a_share_touches_every_stage_and_every_fault() {
 fn all_of(wanted: impl Fn(&Stage, Fault) -> bool) -> Option<Faulty> {
     let stages = STAGES.iter().enumerate();
     let cells = stages.flat_map(|(place, stage)| Fault::ALL.map(|fault| (place, stage, fault)));
-    let cells = cells.filter(|(place, stage, fault)| wanted(stage, *fault) && tried(*place, stage, *fault));
+    let cells =
+        cells.filter(|(place, stage, fault)| wanted(stage, *fault) && tried(*place, stage, *fault));
     let mut site = None;
     for (cell, (_, stage, fault)) in cells.enumerate() {
         let site = site.get_or_insert_with(Faulty::make);
@@ -107,14 +119,26 @@ fn all_of(wanted: impl Fn(&Stage, Fault) -> bool) -> Option<Faulty> {
 /// What a run that was struck may have come to.
 fn one(site: &Faulty, stage: &Stage, fault: Fault, ran: &Ran) {
     let (stands, told) = site.stands();
-    let tell = || format!("{} × {fault:?} left {stands:?}, said to be {told}: {ran}", stage.name.text());
-    assert_eq!(ran.code().is_none(), matches!(fault, Fault::KilledBefore | Fault::KilledAfter), "{}", tell());
+    let tell =
+        || format!("{} × {fault:?} left {stands:?}, said to be {told}: {ran}", stage.name.text());
+    assert_eq!(
+        ran.code().is_none(),
+        matches!(fault, Fault::KilledBefore | Fault::KilledAfter),
+        "{}",
+        tell()
+    );
     assert!(ran.code().is_none_or(|code| may_end(stage, fault, code)), "{}", tell());
     match ran.code() {
         // What the web interface shows may be missing until the run is ended.
-        Some(1) => assert!(stands == Stands::New || fault == Fault::Full && told == "between", "{}", tell()),
+        Some(1) => assert!(
+            stands == Stands::New || fault == Fault::Full && told == "between",
+            "{}",
+            tell()
+        ),
         Some(0) => assert_eq!((stands, told.as_str()), (Stands::New, "new"), "{}", tell()),
-        Some(10..=13 | 20) => assert_eq!((stands, told.as_str()), (Stands::Old, "old"), "{}", tell()),
+        Some(10..=13 | 20) => {
+            assert_eq!((stands, told.as_str()), (Stands::Old, "old"), "{}", tell());
+        }
         _ => {}
     }
     match stage.phase {
@@ -127,8 +151,12 @@ fn one(site: &Faulty, stage: &Stage, fault: Fault, ran: &Ran) {
 
 /// Whether a run may end with this code when this struck in this phase. No service of the site migrates data in its update.
 fn may_end(stage: &Stage, fault: Fault, code: i32) -> bool {
-    // From a folder these two wait for nobody.
-    let waits = !matches!(stage.name, StageName::Fetch | StageName::Merge);
+    // None of these waits for another process: upstream is a directory, `--yes` answers, and the
+    // site asks for no dump.
+    let waits = !matches!(
+        stage.name,
+        StageName::Fetch | StageName::Merge | StageName::Consent | StageName::Backup
+    );
     match (stage.phase, fault) {
         (Phase::Prepare, Fault::Late) if !waits => code == 0,
         (Phase::Prepare, _) => matches!(code, 10..=13 | 130),
@@ -185,11 +213,16 @@ const DAMAGES: [Damage; 4] = [
 fn a_damaged_journal_loses_one_record_at_most() {
     let site = Faulty::make();
     let stages = STAGES.iter().filter(|stage| torture() || stage.phase == Phase::Apply);
-    let points = stages.flat_map(|stage| ["begun", "recorded"].map(|point| (stage.name.text(), point)));
+    let points =
+        stages.flat_map(|stage| ["begun", "recorded"].map(|point| (stage.name.text(), point)));
     for (cell, (stage, point)) in points.enumerate() {
         let (how, damage) = DAMAGES[cell % DAMAGES.len()];
         println!("{stage}:{point}, {how}");
-        site.site.prepared(["update", "--yes"]).env(VARIABLE, format!("{stage}:{point}:kill")).run().was_killed();
+        site.site
+            .prepared(["update", "--yes"])
+            .env(VARIABLE, format!("{stage}:{point}:kill"))
+            .run()
+            .was_killed();
         let journal = site.newest_run().join("journal.json");
         let mut bytes = fs::read(&journal).unwrap();
         damage(&mut bytes);
@@ -209,7 +242,11 @@ fn both_damaged(site: &Faulty) {
         fs::write(file, "{").unwrap();
     }
     for command in ["status", "update", "resume", "rollback"] {
-        site.site.cowhand([command]).exits(23).says(run.file_name().unwrap().to_str().unwrap()).says("damaged");
+        site.site
+            .cowhand([command])
+            .exits(23)
+            .says(run.file_name().unwrap().to_str().unwrap())
+            .says("damaged");
     }
     for (file, bytes) in files.iter().zip(whole) {
         fs::write(file, bytes).unwrap();
@@ -220,15 +257,19 @@ fn both_damaged(site: &Faulty) {
 /// Kills at moments that are spread evenly over an update, at random within each part of it; each is ended by `resume` or `rollback`. The
 /// same seed kills at the same moments, as far as a machine does the same twice.
 fn kills_at_any_moment() {
-    let number = |name, otherwise| std::env::var(name).map_or(otherwise, |text| text.parse::<u32>().unwrap());
+    let number = |name, otherwise| {
+        std::env::var(name).map_or(otherwise, |text| text.parse::<u32>().unwrap())
+    };
     let (kills, seed) = (number(KILLS, 20), number(SEED, std::process::id()));
     println!("{kills} kills, {SEED}={seed}");
     let sites = (kills / 5).clamp(1, 4);
     let mut hit = BTreeMap::<String, u32>::new();
     std::thread::scope(|scope| {
-        let shares =
-            (0..sites).map(|first| scope.spawn(move || killed(seed, (first..kills).step_by(sites as usize), kills)));
-        for stage in shares.collect::<Vec<_>>().into_iter().flat_map(|share| share.join().unwrap()) {
+        let shares = (0..sites).map(|first| {
+            scope.spawn(move || killed(seed, (first..kills).step_by(sites as usize), kills))
+        });
+        for stage in shares.collect::<Vec<_>>().into_iter().flat_map(|share| share.join().unwrap())
+        {
             *hit.entry(stage).or_default() += 1;
         }
     });
@@ -259,9 +300,14 @@ fn killed(seed: u32, kills: impl Iterator<Item = u32>, of: u32) -> Vec<String> {
             site.ends(false);
         }
         let runs = site.site.cowhand(["history", "--json"]).exits(0).event("report");
-        let last = runs["data"].as_array().and_then(|runs| runs.last()).filter(|run| run["ended"].is_null());
+        let last = runs["data"]
+            .as_array()
+            .and_then(|runs| runs.last())
+            .filter(|run| run["ended"].is_null());
         stages.push(
-            last.and_then(|run| run["stage"].as_str()).unwrap_or("before the first or after the last").to_owned(),
+            last.and_then(|run| run["stage"].as_str())
+                .unwrap_or("before the first or after the last")
+                .to_owned(),
         );
         site.ends(random.is_multiple_of(2));
     }
@@ -279,7 +325,8 @@ fn random(seed: u64) -> u32 {
 impl Faulty {
     fn runs(&self) -> Vec<PathBuf> {
         let folder: &Path = &self.site.root().join(".git/cowhand/runs");
-        let runs: BTreeSet<PathBuf> = fs::read_dir(folder).unwrap().flatten().map(|run| run.path()).collect();
+        let runs: BTreeSet<PathBuf> =
+            fs::read_dir(folder).unwrap().flatten().map(|run| run.path()).collect();
         runs.into_iter().collect()
     }
 

@@ -1,13 +1,17 @@
 //! Cowhand from outside: the binary on real sites, with an engine and a registry that this suite starts for itself.
 
+#![allow(clippy::disallowed_methods, reason = "tests open what they made")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod authors;
 mod backup;
+mod certificates;
 mod check;
 mod cli;
 mod engine;
 mod faults;
+mod grants;
+mod hostile;
 mod merge;
 mod order;
 mod peer;
@@ -17,6 +21,7 @@ mod plugin_trust;
 mod plugins;
 mod prune;
 mod reach;
+mod readers;
 mod recovery;
 mod refusals;
 mod resolvers;
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
     let modules = [
         authors::all(),
         backup::all(),
+        certificates::all(),
         check::all(),
         cli::all(),
         engine::all(),
@@ -53,11 +59,14 @@ fn main() -> ExitCode {
         prune::all(),
         recovery::all(),
         faults::all(),
+        hostile::all(),
         order::all(),
         plugins::all(),
         plugin_fetch::all(),
         plugin_trust::all(),
+        grants::all(),
         reach::all(),
+        readers::all(),
         refusals::all(),
         resolvers::all(),
         seen::all(),

@@ -16,17 +16,27 @@ tests! {
 
 fn untracked_files_are_part_of_the_site_where_it_says_so() {
     let site = Site::without_engine();
-    let site = site.has("data/conf/new.conf", "the site's\n").has("data/conf/mine.conf", "the site's\n");
+    let site =
+        site.has("data/conf/new.conf", "the site's\n").has("data/conf/mine.conf", "the site's\n");
     let site = site.has("cowhand.toml", "[merge]\ninclude-untracked = true\n");
     site.upstream.release("2026-03").write("data/conf/new.conf", "upstream's\n").publish().unwrap();
     let before = site.state();
-    let merge = site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).event("plan")["merge"].clone();
+    let merge =
+        site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).event("plan")["merge"]
+            .clone();
     site.is_untouched_since(&before);
     let conflict = &merge["conflicts"][0];
-    assert_eq!((&conflict["kind"], &conflict["collision"]), (&Value::from("add-add"), &Value::Null), "{merge:#}");
+    assert_eq!(
+        (&conflict["kind"], &conflict["collision"]),
+        (&Value::from("add-add"), &Value::Null),
+        "{merge:#}"
+    );
     let committed = site.git(["ls-tree", "-r", "--name-only", merge["ours"].as_str().unwrap()]);
     assert!(committed.contains("data/conf/mine.conf") && committed.contains("data/conf/new.conf"));
-    assert!(!committed.contains("cowhand.toml") && !committed.contains("mailcow.conf\n"), "{committed}");
+    assert!(
+        !committed.contains("cowhand.toml") && !committed.contains("mailcow.conf\n"),
+        "{committed}"
+    );
 }
 
 fn an_upstream_that_means_harm_is_refused_before_the_merge() {
@@ -40,10 +50,12 @@ fn an_upstream_that_means_harm_is_refused_before_the_merge() {
     };
     let mut bomb = folder("x", tip.tree_id());
     for _ in 0..14 {
-        let entries = (10..26).flat_map(|name| [format!("40000 {name}\0").as_bytes(), bomb.as_bytes()].concat());
+        let entries = (10..26)
+            .flat_map(|name| [format!("40000 {name}\0").as_bytes(), bomb.as_bytes()].concat());
         bomb = odb.write(ObjectType::Tree, &entries.collect::<Vec<u8>>()).unwrap();
     }
-    for tree in [folder(".git", folder("hooks", tip.tree_id())), folder("..", tip.tree_id()), bomb] {
+    for tree in [folder(".git", folder("hooks", tip.tree_id())), folder("..", tip.tree_id()), bomb]
+    {
         let (who, tree) = (tip.author(), repository.find_tree(tree).unwrap());
         let commit = repository.commit(None, &who, &who, "Harmless", &tree, &[&tip]).unwrap();
         repository.reference("refs/heads/master", commit, true, "harm").unwrap();
@@ -57,7 +69,11 @@ fn an_upstream_that_means_harm_is_refused_before_the_merge() {
 fn losses_are_asked_about_refused_or_let_go_and_keys_stay_secret() {
     let cf = "data/conf/postfix/main.cf";
     let site = Site::customised().edited(cf, "threshold = 6", "threshold = 4").running();
-    site.upstream.release("2026-03").replace(cf, "threshold = 6", "threshold = 8").publish().unwrap();
+    site.upstream
+        .release("2026-03")
+        .replace(cf, "threshold = 6", "threshold = 8")
+        .publish()
+        .unwrap();
     let before = site.state();
     // At a terminal, which `script` makes: the lines are shown, then the question; the answer is no.
     let host = site.engine().host().map(|host| format!("DOCKER_HOST={host} ")).unwrap_or_default();
@@ -76,9 +92,16 @@ fn losses_are_asked_about_refused_or_let_go_and_keys_stay_secret() {
     let key = site.file("data/assets/ssl-example/key.pem");
     site.cowhand(["update", "--yes", "--skip-start"]).exits(0).says("threshold = 4");
     let diffs = std::fs::read_dir(site.root().join("update_diffs")).unwrap().flatten();
-    let diffs: Vec<String> = diffs.map(|diff| std::fs::read_to_string(diff.path()).unwrap()).collect();
+    let diffs: Vec<String> =
+        diffs.map(|diff| std::fs::read_to_string(diff.path()).unwrap()).collect();
     let [diff] = &diffs[..] else { panic!("one diff: {diffs:?}") };
-    assert!(diff.contains("+postscreen_dnsbl_threshold = 4") && diff.contains("ssl-example/key.pem"), "{diff}");
+    assert!(
+        diff.contains("+postscreen_dnsbl_threshold = 4") && diff.contains("ssl-example/key.pem"),
+        "{diff}"
+    );
     let inner = key.lines().filter(|line| !line.contains("-----"));
-    assert!(inner.clone().count() > 0 && inner.into_iter().all(|line| !diff.contains(line)), "{diff}");
+    assert!(
+        inner.clone().count() > 0 && inner.into_iter().all(|line| !diff.contains(line)),
+        "{diff}"
+    );
 }

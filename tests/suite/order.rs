@@ -41,7 +41,10 @@ fn what_is_seen_after_a_power_cut_was_on_the_disk_before() {
     let deeds = deeds(folder.path(), &root);
     let at = |what: &str| {
         let said = |deed: &Deed| matches!(deed, Deed::Said(told) if told == what);
-        deeds.iter().position(said).unwrap_or_else(|| panic!("`{what}` is not in the trace of {} deeds", deeds.len()))
+        deeds
+            .iter()
+            .position(said)
+            .unwrap_or_else(|| panic!("`{what}` is not in the trace of {} deeds", deeds.len()))
     };
     let (switch, switched, start) = (at("switch started"), at("switch done"), at("start started"));
 
@@ -63,28 +66,48 @@ fn what_is_seen_after_a_power_cut_was_on_the_disk_before() {
     assert!(names > 10, "{names} names");
 
     // The first commit point. The journal says so first; then what the site will point to is on the disk; then files, index, branch.
-    let recorded = |deed: &Deed| matches!(deed, Deed::Named(_, to) if to.ends_with("/journal.json"));
+    let recorded =
+        |deed: &Deed| matches!(deed, Deed::Named(_, to) if to.ends_with("/journal.json"));
     assert!(deeds[..switch].iter().any(recorded));
     let first = switch + deeds[switch..].iter().position(changes_the_site).unwrap();
-    assert!(deeds[switch..first].contains(&Deed::SyncedAll), "objects may be missing after the first file");
-    assert!(deeds[..switch].iter().all(|deed| !changes_the_site(deed)), "the site is changed before the switch");
-    let named = |name: &str| deeds.iter().position(|deed| matches!(deed, Deed::Named(_, to) if to == name)).unwrap();
+    assert!(
+        deeds[switch..first].contains(&Deed::SyncedAll),
+        "objects may be missing after the first file"
+    );
+    assert!(
+        deeds[..switch].iter().all(|deed| !changes_the_site(deed)),
+        "the site is changed before the switch"
+    );
+    let named = |name: &str| {
+        deeds.iter().position(|deed| matches!(deed, Deed::Named(_, to) if to == name)).unwrap()
+    };
     let (index, branch) = (named(".git/index"), named(".git/refs/heads/master"));
-    let files = ["data/conf/postfix/main.cf", "docker-compose.yml", "data/conf/redis/redis-conf.sh"].map(named);
-    assert!(files.iter().all(|file| first <= *file && *file < index) && index < branch && branch < switched);
+    let files =
+        ["data/conf/postfix/main.cf", "docker-compose.yml", "data/conf/redis/redis-conf.sh"]
+            .map(named);
+    assert!(
+        files.iter().all(|file| first <= *file && *file < index)
+            && index < branch
+            && branch < switched
+    );
 
     // The second: the switch is recorded as done and the start as begun before compose is let at a container.
     assert!(deeds[switched..start].iter().filter(|deed| recorded(deed)).count() >= 2);
-    let changes = |line: &str| ["\"create\"", "\"up\"", "\"down\""].iter().any(|word| line.contains(word));
-    let containers = deeds.iter().position(|deed| matches!(deed, Deed::Ran(line) if changes(line))).unwrap();
+    let changes =
+        |line: &str| ["\"create\"", "\"up\"", "\"down\""].iter().any(|word| line.contains(word));
+    let containers =
+        deeds.iter().position(|deed| matches!(deed, Deed::Ran(line) if changes(line))).unwrap();
     assert!(start < containers);
 }
 
 /// Whether a file was synced after it was last written or put there: by itself, or with all others. A link has no content of its own.
 fn is_synced(deeds: &[Deed], file: &str) -> bool {
-    let touches = |deed: &Deed| matches!(deed, Deed::Written(name) | Deed::Named(_, name) if name == file);
+    let touches =
+        |deed: &Deed| matches!(deed, Deed::Written(name) | Deed::Named(_, name) if name == file);
     let written = deeds.iter().rposition(touches);
-    let synced = deeds.iter().rposition(|deed| *deed == Deed::Synced(file.to_owned()) || *deed == Deed::SyncedAll);
+    let synced = deeds
+        .iter()
+        .rposition(|deed| *deed == Deed::Synced(file.to_owned()) || *deed == Deed::SyncedAll);
     written.is_none() || synced > written
 }
 
@@ -92,7 +115,10 @@ fn is_synced(deeds: &[Deed], file: &str) -> bool {
 fn counts(name: &str) -> bool {
     let git = name.strip_prefix(".git/");
     git.is_none_or(|git| {
-        git == "index" || git == "HEAD" || git.starts_with("refs/heads/") || git.ends_with("/journal.json")
+        git == "index"
+            || git == "HEAD"
+            || git.starts_with("refs/heads/")
+            || git.ends_with("/journal.json")
     }) && !name.contains("/.cowhand-")
         && Path::new(name).extension().is_none_or(|extension| extension != "lock")
 }
@@ -136,7 +162,11 @@ fn deed(call: &str, prefix: &str) -> Option<Deed> {
         "syncfs" => Some(Deed::SyncedAll),
         "fsync" | "fdatasync" => {
             let path = handle()?;
-            if format!("{path}/") == prefix { Some(Deed::Synced(String::new())) } else { site(path).map(Deed::Synced) }
+            if format!("{path}/") == prefix {
+                Some(Deed::Synced(String::new()))
+            } else {
+                site(path).map(Deed::Synced)
+            }
         }
         "write" | "pwrite64" if rest.contains("/events.jsonl>") => {
             let part = |key: &str| Some(rest.split_once(key)?.1.split_once("\\\"")?.0.to_owned());
@@ -144,7 +174,9 @@ fn deed(call: &str, prefix: &str) -> Option<Deed> {
             Some(Deed::Said(format!("{stage} {state}")))
         }
         "write" | "pwrite64" => handle().and_then(site).map(Deed::Written),
-        "openat" if rest.contains("O_CREAT") => paths.first().cloned().and_then(site).map(Deed::Written),
+        "openat" if rest.contains("O_CREAT") => {
+            paths.first().cloned().and_then(site).map(Deed::Written)
+        }
         "rename" | "renameat" | "renameat2" | "link" | "linkat" => {
             Some(Deed::Named(site(paths.first()?.clone())?, site(paths.get(1)?.clone())?))
         }
@@ -175,8 +207,21 @@ impl crate::support::site::Site {
     fn traced(&self, arguments: &[&str], trace: &Path) -> crate::support::ran::Ran {
         const CALLS: &str = "trace=openat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,fsync,fdatasync,syncfs,write,pwrite64,execve";
         let (program, trace) = (binary().display().to_string(), trace.display().to_string());
-        let options =
-            ["-ff", "-ttt", "-y", "-z", "-s", "160", "-e", CALLS, "-e", "signal=none", "-o", &trace, &program];
+        let options = [
+            "-ff",
+            "-ttt",
+            "-y",
+            "-z",
+            "-s",
+            "160",
+            "-e",
+            CALLS,
+            "-e",
+            "signal=none",
+            "-o",
+            &trace,
+            &program,
+        ];
         self.by("strace", &[&options[..], arguments].concat()).run()
     }
 }

@@ -32,7 +32,8 @@ const NEW_OPTIONS: &str = "adapt_new_options() {\n  sed -i --follow-symlinks '$a
     if ! grep -q '^SKIP_OLEFY=' mailcow.conf; then\n    echo '# Whether to look into office documents - y/n' >> mailcow.conf\n    \
     echo 'SKIP_OLEFY=n' >> mailcow.conf\n  fi\n  \
     grep -q '^SOGO_URL_ENCRYPTION_KEY=' mailcow.conf || echo \"SOGO_URL_ENCRYPTION_KEY=$RANDOM$RANDOM\" >> mailcow.conf\n}\n";
-const OBSOLETE_OPTIONS: &str = "migrate_config_options() {\n  sed -i '/^SOLR_PORT=/d' mailcow.conf\n}\n";
+const OBSOLETE_OPTIONS: &str =
+    "migrate_config_options() {\n  sed -i '/^SOLR_PORT=/d' mailcow.conf\n}\n";
 const MAJORS: &str = "majors() {\n    MAJOR_VERSIONS=(\n      \"2026-02\"\n    )\n  echo \"${MAJOR_VERSIONS[@]}\"\n}\n";
 
 impl Both {
@@ -71,7 +72,10 @@ fn checks_and_refusals_end_alike() {
         for flag in CHECKS {
             let [script, cowhand] = both.end_alike(site, &[flag], "");
             let line = script.stdout.lines().last().unwrap_or_default();
-            assert!(line.ends_with("available.") && cowhand.stdout.lines().any(|said| said == line), "{cowhand}");
+            assert!(
+                line.ends_with("available.") && cowhand.stdout.lines().any(|said| said == line),
+                "{cowhand}"
+            );
         }
     };
     found_alike(&site);
@@ -95,7 +99,11 @@ fn checks_and_refusals_end_alike() {
 /// Upstream changes, adds and removes what the site changed, has and needs; and its functions bring mailcow.conf up to date.
 fn with_much_to_do(site: Site) -> Site {
     let site = site
-        .edited("data/conf/postfix/main.cf", "postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 4")
+        .edited(
+            "data/conf/postfix/main.cf",
+            "postscreen_dnsbl_threshold = 6",
+            "postscreen_dnsbl_threshold = 4",
+        )
         .edited("data/conf/rspamd/local.d/actions.conf", "reject = 15", "reject = 12")
         .has("data/conf/rspamd/custom/global_from_blacklist.map", "/bad/i\n")
         .has("data/conf/rspamd/local.d/metrics.conf", "own = true;\n")
@@ -105,7 +113,11 @@ fn with_much_to_do(site: Site) -> Site {
     site.edit("mailcow.conf", |conf| conf + "MY_OWN=kept # yes\n").unwrap();
     site.upstream
         .release("2026-03a")
-        .replace("data/conf/postfix/main.cf", "postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 8")
+        .replace(
+            "data/conf/postfix/main.cf",
+            "postscreen_dnsbl_threshold = 6",
+            "postscreen_dnsbl_threshold = 8",
+        )
         .remove("data/conf/rspamd/local.d/actions.conf")
         .write("data/conf/nginx/templates.conf", "server { listen 80; }\n")
         .write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"10 / 1h\"; }\n")
@@ -119,7 +131,8 @@ fn with_much_to_do(site: Site) -> Site {
 }
 
 fn answers_and_effects_are_alike() {
-    let (site, both) = (with_much_to_do(Site::customised().behind_one_release().running()), Both::new());
+    let (site, both) =
+        (with_much_to_do(Site::customised().behind_one_release().running()), Both::new());
     answers_end_alike(&site, &both);
     for flags in [["--force", "--skip-start"].as_slice(), &["--force", "--skip-start", "--ours"]] {
         let expected = by_the_script(&site, &both, flags);
@@ -160,7 +173,8 @@ struct Effects {
 fn by_the_script(site: &Site, both: &Both, flags: &[&str]) -> Effects {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("site");
-    let copied = std::process::Command::new("cp").arg("-a").arg(site.root()).arg(&copy).status().unwrap();
+    let copied =
+        std::process::Command::new("cp").arg("-a").arg(site.root()).arg(&copy).status().unwrap();
     assert!(copied.success());
     let program = both.0.path().join("script/update.sh");
     Cowhand::of(program, flags.iter().copied()).folder(&copy).run().exits(0);
@@ -169,8 +183,13 @@ fn by_the_script(site: &Site, both: &Both, flags: &[&str]) -> Effects {
 
 fn effects(root: &Path) -> Effects {
     let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git").arg("-C").arg(root).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output =
+            std::process::Command::new("git").arg("-C").arg(root).args(arguments).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     };
     let history = git(&["log", "-3", "--first-parent", "--format=%s %an <%ae> %cn %P"]);
@@ -184,16 +203,24 @@ fn effects(root: &Path) -> Effects {
 
 /// A subject without its time, and parents' ids of commits that were made just now without them.
 fn undated(line: &str) -> String {
-    line.split(' ').filter(|word| !word.starts_with("20") && word.len() != 40).collect::<Vec<_>>().join(" ")
+    line.split(' ')
+        .filter(|word| !word.starts_with("20") && word.len() != 40)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn effects_are(site: &Site, expected: &Effects) {
     let found = effects(&site.root());
-    assert_eq!((&found.tree, &found.history, &found.changes), (&expected.tree, &expected.history, &expected.changes));
+    assert_eq!(
+        (&found.tree, &found.history, &found.changes),
+        (&expected.tree, &expected.history, &expected.changes)
+    );
     let looked_into = ["mailcow.conf", "update_diffs", "cowhand.toml"];
     let differences = found.files.differences(&expected.files);
-    let unexpected: Vec<&String> =
-        differences.iter().filter(|name| !looked_into.iter().any(|known| name.starts_with(known))).collect();
+    let unexpected: Vec<&String> = differences
+        .iter()
+        .filter(|name| !looked_into.iter().any(|known| name.starts_with(known)))
+        .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
     let conf = |whole: &Whole| -> Vec<String> {
         let without_secret = |line: &&str| !line.starts_with("SOGO_URL_ENCRYPTION_KEY=");
@@ -201,7 +228,8 @@ fn effects_are(site: &Site, expected: &Effects) {
     };
     assert_eq!(conf(&found.files), conf(&expected.files));
     assert!(found.files.text("mailcow.conf").contains("SOGO_URL_ENCRYPTION_KEY="));
-    let diffs = |whole: &Whole| whole.names().filter(|name| name.starts_with("update_diffs/")).count();
+    let diffs =
+        |whole: &Whole| whole.names().filter(|name| name.starts_with("update_diffs/")).count();
     assert_eq!((diffs(&found.files), diffs(&expected.files)), (1, 1));
 }
 
@@ -211,12 +239,14 @@ fn a_blocked_network_is_told_only_where_the_site_asks_for_it() {
     let address = listener.local_addr().unwrap();
     let plan = || site.cowhand(["plan", "--until", "merge"]).exits(0);
     plan().keeps_quiet_about("Spamhaus");
-    site.write("cowhand.toml", format!("[preflight]\nasn-check = \"http://{address}/\"\n")).unwrap();
+    site.write("cowhand.toml", format!("[preflight]\nasn-check = \"http://{address}/\"\n"))
+        .unwrap();
     let service = std::thread::spawn(move || {
         for status in ["503 Service Unavailable", "503 Service Unavailable", "200 OK"] {
             let (mut stream, _) = listener.accept().unwrap();
             let _ = stream.read(&mut [0; 2048]);
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .unwrap();
         }
     });
     plan().says("SPAMHAUS_DQS_KEY is not set");
@@ -246,11 +276,13 @@ fn what_the_script_does_to_the_machine_is_told_and_not_done() {
         .write("_modules/scripts/ipv6_controller.sh", "# looks\n")
         .publish()
         .unwrap();
-    site.edit("mailcow.conf", |conf| conf.replace("ENABLE_IPV6=false", "ENABLE_IPV6=true")).unwrap();
+    site.edit("mailcow.conf", |conf| conf.replace("ENABLE_IPV6=false", "ENABLE_IPV6=true"))
+        .unwrap();
     let bridge = "networks:\n  mailcow-network:\n    driver_opts:\n      com.docker.network.bridge.name: br-mailcow\n";
     site.edit("docker-compose.override.yml", |text| text + bridge).unwrap();
     let (network, root) = (site.slot().network(), site.root());
-    let rule = |bridge: &str| format!("-A POSTROUTING -s {network}.0/24 ! -o {bridge} -j MASQUERADE");
+    let rule =
+        |bridge: &str| format!("-A POSTROUTING -s {network}.0/24 ! -o {bridge} -j MASQUERADE");
     // A network of its own, without any route, so that the machine's own rules and routes play no part.
     let script = format!(
         "iptables -t nat {}; iptables -t nat {}; {} plan --until validate --site {}; iptables -t nat -S POSTROUTING",
@@ -265,7 +297,10 @@ fn what_the_script_does_to_the_machine_is_told_and_not_done() {
         Some(host) => command.env("DOCKER_HOST", host).run(),
         None => command.run(),
     };
-    let ran = ran.exits(0).says("Left alone, where update.sh would").says("set ENABLE_IPV6=false in mailcow.conf");
+    let ran = ran
+        .exits(0)
+        .says("Left alone, where update.sh would")
+        .says("set ENABLE_IPV6=false in mailcow.conf");
     let told = |bridge| ran.stdout.contains(&format!("delete the rule `{}`", rule(bridge)));
     assert!(told("br-other") && !told("br-mailcow"), "{ran}");
     assert!(ran.stdout.trim_end().ends_with(&rule("br-other")), "the rules are still there: {ran}");

@@ -26,13 +26,18 @@ tests! {
 fn push(registry: &str, name: &str, layer: &str, bytes: Vec<u8>) -> (String, String) {
     let reference = format!("{registry}/{name}");
     let image = reference.parse().unwrap();
-    let client = Client::new(ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() });
+    let client =
+        Client::new(ClientConfig { protocol: ClientProtocol::Http, ..ClientConfig::default() });
     let config = br#"{"architecture":"wasm","os":"wasip2","created":"2026-11-24T00:00:00Z","layerDigests":[]}"#;
-    let config = Config::new(config.to_vec(), "application/vnd.wasm.config.v0+json".to_owned(), None);
+    let config =
+        Config::new(config.to_vec(), "application/vnd.wasm.config.v0+json".to_owned(), None);
     let layers = [ImageLayer::new(bytes, layer.to_owned(), None)];
     let manifest = OciImageManifest::build(&layers, &config, None);
     let pushing = async {
-        client.push(&image, &layers, config, &RegistryAuth::Anonymous, Some(manifest)).await.unwrap();
+        client
+            .push(&image, &layers, config, &RegistryAuth::Anonymous, Some(manifest))
+            .await
+            .unwrap();
         client.fetch_manifest_digest(&image, &RegistryAuth::Anonymous).await.unwrap()
     };
     (reference, runtime().block_on(pushing))
@@ -66,7 +71,10 @@ fn a_component_from_a_registry_is_pinned_and_a_run_needs_no_registry() {
     site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("`policy` is added");
     let pin = pinned(&site);
     assert_eq!(pin["digest"].as_str(), Some(sha256(&fs::read(probe()).unwrap()).as_str()));
-    assert_eq!((pin["manifest"].as_str(), pin["source"].as_str()), (Some(manifest.as_str()), Some(reference.as_str())));
+    assert_eq!(
+        (pin["manifest"].as_str(), pin["source"].as_str()),
+        (Some(manifest.as_str()), Some(reference.as_str()))
+    );
     // The tag moves: a run takes what was approved, and asks nobody.
     let newer = another_probe("newer");
     push(registry.address(), "acme/policy:1", "application/wasm", newer.clone());
@@ -76,9 +84,13 @@ fn a_component_from_a_registry_is_pinned_and_a_run_needs_no_registry() {
     site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("since it was approved");
     assert_eq!(pinned(&site)["digest"].as_str(), Some(sha256(&newer).as_str()));
     // What lies here is checked each time.
-    let file = site.root().join(".git/cowhand/plugins").join(sha256(&newer).replace(':', "-") + ".wasm");
+    let file =
+        site.root().join(".git/cowhand/plugins").join(sha256(&newer).replace(':', "-") + ".wasm");
     fs::write(&file, another_probe("other")).unwrap();
-    site.cowhand(["plan", "--until", "merge"]).exits(10).says("is damaged").says("cowhand plugin approve policy");
+    site.cowhand(["plan", "--until", "merge"])
+        .exits(10)
+        .says("is damaged")
+        .says("cowhand plugin approve policy");
     // The tag moves on: what was approved is fetched again all the same.
     push(registry.address(), "acme/policy:1", "application/wasm", another_probe("newest"));
     site.cowhand(["plugin", "approve", "policy", "--yes"]).exits(0);
@@ -104,14 +116,19 @@ fn a_reference_written_by_hand_is_fetched_when_it_is_approved() {
 }
 
 fn an_image_that_is_no_component_is_told() {
-    let (reference, _) =
-        push(&world::registry(), "acme/image:1", "application/vnd.oci.image.layer.v1.tar", vec![1; 100]);
+    let (reference, _) = push(
+        &world::registry(),
+        "acme/image:1",
+        "application/vnd.oci.image.layer.v1.tar",
+        vec![1; 100],
+    );
     let site = Site::without_engine();
     let before = site.state();
     site.cowhand(["plugin", "add", &reference, "--yes"]).exits(13).says("no WebAssembly");
     let missing = reference.replace("image:1", "missing:1");
     site.cowhand(["plugin", "add", &missing, "--yes"]).exits(13).says("ould not fetch");
-    let (broken, _) = push(&world::registry(), "acme/broken:1", "application/wasm", b"no component".to_vec());
+    let (broken, _) =
+        push(&world::registry(), "acme/broken:1", "application/wasm", b"no component".to_vec());
     site.cowhand(["plugin", "add", &broken, "--yes"]).exits(10).says("not WebAssembly");
     site.is_untouched_since(&before);
 }
@@ -136,7 +153,8 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         plain.set_nonblocking(true).unwrap();
-        let to_plain = format!("http://localhost:{}/probe.wasm", plain.local_addr().unwrap().port());
+        let to_plain =
+            format!("http://localhost:{}/probe.wasm", plain.local_addr().unwrap().port());
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(mut stream) = acceptor.accept(stream).await else { continue };
@@ -148,7 +166,10 @@ impl Server {
                     Some("/moved") => ("302 Found\r\nlocation: /probe.wasm".to_owned(), Vec::new()),
                     _ => ("200 OK".to_owned(), fs::read(probe()).unwrap()),
                 };
-                let head = format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                let head = format!(
+                    "HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
                 let _ = stream.write_all(&[head.into_bytes(), body].concat()).await;
                 let _ = stream.shutdown().await;
             }
@@ -203,7 +224,10 @@ impl Signer {
         let comment = "timestamp:1795000000";
         let global = self.0.sign(&[signature.as_ref(), comment.as_bytes()].concat());
         let line = base64(&[b"Ed\x01\x02\x03\x04\x05\x06\x07\x08", signature.as_ref()].concat());
-        format!("untrusted comment: a test\n{line}\ntrusted comment: {comment}\n{}\n", base64(global.as_ref()))
+        format!(
+            "untrusted comment: a test\n{line}\ntrusted comment: {comment}\n{}\n",
+            base64(global.as_ref())
+        )
     }
 }
 
@@ -211,8 +235,10 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digit = |bits: u32| char::from(DIGITS[bits as usize & 63]);
     let group = |group: &[u8]| {
-        let bits = group.iter().chain([&0, &0]).take(3).fold(0, |bits, byte| bits << 8 | u32::from(*byte));
-        let digits: String = [18, 12, 6, 0].map(|shift| digit(bits >> shift)).iter().take(group.len() + 1).collect();
+        let bits =
+            group.iter().chain([&0, &0]).take(3).fold(0, |bits, byte| bits << 8 | u32::from(*byte));
+        let digits: String =
+            [18, 12, 6, 0].map(|shift| digit(bits >> shift)).iter().take(group.len() + 1).collect();
         format!("{digits:=<4}")
     };
     bytes.chunks(3).map(group).collect()
@@ -249,7 +275,14 @@ fn keys_of_the_site_decide_whose_plugins_it_takes() {
     site.cowhand(["plan", "--until", "merge"]).exits(10).says("not signed by any");
     let signature = folder.path().join("elsewhere");
     fs::write(&signature, theirs.sign(&component)).unwrap();
-    let add = ["plugin", "add", file.to_str().unwrap(), "--yes", "--signature", signature.to_str().unwrap()];
+    let add = [
+        "plugin",
+        "add",
+        file.to_str().unwrap(),
+        "--yes",
+        "--signature",
+        signature.to_str().unwrap(),
+    ];
     site.cowhand(add).exits(0);
     site.cowhand(["plan", "--until", "merge"]).exits(0);
     site.has("cowhand.toml", "[trust]\nkeys = [\"nonsense\"]\n")

@@ -42,7 +42,10 @@ fn site(more: &str) -> Site {
 }
 
 fn with(site: Site, more: &str) -> Site {
-    site.has("cowhand.toml", &format!("[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n{more}"))
+    site.has(
+        "cowhand.toml",
+        &format!("[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n{more}"),
+    )
 }
 
 /// A plan and an unattended update are both refused before they begin, with the command to run.
@@ -86,7 +89,9 @@ fn what_is_granted_something_must_be_approved_first() {
     let lock: toml::Table = site.file("cowhand.lock").parse().unwrap();
     let [mine] = lock["plugin"].as_array().unwrap().as_slice() else { panic!("{lock}") };
     assert_eq!((lock["version"].as_integer(), mine["name"].as_str()), (Some(1), Some("mine")));
-    assert!(mine["digest"].as_str().unwrap().starts_with("sha256:") && mine["approved-by"].is_str());
+    assert!(
+        mine["digest"].as_str().unwrap().starts_with("sha256:") && mine["approved-by"].is_str()
+    );
     assert_eq!(mine["grant"]["env"].as_array().unwrap()[0].as_str(), Some("PROBE"));
     assert_eq!(mine["request"].as_array().unwrap().len(), 4);
     assert_eq!(site.git(["status", "--porcelain", "cowhand.lock", "cowhand.toml", "plugins"]), "");
@@ -113,11 +118,18 @@ fn a_changed_file_must_be_approved_again() {
 }
 
 fn a_wider_grant_must_be_approved_again_and_a_narrower_one_not() {
-    let site = site("[plugin.grant]\nhttp = [\"ntfy.sh\", \"example.org\"]\nread = [\"data/assets\"]\n");
+    let site =
+        site("[plugin.grant]\nhttp = [\"ntfy.sh\", \"example.org\"]\nread = [\"data/assets\"]\n");
     site.cowhand(["plugin", "approve", "--yes"]).exits(0);
-    let site = with(site, "[plugin.grant]\nhttp = [\"ntfy.sh\"]\nread = [\"data/assets/ssl\"]\ntime = \"5s\"\n");
+    let site = with(
+        site,
+        "[plugin.grant]\nhttp = [\"ntfy.sh\"]\nread = [\"data/assets/ssl\"]\ntime = \"5s\"\n",
+    );
     taken(&site);
-    let site = with(site, "[plugin.grant]\nhttp = [\"ntfy.sh\", \"http://example.org\"]\ntime = \"11s\"\n");
+    let site = with(
+        site,
+        "[plugin.grant]\nhttp = [\"ntfy.sh\", \"http://example.org\"]\ntime = \"11s\"\n",
+    );
     refused(&site, &["granted more than was approved: http `http://example.org`, time `11s`"]);
     let site = with(site, "[plugin.grant]\nread = [\"data\"]\n");
     refused(&site, &["granted more than was approved: read `data`"]);
@@ -127,18 +139,35 @@ fn another_source_must_be_approved_again() {
     let site = site("");
     site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(0);
     fs::copy(probe(), site.root().join("plugins/other.wasm")).unwrap();
-    let site = site.has("cowhand.toml", "[[plugin]]\nname = \"mine\"\nsource = \"plugins/other.wasm\"\n");
+    let site =
+        site.has("cowhand.toml", "[[plugin]]\nname = \"mine\"\nsource = \"plugins/other.wasm\"\n");
     refused(&site, &["it was approved from `plugins/mine.wasm`"]);
 }
 
-const TOML: &str = "# ours\n[merge]\nfavor = \"ours\" # always\n\n[trust] # strict\napproval = \"always\"\n";
+const TOML: &str =
+    "# ours\n[merge]\nfavor = \"ours\" # always\n\n[trust] # strict\napproval = \"always\"\n";
 
 fn adding_writes_what_a_run_needs_and_leaves_the_rest_alone() {
     let site = Site::without_engine().behind_one_release().has("cowhand.toml", TOML);
-    fs::set_permissions(site.root().join("cowhand.toml"), std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    fs::set_permissions(
+        site.root().join("cowhand.toml"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o640),
+    )
+    .unwrap();
     let cache = tempfile::tempdir().unwrap();
-    let add = ["plugin", "add", probe().to_str().unwrap(), "--name", "mine", "--grant", "env=PROBE", "--yes", "--json"];
-    let added = site.prepared(add).env("XDG_CACHE_HOME", cache.path()).run().exits(0);
+    let compiled = cache.path().join("cowhand");
+    let add = [
+        "plugin",
+        "add",
+        probe().to_str().unwrap(),
+        "--name",
+        "mine",
+        "--grant",
+        "env=PROBE",
+        "--yes",
+        "--json",
+    ];
+    let added = site.prepared(add).env("COWHAND_CACHE", &compiled).run().exits(0);
     let compiles = |ran: &Ran| ran.stderr.contains("compile mine");
     assert!(compiles(&added), "it is compiled with progress");
     assert_eq!(data(&added)["effective"]["env"][0], "PROBE");
@@ -147,10 +176,11 @@ fn adding_writes_what_a_run_needs_and_leaves_the_rest_alone() {
         toml.strip_prefix(TOML).unwrap(),
         "\n[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n\n[plugin.grant]\nenv = [\"PROBE\"]\n"
     );
-    let mode = std::os::unix::fs::MetadataExt::mode(&site.root().join("cowhand.toml").metadata().unwrap());
+    let mode =
+        std::os::unix::fs::MetadataExt::mode(&site.root().join("cowhand.toml").metadata().unwrap());
     assert_eq!(mode & 0o777, 0o640);
     let plan = ["plan", "--until", "merge", "--json"];
-    let plan = site.prepared(plan).env("XDG_CACHE_HOME", cache.path()).run().exits(0);
+    let plan = site.prepared(plan).env("COWHAND_CACHE", &compiled).run().exits(0);
     assert!(!compiles(&plan), "a run compiles nothing that was added");
 }
 
@@ -160,10 +190,15 @@ fn adding_again_updates() {
     let file = folder.path().join("acme_policy.wasm");
     for note in ["one", "two"] {
         fs::write(&file, another_probe(note)).unwrap();
-        site.cowhand(["plugin", "add", file.to_str().unwrap(), "--yes"]).exits(0).says("`acme-policy` is added");
+        site.cowhand(["plugin", "add", file.to_str().unwrap(), "--yes"])
+            .exits(0)
+            .says("`acme-policy` is added");
         taken(&site);
     }
-    assert_eq!(fs::read(site.root().join("plugins/acme-policy.wasm")).unwrap(), another_probe("two"));
+    assert_eq!(
+        fs::read(site.root().join("plugins/acme-policy.wasm")).unwrap(),
+        another_probe("two")
+    );
     assert_eq!(site.file("cowhand.toml").matches("[[plugin]]").count(), 1);
     // A file that another plugin has is not overwritten.
     site.write("plugins/taken.wasm", "theirs").unwrap();
@@ -177,10 +212,16 @@ fn nobody_agrees_and_nothing_is_added() {
     let site = Site::without_engine();
     let before = site.state();
     let file = probe().to_str().unwrap();
-    site.cowhand(["plugin", "add", file]).exits(11).says("requests env PROBE: to try what can be seen");
+    site.cowhand(["plugin", "add", file])
+        .exits(11)
+        .says("requests env PROBE: to try what can be seen");
     let wrong = format!("sha256:{}", "0".repeat(64));
-    site.cowhand(["plugin", "add", file, "--digest", &wrong, "--yes"]).exits(10).says("is not what it should be");
-    site.cowhand(["plugin", "add", file, "--grant", "sudo=yes", "--yes"]).exits(2).says("KEY=VALUE");
+    site.cowhand(["plugin", "add", file, "--digest", &wrong, "--yes"])
+        .exits(10)
+        .says("is not what it should be");
+    site.cowhand(["plugin", "add", file, "--grant", "sudo=yes", "--yes"])
+        .exits(2)
+        .says("KEY=VALUE");
     site.cowhand(["plugin", "add", "/nonexistent.wasm", "--yes"]).exits(2);
     site.cowhand(["plugin", "add", "/etc/hostname", "--yes"]).exits(10).says("not WebAssembly");
     site.cowhand(["plugin", "add", "http://example.org/x.wasm", "--yes"]).exits(2).says("https://");
@@ -192,7 +233,10 @@ fn what_is_removed_is_gone() {
     site.cowhand(["plugin", "approve", "--yes"]).exits(0);
     site.cowhand(["plugin", "remove", "nime"]).exits(2).says("Did you mean `mine`");
     site.cowhand(["plugin", "remove", "mine"]).exits(0);
-    assert!(!site.file("cowhand.toml").contains("plugin") && !site.file("cowhand.lock").contains("mine"));
+    assert!(
+        !site.file("cowhand.toml").contains("plugin")
+            && !site.file("cowhand.lock").contains("mine")
+    );
     assert!(site.has_path("plugins/mine.wasm"), "a file of the site's stays");
     site.cowhand(["plugin", "remove", "mine"]).exits(2);
 }
@@ -214,11 +258,21 @@ fn explain_tells_requested_granted_and_effective() {
     assert_eq!(told["requests"].as_array().unwrap().len(), 4);
     assert_eq!(told["granted"]["env"].as_array().unwrap().len(), 2);
     assert_eq!(told["effective"]["env"].as_array().unwrap().as_slice(), ["PROBE"]);
-    assert_eq!((told["standing"].as_str(), told["idle"][0].as_str()), (Some("not approved"), Some("env `HOME`")));
-    let lacking: Vec<_> =
-        told["lacking"].as_array().unwrap().iter().map(|one| one["request"].as_str().unwrap()).collect();
+    assert_eq!(
+        (told["standing"].as_str(), told["idle"][0].as_str()),
+        (Some("not approved"), Some("env `HOME`"))
+    );
+    let lacking: Vec<_> = told["lacking"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["request"].as_str().unwrap())
+        .collect();
     assert_eq!(lacking, ["read `*`", "install `*`", "http `*`"]);
-    let ran = site.cowhand(["plugin", "explain", "mine"]).exits(0).says("requested and not granted: http `*`");
+    let ran = site
+        .cowhand(["plugin", "explain", "mine"])
+        .exits(0)
+        .says("requested and not granted: http `*`");
     ran.says("below `[plugin.grant]` of `mine` in cowhand.toml: http = [");
     site.cowhand(["plugin", "explain", "certificates"]).exits(0).says("standing stock");
     site.cowhand(["plugin", "explain", "certificate"]).exits(2).says("Did you mean `certificates`");
@@ -226,24 +280,39 @@ fn explain_tells_requested_granted_and_effective() {
 
 fn inspect_runs_nothing() {
     let site = Site::without_engine();
-    let told = data(&site.cowhand(["plugin", "inspect", probe().to_str().unwrap(), "--json"]).exits(0));
-    assert_eq!((told["version"].as_str(), told["hooks"].as_array().unwrap().len()), (Some("0.1.0"), 5));
+    let told =
+        data(&site.cowhand(["plugin", "inspect", probe().to_str().unwrap(), "--json"]).exits(0));
+    assert_eq!(
+        (told["version"].as_str(), told["hooks"].as_array().unwrap().len()),
+        (Some("0.1.0"), 5)
+    );
     assert_eq!(told["size"].as_u64(), Some(fs::metadata(probe()).unwrap().len()));
     assert_eq!(told["requests"][2]["reason"], "to try who can be reached");
     assert!(
-        told["imports"].as_array().unwrap().iter().any(|name| name.as_str().unwrap().starts_with("cowhand:hooks/log"))
+        told["imports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|name| name.as_str().unwrap().starts_with("cowhand:hooks/log"))
     );
-    site.cowhand(["plugin", "inspect", "stock:notify"]).exits(0).says("requests http").says("digest");
+    site.cowhand(["plugin", "inspect", "stock:notify"])
+        .exits(0)
+        .says("requests http")
+        .says("digest");
     site.cowhand(["plugin", "inspect", "/etc/hostname"]).exits(2).says("is no plugin");
 }
 
 fn a_list_has_also_what_cannot_be_used() {
     let site = site("[[plugin]]\nname = \"gone\"\nsource = \"plugins/gone.wasm\"\n");
     let told = data(&site.cowhand(["plugin", "list", "--json"]).exits(0));
-    let names: Vec<_> = told.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        told.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names[..2], ["mine", "gone"]);
     assert!(names.contains(&"stock-conflicts"));
-    assert_eq!((told[0]["standing"].as_str(), told[1]["standing"].as_str()), (Some("not pinned"), Some("unusable")));
+    assert_eq!(
+        (told[0]["standing"].as_str(), told[1]["standing"].as_str()),
+        (Some("not pinned"), Some("unusable"))
+    );
     site.cowhand(["plugin", "list"]).exits(0).says("gone  (plugins/gone.wasm; unusable)");
 }
 
@@ -267,9 +336,12 @@ fn places_that_are_never_granted() {
     let site = site("");
     std::os::unix::fs::symlink("../.git/hooks", site.root().join("data/harmless")).unwrap();
     std::os::unix::fs::symlink(site.root(), site.root().join("data/self")).unwrap();
-    let (root, git) = (site.root().display().to_string(), site.root().join(".git/cowhand").display().to_string());
-    let read = ["/", &root, &git, "data/self", ".git", "/run", "/var/run"].map(|folder| ("read", folder.to_owned()));
-    let install = ["data/harmless", ".Git", "data/.git", "MailCow.conf", "plugins", "data/self/data"];
+    let (root, git) =
+        (site.root().display().to_string(), site.root().join(".git/cowhand").display().to_string());
+    let read = ["/", &root, &git, "data/self", ".git", "/run", "/var/run"]
+        .map(|folder| ("read", folder.to_owned()));
+    let install =
+        ["data/harmless", ".Git", "data/.git", "MailCow.conf", "plugins", "data/self/data"];
     let install = install.map(|folder| ("install", folder.to_owned()));
     let mut site = site;
     for (key, folder) in read.into_iter().chain(install) {
@@ -283,7 +355,8 @@ fn places_that_are_never_granted() {
 
 fn an_approval_is_bound_to_the_folder_and_not_to_a_link() {
     let folders = tempfile::tempdir().unwrap();
-    let (one, other, link) = (folders.path().join("one"), folders.path().join("other"), folders.path().join("link"));
+    let (one, other, link) =
+        (folders.path().join("one"), folders.path().join("other"), folders.path().join("link"));
     fs::create_dir(&one).unwrap();
     fs::create_dir(&other).unwrap();
     std::os::unix::fs::symlink(&one, &link).unwrap();
@@ -304,7 +377,8 @@ fn a_file_from_outside_the_site_must_be_approved() {
     std::os::unix::fs::symlink(&outside, site.root().join("plugins/link.wasm")).unwrap();
     let mut site = site;
     for source in [outside.to_str().unwrap(), "plugins/link.wasm"] {
-        site = site.has("cowhand.toml", &format!("[[plugin]]\nname = \"mine\"\nsource = {source:?}\n"));
+        site = site
+            .has("cowhand.toml", &format!("[[plugin]]\nname = \"mine\"\nsource = {source:?}\n"));
         refused(&site, &["nobody has approved it"]);
     }
 }
@@ -324,7 +398,8 @@ fn what_must_be_approved_is_not_skipped() {
     site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(0);
     site.write("plugins/mine.wasm", "damaged").unwrap();
     site.cowhand(plan).exits(10).says("not WebAssembly");
-    let remote = format!("[[plugin]]\nname = \"mine\"\nsource = \"registry.example.org/acme/x:1\"\n{skip}");
+    let remote =
+        format!("[[plugin]]\nname = \"mine\"\nsource = \"registry.example.org/acme/x:1\"\n{skip}");
     let site = site.has("cowhand.toml", &remote);
     site.cowhand(plan).exits(10).says("was not fetched yet").says("cowhand plugin approve mine");
 }
@@ -334,9 +409,16 @@ fn several_are_approved_one_by_one() {
     let gone = "[[plugin]]\nname = \"gone\"\nsource = \"plugins/gone.wasm\"\n";
     let stock = "[[plugin]]\nname = \"notify\"\nsource = \"stock:notify\"\n";
     let site = site(&format!("{GRANT}{other}{gone}{stock}"));
-    let ran = site.prepared(["plugin", "approve", "notify", "mine", "other"]).input("y\nn\n").run().exits(11);
+    let ran = site
+        .prepared(["plugin", "approve", "notify", "mine", "other"])
+        .input("y\nn\n")
+        .run()
+        .exits(11);
     ran.says("Approved: `mine`.").says("Nobody agreed to `other`");
-    site.cowhand(["plugin", "approve", "--yes"]).exits(10).says("`gone` cannot be approved").says("Approved: `other`.");
+    site.cowhand(["plugin", "approve", "--yes"])
+        .exits(10)
+        .says("`gone` cannot be approved")
+        .says("Approved: `other`.");
     site.cowhand(["plugin", "add", "plugins/mine.wasm", "--name", "../x", "--yes"])
         .exits(2)
         .says("cannot be a plugin's name");

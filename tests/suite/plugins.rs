@@ -35,7 +35,8 @@ tests! {
 /// A site with this plugin.
 fn with_plugin(bytes: Option<&[u8]>) -> Site {
     let site = Site::without_engine().behind_one_release();
-    let site = site.has("cowhand.toml", "[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n");
+    let site =
+        site.has("cowhand.toml", "[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n");
     if let Some(bytes) = bytes {
         site.write("plugins/mine.wasm", bytes).unwrap();
     }
@@ -92,8 +93,9 @@ fn two_plugins_of_one_name() {
 /// A running site whose one plugin is the probe, which does what is said here.
 fn with_probe(site: Site, says: &str, more: &str) -> Site {
     site.write("plugins/mine.wasm", std::fs::read(probe()).unwrap()).unwrap();
-    let toml =
-        format!("[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n{more}\n[plugin.config]\n{says}\n");
+    let toml = format!(
+        "[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n{more}\n[plugin.config]\n{says}\n"
+    );
     site.has("cowhand.toml", &toml)
 }
 
@@ -104,9 +106,16 @@ fn stopped(says: &str, more: &str, code: i32, words: &[&str]) {
 
 /// A site that changed the same line as upstream, with the probe.
 fn in_conflict(says: &str, more: &str) -> Site {
-    let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
+    let site = Site::without_engine().edited(
+        "data/conf/postfix/main.cf",
+        "threshold = 6",
+        "threshold = 4",
+    );
     let release = site.upstream.release("2026-03");
-    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
+    release
+        .replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8")
+        .publish()
+        .unwrap();
     with_probe(site, says, more)
 }
 
@@ -135,8 +144,18 @@ fn one_that_answers_nonsense() {
 
 fn one_that_answers_too_much() {
     // More than a file may be; more than can be handed over; more than its memory, which 2 GB are too.
-    stopped("conflict-resolver = 'large 40'", "grant = { memory = \"500MiB\" }", 12, &["mine", "limit"]);
-    stopped("conflict-resolver = 'large 100'", "grant = { memory = \"500MiB\" }", 12, &["mine", "64.0 MiB at once"]);
+    stopped(
+        "conflict-resolver = 'large 40'",
+        "grant = { memory = \"500MiB\" }",
+        12,
+        &["mine", "limit"],
+    );
+    stopped(
+        "conflict-resolver = 'large 100'",
+        "grant = { memory = \"500MiB\" }",
+        12,
+        &["mine", "64.0 MiB at once"],
+    );
     stopped("conflict-resolver = 'large 2047'", "", 12, &["mine", "memory"]);
 }
 
@@ -174,47 +193,97 @@ fn one_whose_failure_is_to_be_skipped() {
 }
 
 fn a_sort_of_failure_can_be_treated_by_itself() {
-    stopped("pre-merge = 'trap'", "on-failure = { trap = \"warn\", pre-prune = \"skip\" }", 0, &["mine", "trap"]);
+    stopped(
+        "pre-merge = 'trap'",
+        "on-failure = { trap = \"warn\", pre-prune = \"skip\" }",
+        0,
+        &["mine", "trap"],
+    );
     stopped(
         "pre-merge = 'error out of ideas'",
         "on-failure = { trap = \"warn\" }",
         11,
         &["out of ideas", "error = \"skip\""],
     );
-    stopped("conflict-resolver = 'trap'", "on-failure = { conflict-resolver = { trap = \"skip\" } }", 0, &[]);
+    stopped(
+        "conflict-resolver = 'trap'",
+        "on-failure = { conflict-resolver = { trap = \"skip\" } }",
+        0,
+        &[],
+    );
     // A no is no failure: what is said for all failures is not about it.
-    stopped("pre-merge = 'stop the moon is full'", "on-failure = \"skip\"", 11, &["the moon is full"]);
-    stopped("pre-merge = 'stop the moon is full'", "on-failure = { refused = \"warn\" }", 0, &["the moon is full"]);
-    stopped("pre-merge = 'trap'", "on-failure = { timeout = \"skip\" }", 2, &["did you mean `time-out`"]);
+    stopped(
+        "pre-merge = 'stop the moon is full'",
+        "on-failure = \"skip\"",
+        11,
+        &["the moon is full"],
+    );
+    stopped(
+        "pre-merge = 'stop the moon is full'",
+        "on-failure = { refused = \"warn\" }",
+        0,
+        &["the moon is full"],
+    );
+    stopped(
+        "pre-merge = 'trap'",
+        "on-failure = { timeout = \"skip\" }",
+        2,
+        &["did you mean `time-out`"],
+    );
 }
 
 fn one_that_is_only_watched() {
-    let site = Site::without_engine().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4");
+    let site = Site::without_engine().edited(
+        "data/conf/postfix/main.cf",
+        "threshold = 6",
+        "threshold = 4",
+    );
     let release = site.upstream.release("2026-03");
-    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
-    let site = with_probe(site, "pre-merge = 'stop the moon is full'\nconflict-resolver = 'ours'", "monitor = true");
+    release
+        .replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8")
+        .publish()
+        .unwrap();
+    let site = with_probe(
+        site,
+        "pre-merge = 'stop the moon is full'\nconflict-resolver = 'ours'",
+        "monitor = true",
+    );
     let ran = site.cowhand(["update", "--until", "merge", "--json"]).exits(0);
-    let receipts: Vec<_> = ran.events().into_iter().filter(|event| event["event"] == "plugin").collect();
+    let receipts: Vec<_> =
+        ran.events().into_iter().filter(|event| event["event"] == "plugin").collect();
     let of = |name: &str| -> Vec<String> {
-        let told = receipts.iter().filter(|receipt| receipt["plugin"] == name && receipt["hook"] != "observer");
-        told.map(|receipt| format!("{} {}", receipt["monitor"], receipt["answer"].as_str().unwrap())).collect()
+        let told = receipts
+            .iter()
+            .filter(|receipt| receipt["plugin"] == name && receipt["hook"] != "observer");
+        told.map(|receipt| {
+            format!("{} {}", receipt["monitor"], receipt["answer"].as_str().unwrap())
+        })
+        .collect()
     };
     assert_eq!(of("mine"), ["true stop: the moon is full", "true data/conf/postfix/main.cf: ours"]);
-    assert_eq!(of("stock-conflicts"), ["null data/conf/postfix/main.cf: favour theirs"], "the next one is asked");
+    assert_eq!(
+        of("stock-conflicts"),
+        ["null data/conf/postfix/main.cf: favour theirs"],
+        "the next one is asked"
+    );
 }
 
 fn a_resolver_of_the_site_comes_before_the_stock_one() {
     let site = in_conflict("conflict-resolver = 'ours'", "");
     let plan = site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).event("plan");
     let conflict = &plan["merge"]["conflicts"][0];
-    assert_eq!((conflict["plugin"].as_str(), conflict["resolution"].as_str()), (Some("mine"), Some("ours")));
+    assert_eq!(
+        (conflict["plugin"].as_str(), conflict["resolution"].as_str()),
+        (Some("mine"), Some("ours"))
+    );
     let tree = plan["merge"]["tree"].as_str().unwrap();
     let merged = site.git(["show", &format!("{tree}:data/conf/postfix/main.cf")]);
     assert!(merged.contains("postscreen_dnsbl_threshold = 4\n"));
 }
 
 fn after_the_pull_one_can_still_say_no() {
-    let site = with_probe(Site::customised().behind_one_release().running(), "post-pull = 'stop'", "");
+    let site =
+        with_probe(Site::customised().behind_one_release().running(), "post-pull = 'stop'", "");
     let before = site.state();
     site.cowhand(["update", "--yes"]).exits(11).says("mine").says("7 images");
     site.is_untouched_since(&before);
@@ -230,9 +299,16 @@ fn a_file_that_one_hands_over_is_installed_at_the_switch() {
     assert!(!site.has_path("data/assets/ssl/extra.pem"));
     site.cowhand(["update", "--yes"]).exits(0).says("data/assets/ssl/extra.pem");
     assert_eq!(site.file("data/assets/ssl/extra.pem"), "x");
-    let mode = std::fs::metadata(site.root().join("data/assets/ssl/extra.pem")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(site.root().join("data/assets/ssl/extra.pem"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o640);
-    assert_ne!(site.started("dovecot-mailcow"), dovecot, "what mounts the certificates is restarted");
+    assert_ne!(
+        site.started("dovecot-mailcow"),
+        dovecot,
+        "what mounts the certificates is restarted"
+    );
 }
 
 fn a_file_without_a_grant_is_not_installed() {
@@ -248,10 +324,13 @@ fn a_file_without_a_grant_is_not_installed() {
 
 fn an_observer_that_fails_and_one_that_is_only_watched_change_nothing() {
     let says = "observer = 'trap'\npost-pull = 'stop'";
-    let site = with_probe(Site::customised().behind_one_release().running(), says, "monitor = true");
+    let site =
+        with_probe(Site::customised().behind_one_release().running(), says, "monitor = true");
     site.cowhand(["update", "--yes"]).exits(0).says("mine would have answered: stop: 7 images");
-    let told =
-        site.cowhand(["show", "2"]).exits(0).says("plugin mine at post-pull would have answered: stop: 7 images (");
+    let told = site
+        .cowhand(["show", "2"])
+        .exits(0)
+        .says("plugin mine at post-pull would have answered: stop: 7 images (");
     told.says("plugin mine at observer: trap: ").says("MiB, sha256:");
     assert_eq!(site.git(["rev-parse", "HEAD^2"]), site.upstream.tip().unwrap().to_string());
 }

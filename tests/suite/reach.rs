@@ -43,7 +43,13 @@ impl Served {
         let site = Site::without_engine().behind_one_release();
         let folder = tempfile::tempdir().unwrap();
         let upstream = site.upstream.folder().display().to_string();
-        site.git(["clone", "--quiet", "--bare", &upstream, &folder.path().join("upstream.git").display().to_string()]);
+        site.git([
+            "clone",
+            "--quiet",
+            "--bare",
+            &upstream,
+            &folder.path().join("upstream.git").display().to_string(),
+        ]);
         Self { site, folder }
     }
 
@@ -76,7 +82,10 @@ fn over_https() {
     served.looks(&trusted).exits(0).says("Release 2026-03");
     served.site.is_untouched_since(&before);
     served.fetches(&trusted).exits(0);
-    assert_eq!(served.site.git(["rev-parse", "origin/master"]), served.site.upstream.tip().unwrap().to_string());
+    assert_eq!(
+        served.site.git(["rev-parse", "origin/master"]),
+        served.site.upstream.tip().unwrap().to_string()
+    );
 }
 
 fn a_certificate_that_nobody_trusts_is_refused() {
@@ -121,9 +130,16 @@ fn a_login_in_the_address_is_used_and_never_shown() {
     served.at(&format!("{}/upstream.git", front.url.replace("://", "://site:se%3Akret7@")));
     served.fetches(&[]).exits(0).keeps_quiet_about("kret7");
     let mut search = Command::new("grep");
-    search.args(["--recursive", "--files-with-matches", "--exclude-dir=.git", "kret7"]).arg(served.site.root());
+    search
+        .args(["--recursive", "--files-with-matches", "--exclude-dir=.git", "kret7"])
+        .arg(served.site.root());
     let kept = search.output().unwrap();
-    assert_eq!(kept.status.code(), Some(1), "the login is kept in {}", String::from_utf8_lossy(&kept.stdout));
+    assert_eq!(
+        kept.status.code(),
+        Some(1),
+        "the login is kept in {}",
+        String::from_utf8_lossy(&kept.stdout)
+    );
     served.at(&format!("{}/upstream.git", front.url.replace("://", "://site:wrong-one@")));
     served.looks(&[]).exits(99).says("401").keeps_quiet_about("wrong-one");
 }
@@ -142,7 +158,10 @@ fn redirects_are_followed() {
     let front = Front::serve(Answers::Redirect(server));
     served.at(&format!("{}/upstream", front.url));
     served.fetches(&[]).exits(0);
-    assert_eq!(served.site.git(["rev-parse", "origin/master"]), served.site.upstream.tip().unwrap().to_string());
+    assert_eq!(
+        served.site.git(["rev-parse", "origin/master"]),
+        served.site.upstream.tip().unwrap().to_string()
+    );
 }
 
 fn what_is_no_git_server_is_named() {
@@ -211,17 +230,27 @@ impl Answers {
         while let Some(request) = Request::read(&mut stream) {
             let answer = match self {
                 Self::Connect => {
-                    stream.get_mut().write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                    stream
+                        .get_mut()
+                        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                        .unwrap();
                     return relay(stream, &request.path);
                 }
                 // site:se:kret7
-                Self::Login(folder) if request.header("authorization") == Some("Basic c2l0ZTpzZTprcmV0Nw==") => {
+                Self::Login(folder)
+                    if request.header("authorization") == Some("Basic c2l0ZTpzZTprcmV0Nw==") =>
+                {
                     request.ask_git(folder).unwrap()
                 }
-                Self::Login(_) => empty("401 Unauthorized", "WWW-Authenticate: Basic realm=\"upstream\""),
+                Self::Login(_) => {
+                    empty("401 Unauthorized", "WWW-Authenticate: Basic realm=\"upstream\"")
+                }
                 Self::Redirect(to) => {
                     let path = request.path.replacen("/upstream/", "/upstream.git/", 1);
-                    empty("301 Moved Permanently", &format!("Location: {to}{path}?{}", request.query))
+                    empty(
+                        "301 Moved Permanently",
+                        &format!("Location: {to}{path}?{}", request.query),
+                    )
                 }
                 Self::Page => empty("200 OK", "Content-Type: text/html"),
             };
@@ -237,7 +266,8 @@ fn empty(status: &str, header: &str) -> Vec<u8> {
 /// Carries everything to `to` and back.
 fn relay(mut stream: BufReader<TcpStream>, to: &str) {
     let mut there = TcpStream::connect(to.replace("localhost", "127.0.0.1")).unwrap();
-    let (mut back, mut answers) = (stream.get_ref().try_clone().unwrap(), there.try_clone().unwrap());
+    let (mut back, mut answers) =
+        (stream.get_ref().try_clone().unwrap(), there.try_clone().unwrap());
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut answers, &mut back);
         let _ = back.shutdown(Shutdown::Both);
@@ -262,7 +292,15 @@ impl Sshd {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
         for key in ["host", "site", "stranger"] {
-            runs(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]));
+            runs(Command::new("ssh-keygen").args([
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-f",
+                &at(key),
+            ]));
         }
         std::fs::copy(at("site.pub"), at("authorized")).unwrap();
         let (server, port) = (0..5).find_map(|_| serve(folder.path())).expect("sshd starts");
@@ -290,7 +328,10 @@ impl Sshd {
 
     /// How often somebody was let in.
     fn logins(&self) -> usize {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap().matches("Accepted publickey").count()
+        std::fs::read_to_string(self.folder.path().join("log"))
+            .unwrap()
+            .matches("Accepted publickey")
+            .count()
     }
 
     fn path(&self) -> String {
@@ -313,7 +354,8 @@ impl Drop for Sshd {
 fn serve(folder: &Path) -> Option<(std::process::Child, u16)> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     // Without PAM, whose password is locked as some systems lock it is let in by no key either.
-    let locked = std::fs::read_to_string("/etc/shadow").is_ok_and(|shadow| shadow.contains("root:!"));
+    let locked =
+        std::fs::read_to_string("/etc/shadow").is_ok_and(|shadow| shadow.contains("root:!"));
     let config = [
         format!("ListenAddress 127.0.0.1:{port}"),
         format!("HostKey {}", folder.join("host").display()),
@@ -353,7 +395,10 @@ fn over_ssh() {
     served.site.is_untouched_since(&before);
     assert_eq!(sshd.logins(), 1, "what lists the refs brings the commits, too");
     served.fetches(&[("PATH", &path)]).exits(0);
-    assert_eq!(served.site.git(["rev-parse", "origin/master"]), served.site.upstream.tip().unwrap().to_string());
+    assert_eq!(
+        served.site.git(["rev-parse", "origin/master"]),
+        served.site.upstream.tip().unwrap().to_string()
+    );
 }
 
 fn a_key_that_the_server_does_not_know() {
@@ -367,13 +412,20 @@ fn a_server_that_ssh_does_not_know() {
     let (served, sshd) = (Served::new(), Sshd::start());
     sshd.is_asked_with("site", "nobody");
     served.at(&sshd.url(&served.folder.path().join("upstream.git")));
-    served.looks(&[("PATH", &sshd.path())]).exits(99).says("Host key verification failed").says("not trusted here");
+    served
+        .looks(&[("PATH", &sshd.path())])
+        .exits(99)
+        .says("Host key verification failed")
+        .says("not trusted here");
 }
 
 fn a_repository_that_is_not_there() {
     let (served, sshd) = (Served::new(), Sshd::start());
     served.at(&sshd.url(&served.folder.path().join("nothing.git")));
-    served.looks(&[("PATH", &sshd.path())]).exits(99).says("does not appear to be a git repository");
+    served
+        .looks(&[("PATH", &sshd.path())])
+        .exits(99)
+        .says("does not appear to be a git repository");
     served.at("ssh://-oProxyCommand=true/path");
     served.looks(&[("PATH", &sshd.path())]).exits(99).says("no address");
 }
@@ -383,11 +435,19 @@ fn a_server_whose_git_breaks_off() {
     let upstream = served.folder.path().join("upstream.git");
     served.at(&sshd.url(&upstream));
     // The refs are there, the pack cannot be made.
-    let tree = Command::new("git").arg("-C").arg(&upstream).args(["rev-parse", "master^{tree}"]).output().unwrap();
+    let tree = Command::new("git")
+        .arg("-C")
+        .arg(&upstream)
+        .args(["rev-parse", "master^{tree}"])
+        .output()
+        .unwrap();
     let tree = String::from_utf8(tree.stdout).unwrap();
     std::fs::remove_file(upstream.join("objects").join(&tree[..2]).join(tree[2..].trim())).unwrap();
     let before = served.site.state();
-    served.looks(&[("PATH", &sshd.path())]).exits(99).says("possible repository corruption on the remote side");
+    served
+        .looks(&[("PATH", &sshd.path())])
+        .exits(99)
+        .says("possible repository corruption on the remote side");
     served.site.is_untouched_since(&before);
 }
 
@@ -395,5 +455,9 @@ fn a_machine_without_ssh() {
     let served = Served::new();
     served.at("git@mail.example.org:upstream.git");
     let nothing = served.folder.path().display().to_string();
-    served.looks(&[("PATH", &nothing)]).exits(99).says("no `ssh`").says("apt install openssh-client");
+    served
+        .looks(&[("PATH", &nothing)])
+        .exits(99)
+        .says("no `ssh`")
+        .says("apt install openssh-client");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use cowhand::demo::registry::Registry;
-use cowhand::fault::VARIABLE;
+use cowhand::failpoint::VARIABLE;
 
 use crate::support::ran::Ran;
 use crate::support::site::Site;
@@ -23,7 +23,8 @@ tests! {
     a_second_run_waits_if_asked,
     only_the_newest_update_can_be_taken_back_and_the_last_good_one_stays,
     update_refuses_over_an_unfinished_run,
-    update_over_an_unfinished_rollback_finishes_that_and_says_so;
+    update_over_an_unfinished_rollback_finishes_that_and_says_so,
+    a_diff_keeps_its_name_in_another_time_zone;
 }
 
 /// A site whose update changes files, an image and a collision, and conflicts with what the site wrote.
@@ -36,9 +37,13 @@ fn behind_on(site: Site) -> Site {
     let site = site.has("cowhand.toml", "[verify]\nsettle = \"1s\"\n").running();
     site.pushes("postfix", "1.81");
     let release = site.upstream.release("2026-03").image("postfix", "1.81");
-    let release = release.write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"10 / 1h\"; }\n");
+    let release =
+        release.write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"10 / 1h\"; }\n");
     let release = release.write("data/assets/ssl-example/ecdsa-cert.pem", "an example\n");
-    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
+    release
+        .replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8")
+        .publish()
+        .unwrap();
     // From now on git's status leaves Cowhand's own files out.
     site.cowhand(["plan", "--until", "preflight"]).exits(0);
     site
@@ -67,7 +72,10 @@ fn is_new(site: &Site) {
     assert!(found["main.cf"].contains("threshold = 8") && found["ratelimit"].contains("10 / 1h"));
     let postfix = site.images.reference("postfix", "1.81");
     let containers = site.containers().unwrap();
-    assert!(containers.iter().any(|line| line.starts_with(&format!("postfix-mailcow {postfix} "))), "{containers:?}");
+    assert!(
+        containers.iter().any(|line| line.starts_with(&format!("postfix-mailcow {postfix} "))),
+        "{containers:?}"
+    );
     assert_eq!(state(site), "new");
 }
 
@@ -106,7 +114,11 @@ fn a_second_signal_ends_at_once() {
     update.signal(Signal::INT);
     update.goes_on();
     update.ends().exits(130).keeps_quiet_about("starting the new stack");
-    site.cowhand(["status"]).exits(0).says("between old and new").says("cowhand resume").says("cowhand rollback");
+    site.cowhand(["status"])
+        .exits(0)
+        .says("between old and new")
+        .says("cowhand resume")
+        .says("cowhand rollback");
     site.cowhand(["rollback", "--yes"]).exits(0);
     is_old(&site, &old);
 }
@@ -127,9 +139,13 @@ fn neither_way_out_needs_the_network() {
 
 /// The unit that is shipped: systemd finds nothing wrong with it, and what it starts ends what a reboot interrupted.
 fn the_unit_for_the_boot_resumes() {
-    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd/cowhand-resume@.service");
+    let unit =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd/cowhand-resume@.service");
     let text = std::fs::read_to_string(&unit).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/sbin/cowhand ")).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/local/sbin/cowhand "))
+        .unwrap();
     let words: Vec<&str> = line.split(' ').collect();
     let [before @ .., "--site", "%f"] = &words[..] else { panic!("{line}") };
     let site = behind();
@@ -144,7 +160,8 @@ fn the_unit_for_the_boot_resumes() {
 fn verified(text: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cowhand-resume@srv.service");
-    let here = text.replace("/usr/local/sbin/cowhand", &crate::support::ran::binary().display().to_string());
+    let here = text
+        .replace("/usr/local/sbin/cowhand", &crate::support::ran::binary().display().to_string());
     std::fs::write(&path, here.replace("docker.service", "basic.target")).unwrap();
     let analyze = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output();
     let Ok(output) = analyze else { return };
@@ -159,7 +176,10 @@ fn a_stack_that_does_not_come_up_is_rolled_back() {
     let image = cowhand::demo::site::image_of("postfix").env("CRASH_AFTER", "300");
     site.images.push("postfix", "1.81", &image).unwrap();
     site.upstream.release("2026-03").image("postfix", "1.81").publish().unwrap();
-    site.cowhand(["update", "--yes"]).exits(20).says("postfix-mailcow").says("the site is as before");
+    site.cowhand(["update", "--yes"])
+        .exits(20)
+        .says("postfix-mailcow")
+        .says("the site is as before");
     is_old(&site, &old);
 }
 
@@ -179,14 +199,20 @@ fn a_finished_update_can_be_taken_back() {
     // What was written since is kept, also where going back is repeated.
     site.write(TOUCHED, "<?php // by hand\n").unwrap();
     site.prepared(["rollback", &run, "--yes"]).env(VARIABLE, "switch:undone:twice").run().exits(0);
-    assert_eq!(site.file(&format!(".git/cowhand/runs/{run}/replaced/{TOUCHED}")), "<?php // by hand\n");
+    assert_eq!(
+        site.file(&format!(".git/cowhand/runs/{run}/replaced/{TOUCHED}")),
+        "<?php // by hand\n"
+    );
     is_old(&site, &old);
 }
 
 fn only_the_newest_update_can_be_taken_back_and_the_last_good_one_stays() {
     let site = behind();
     site.cowhand(["update", "--yes"]).exits(0);
-    let first = site.cowhand(["status", "--json"]).exits(0).event("report")["data"]["run"].as_str().unwrap().to_owned();
+    let first = site.cowhand(["status", "--json"]).exits(0).event("report")["data"]["run"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let old = site.whole();
     for _ in 0..12 {
         site.prepared(["update", "--yes"]).env(VARIABLE, "preflight:begun:error").run().exits(10);
@@ -200,7 +226,11 @@ fn only_the_newest_update_can_be_taken_back_and_the_last_good_one_stays() {
     assert_eq!(history.lines().count(), 1 + 11, "{history}");
     assert!(history.lines().nth(1).unwrap().starts_with(&first), "{history}");
     assert!(site.has_path(&format!(".git/cowhand/runs/{first}/kept/mailcow.conf")));
-    site.cowhand(["show", &first]).exits(0).says("data/conf/postfix/main.cf").says("1.80").says("1.81");
+    site.cowhand(["show", &first])
+        .exits(0)
+        .says("data/conf/postfix/main.cf")
+        .says("1.80")
+        .says("1.81");
     site.cowhand(["rollback", &first, "--yes"]).exits(2).says("not the newest");
     site.is_wholly(&new);
     site.cowhand(["rollback", "--yes"]).exits(0);
@@ -209,7 +239,8 @@ fn only_the_newest_update_can_be_taken_back_and_the_last_good_one_stays() {
 
 fn a_second_run_waits_if_asked() {
     let site = behind();
-    let plan = site.prepared(["plan", "--until", "merge"]).env(VARIABLE, "merge:begun:stop").start();
+    let plan =
+        site.prepared(["plan", "--until", "merge"]).env(VARIABLE, "merge:begun:stop").start();
     plan.stops();
     site.cowhand(["resume"]).exits(0).says("nothing to resume");
     plan.goes_on();
@@ -236,7 +267,10 @@ fn update_refuses_over_an_unfinished_run() {
     // Finishing would replace what somebody has written since.
     let written = site.file("data/conf/postfix/main.cf");
     site.write("data/conf/postfix/main.cf", "by hand\n").unwrap();
-    site.cowhand(["update", "--yes"]).exits(23).says("data/conf/postfix/main.cf").says("cowhand rollback 2");
+    site.cowhand(["update", "--yes"])
+        .exits(23)
+        .says("data/conf/postfix/main.cf")
+        .says("cowhand rollback 2");
     assert_eq!(site.file("data/conf/postfix/main.cf"), "by hand\n");
     site.write("data/conf/postfix/main.cf", written).unwrap();
     // Nor is it what was asked for here.
@@ -258,4 +292,19 @@ fn update_over_an_unfinished_rollback_finishes_that_and_says_so() {
     failed.exits(21).says("The site is between old and new.").says("cowhand rollback 2");
     site.cowhand(["update", "--yes"]).exits(20).says("Nothing was updated");
     is_old(&site, &old);
+}
+
+fn a_diff_keeps_its_name_in_another_time_zone() {
+    let site = behind();
+    let diffs = || {
+        let listed = std::fs::read_dir(site.root().join("update_diffs"));
+        listed.into_iter().flatten().flatten().count()
+    };
+    let update = site.prepared(["update", "--yes"]).env("TZ", "UTC");
+    update.env(VARIABLE, "switch:acted:kill").run().was_killed();
+    assert_eq!(diffs(), 1);
+    site.prepared(["resume"]).env("TZ", "Asia/Tokyo").run().exits(0);
+    assert_eq!(diffs(), 1);
+    site.prepared(["rollback", "--yes"]).env("TZ", "America/Lima").run().exits(0);
+    assert_eq!(diffs(), 0);
 }

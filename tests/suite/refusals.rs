@@ -48,7 +48,10 @@ fn refused(site: &Site, code: i32, words: &str) {
         let outcome = ran.event("outcome");
         assert_eq!(outcome["code"], code, "{ran}");
         assert!(outcome["left"].is_string(), "what was left as it was is not said: {ran}");
-        assert!(outcome["hints"].as_array().is_some_and(|hints| !hints.is_empty()), "what to do is not said: {ran}");
+        assert!(
+            outcome["hints"].as_array().is_some_and(|hints| !hints.is_empty()),
+            "what to do is not said: {ran}"
+        );
         ran
     });
 }
@@ -65,14 +68,18 @@ fn a_folder_that_is_no_site() {
         Cowhand::new([command]).folder(folder.path()).run().exits(10).says("mailcow");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    Cowhand::new(["update", "--site", "/nonexistent/folder"]).run().exits(10).says("/nonexistent/folder");
+    Cowhand::new(["update", "--site", "/nonexistent/folder"])
+        .run()
+        .exits(10)
+        .says("/nonexistent/folder");
 }
 
 fn a_site_that_is_no_git_clone() {
     let site = Site::without_engine();
     let folder = tempfile::tempdir().unwrap();
     fs::copy(site.root().join("mailcow.conf"), folder.path().join("mailcow.conf")).unwrap();
-    fs::copy(site.root().join("docker-compose.yml"), folder.path().join("docker-compose.yml")).unwrap();
+    fs::copy(site.root().join("docker-compose.yml"), folder.path().join("docker-compose.yml"))
+        .unwrap();
     Cowhand::new(["update", "--yes"]).folder(folder.path()).run().exits(10).says("git");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
@@ -103,8 +110,14 @@ fn somebody_who_is_not_root() {
     let fixture = site.root().parent().map(Path::to_owned).unwrap();
     fs::set_permissions(fixture, fs::Permissions::from_mode(0o755)).unwrap();
     untouched(&site, 10, "root", || {
-        let arguments =
-            ["--reuid=65534", "--regid=65534", "--clear-groups", cowhand.to_str().unwrap(), "update", "--yes"];
+        let arguments = [
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            cowhand.to_str().unwrap(),
+            "update",
+            "--yes",
+        ];
         Cowhand::of("setpriv", arguments).folder(site.root()).run()
     });
 }
@@ -117,13 +130,20 @@ fn an_engine_that_does_not_answer() {
 fn an_engine_that_is_too_old() {
     let site = Site::without_engine().behind_one_release();
     let engine = outside::OldEngine::start();
-    untouched(&site, 10, "17.05", || site.prepared(["update", "--yes"]).env("DOCKER_HOST", engine.host()).run());
+    untouched(&site, 10, "17.05", || {
+        site.prepared(["update", "--yes"]).env("DOCKER_HOST", engine.host()).run()
+    });
 }
 
 fn a_docker_without_compose() {
     let site = Site::customised().behind_one_release();
-    let path = outside::path_with(&[("docker", "#!/bin/sh\necho \"docker: unknown command: $1\" >&2\nexit 1\n")]);
-    untouched(&site, 10, "compose", || site.prepared(["update", "--yes"]).env("PATH", path.path()).run());
+    let path = outside::path_with(&[(
+        "docker",
+        "#!/bin/sh\necho \"docker: unknown command: $1\" >&2\nexit 1\n",
+    )]);
+    untouched(&site, 10, "compose", || {
+        site.prepared(["update", "--yes"]).env("PATH", path.path()).run()
+    });
 }
 
 fn a_compose_that_is_too_old() {
@@ -132,13 +152,25 @@ fn a_compose_that_is_too_old() {
         ("docker", "#!/bin/sh\necho \"docker: unknown command: $1\" >&2\nexit 1\n"),
         ("docker-compose", "#!/bin/sh\necho 1.29.2\n"),
     ]);
-    untouched(&site, 10, "1.29.2", || site.prepared(["update", "--yes"]).env("PATH", path.path()).run());
+    untouched(&site, 10, "1.29.2", || {
+        site.prepared(["update", "--yes"]).env("PATH", path.path()).run()
+    });
 }
 
 fn a_merge_under_way() {
     let site = Site::without_engine();
     site.git(["stash", "--quiet"]);
-    site.git(["-c", "user.name=x", "-c", "user.email=x@x", "commit", "--quiet", "--allow-empty", "-m", "of the site"]);
+    site.git([
+        "-c",
+        "user.name=x",
+        "-c",
+        "user.email=x@x",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "-m",
+        "of the site",
+    ]);
     site.upstream.commit("news").append("README.md", "news\n").publish().unwrap();
     site.git(["fetch", "--quiet"]);
     site.git(["merge", "--quiet", "--no-commit", "origin/master"]);
@@ -149,7 +181,17 @@ fn a_rebase_under_way() {
     let site = Site::without_engine();
     site.git(["stash", "--quiet"]);
     let site = site.edited("README.md", "throw-away", "local");
-    site.git(["-c", "user.name=x", "-c", "user.email=x@x", "commit", "--quiet", "--all", "-m", "of the site"]);
+    site.git([
+        "-c",
+        "user.name=x",
+        "-c",
+        "user.email=x@x",
+        "commit",
+        "--quiet",
+        "--all",
+        "-m",
+        "of the site",
+    ]);
     site.upstream.commit("news").replace("README.md", "throw-away", "remote").publish().unwrap();
     site.git(["fetch", "--quiet"]);
     let rebase = cowhand::demo::site::Site::git(
@@ -174,7 +216,9 @@ fn a_stale_lock_of_git() {
 
 fn a_typo_in_cowhand_toml() {
     let site = Site::without_engine().has("cowhand.toml", "[merge]\nfovor = \"ours\"\n");
-    untouched(&site, 2, "favor", || site.cowhand(["update", "--yes"]).says("cowhand.toml").says("line 2"));
+    untouched(&site, 2, "favor", || {
+        site.cowhand(["update", "--yes"]).says("cowhand.toml").says("line 2")
+    });
 }
 
 fn a_value_that_cowhand_toml_cannot_have() {
@@ -201,7 +245,11 @@ fn an_upstream_that_does_not_answer() {
 fn an_upstream_without_the_branch() {
     let site = Site::without_engine();
     let repository = site.upstream.repository();
-    repository.find_reference("refs/heads/master").unwrap().rename("refs/heads/main", false, "").unwrap();
+    repository
+        .find_reference("refs/heads/master")
+        .unwrap()
+        .rename("refs/heads/main", false, "")
+        .unwrap();
     untouched(&site, 13, "master", || site.cowhand(["plan", "--until", "merge"]));
 }
 
@@ -219,7 +267,10 @@ fn a_registry_that_answers_500() {
     let site = Site::customised().running();
     let image = format!("{}/postfix:1.81", broken.address());
     let release = site.upstream.release("2026-03");
-    release.replace("docker-compose.yml", &site.images.reference("postfix", "1.80"), &image).publish().unwrap();
+    release
+        .replace("docker-compose.yml", &site.images.reference("postfix", "1.80"), &image)
+        .publish()
+        .unwrap();
     refused(&site, 13, "postfix:1.81");
 }
 
@@ -253,25 +304,36 @@ fn a_registry_that_wants_a_login() {
     let prefetch = |config: &str, helper: &str| {
         fs::write(docker.path().join("config.json"), config).unwrap();
         let program = docker.path().join("docker-credential-cowhand-test");
-        let script = format!("#!/bin/sh\nread -r server\n[ \"$server\" = {registry} ] || exit 1\n{helper}\n");
+        let script = format!(
+            "#!/bin/sh\nread -r server\n[ \"$server\" = {registry} ] || exit 1\n{helper}\n"
+        );
         outside::program(&program, script.as_bytes());
         let path = format!("{}:{}", docker.path().display(), std::env::var("PATH").unwrap());
         site.prepared(["prefetch"]).env("DOCKER_CONFIG", docker.path()).env("PATH", path).run()
     };
-    prefetch(&format!(r#"{{"auths": {{"{registry}": {{"auth": "dXNlcjpwYXNz"}}}}}}"#), "exit 1").exits(0);
+    prefetch(&format!(r#"{{"auths": {{"{registry}": {{"auth": "dXNlcjpwYXNz"}}}}}}"#), "exit 1")
+        .exits(0);
     release("1.82");
     let helped = format!(r#"{{"credHelpers": {{"{registry}": "cowhand-test"}}}}"#);
-    prefetch(&helped, "echo 'the vault is closed' >&2; exit 1").exits(13).says("the vault is closed");
+    prefetch(&helped, "echo 'the vault is closed' >&2; exit 1")
+        .exits(13)
+        .says("the vault is closed");
     prefetch(&helped, r#"echo '{"Username": "user", "Secret": "pass"}'"#).exits(0);
 }
 
 fn a_registry_that_refuses_a_layer() {
-    let gate = outside::Gate::before(&world::registry(), |head| head.contains("/blobs/").then_some("403 Forbidden"));
+    let gate = outside::Gate::before(&world::registry(), |head| {
+        head.contains("/blobs/").then_some("403 Forbidden")
+    });
     let site = Site::customised().running();
     site.pushes("postfix", "1.81");
-    let image = site.images.reference("postfix", "1.81").replace(&world::registry(), &gate.address());
+    let image =
+        site.images.reference("postfix", "1.81").replace(&world::registry(), &gate.address());
     let release = site.upstream.release("2026-03");
-    release.replace("docker-compose.yml", &site.images.reference("postfix", "1.80"), &image).publish().unwrap();
+    release
+        .replace("docker-compose.yml", &site.images.reference("postfix", "1.80"), &image)
+        .publish()
+        .unwrap();
     refused(&site, 13, "could not pull");
 }
 
@@ -286,13 +348,19 @@ fn an_engine_that_says_nothing() {
 
 /// Each would leave the site without mail, or without its data, once the old stack is down.
 fn what_cannot_be_started_is_found_before_anything_stops() {
-    let site = Site::with_services(&["unbound-mailcow", "redis-mailcow", "postfix-mailcow", "mysql-mailcow"])
-        .has("docker-compose.override.yml", "services: {}\n")
-        .running();
+    let site = Site::with_services(&[
+        "unbound-mailcow",
+        "redis-mailcow",
+        "postfix-mailcow",
+        "mysql-mailcow",
+    ])
+    .has("docker-compose.override.yml", "services: {}\n")
+    .running();
     let compose = site.upstream.read("docker-compose.yml").unwrap();
     let listener = std::net::TcpListener::bind(("127.0.0.1", site.slot().port(20))).unwrap();
     let port = format!("port {} of redis-mailcow", site.slot().port(20));
-    let published = format!("    redis-mailcow:\n      ports: [\"127.0.0.1:{}:6379\"]\n", site.slot().port(20));
+    let published =
+        format!("    redis-mailcow:\n      ports: [\"127.0.0.1:{}:6379\"]\n", site.slot().port(20));
     let cases = [
         ("    redis-mailcow:\n", published.as_str(), port.as_str()),
         (
@@ -328,7 +396,10 @@ fn no_space_left_for_the_run() {
 fn an_override_that_does_not_resolve() {
     let site = Site::with_services(&["unbound-mailcow", "redis-mailcow", "solr-mailcow"]);
     let site = site
-        .has("docker-compose.override.yml", "services:\n  solr-mailcow:\n    labels:\n      site: \"yes\"\n")
+        .has(
+            "docker-compose.override.yml",
+            "services:\n  solr-mailcow:\n    labels:\n      site: \"yes\"\n",
+        )
         .running();
     site.upstream.release("2026-03").without_service("solr-mailcow").publish().unwrap();
     refused(&site, 13, "solr-mailcow");

@@ -36,7 +36,10 @@ fn what_runs_is_what_compose_resolves() {
     for offline in [true, false] {
         let images = stack.plan(&resolved, offline).unwrap();
         assert_eq!(images.len(), 7);
-        assert!(images.iter().all(|image| !image.pull && image.from == image.to && image.to.is_some()), "{images:#?}");
+        assert!(
+            images.iter().all(|image| !image.pull && image.from == image.to && image.to.is_some()),
+            "{images:#?}"
+        );
         let changes = stack.changes(&resolved, &resolved, &images, &[]);
         assert!(changes.is_empty(), "{changes:#?}");
     }
@@ -56,7 +59,11 @@ fn a_pull_moves_no_tag_and_the_start_moves_it() {
     stack.site.pushes("nginx", "1.04");
     let images = stack.plan(&old, false).unwrap();
     assert_eq!(
-        images.iter().filter(|image| image.pull).map(|image| image.reference.as_str()).collect::<Vec<_>>(),
+        images
+            .iter()
+            .filter(|image| image.pull)
+            .map(|image| image.reference.as_str())
+            .collect::<Vec<_>>(),
         [&redis]
     );
     let pulled = stack.pull(&images).unwrap();
@@ -81,10 +88,18 @@ fn a_pull_moves_no_tag_and_the_start_moves_it() {
     ];
     assert_eq!(actions(&changes), expected, "{changes:#?}");
     let pulled = stack.pull(&images).unwrap();
-    assert!(pulled.iter().all(|one| one.bytes == 0 || one.reference != redis), "it is not pulled again: {pulled:#?}");
-    let seen = meanwhile(&stack.site, || stack.start(&stack.files(), &new, &changes, &meanings(&pulled)));
+    assert!(
+        pulled.iter().all(|one| one.bytes == 0 || one.reference != redis),
+        "it is not pulled again: {pulled:#?}"
+    );
+    let seen =
+        meanwhile(&stack.site, || stack.start(&stack.files(), &new, &changes, &meanings(&pulled)));
 
-    assert_eq!(interrupted(&seen), ["nginx-mailcow", "php-fpm-mailcow", "redis-mailcow"], "{seen:#?}");
+    assert_eq!(
+        interrupted(&seen),
+        ["nginx-mailcow", "php-fpm-mailcow", "redis-mailcow"],
+        "{seen:#?}"
+    );
     assert!(seen.values().all(|seen| seen.ends == 1), "{seen:#?}");
     assert_ne!(stack.id(&redis), before.0);
     assert_eq!(stack.verify(&new), []);
@@ -94,7 +109,11 @@ fn a_pull_moves_no_tag_and_the_start_moves_it() {
     let images = stack.plan(&new, false).unwrap();
     assert!(stack.changes(&new, &new, &images, &[]).is_empty());
     stack.site.up().unwrap();
-    assert_eq!(stack.site.containers().unwrap(), settled, "nothing is left for whoever starts the stack by hand");
+    assert_eq!(
+        stack.site.containers().unwrap(),
+        settled,
+        "nothing is left for whoever starts the stack by hand"
+    );
 }
 
 fn what_was_fetched_ahead_needs_no_registry() {
@@ -120,7 +139,11 @@ fn an_image_that_nobody_has_is_named_with_its_service() {
     stack.wants("postfix", "1.80", "1.99");
     let error = stack.plan(&stack.resolve(), false).unwrap_err();
     assert!(error.headline().contains("postfix:1.99"), "{error}");
-    assert!(error.causes().contains(&"wanted by postfix-mailcow".to_owned()), "{:?}", error.causes());
+    assert!(
+        error.causes().contains(&"wanted by postfix-mailcow".to_owned()),
+        "{:?}",
+        error.causes()
+    );
     assert!(
         error.summary().contains("manifest unknown") || error.summary().contains("not found"),
         "the registry's own words: {error}"
@@ -139,14 +162,19 @@ fn an_image_that_was_built_here_is_kept() {
     let planned = images.iter().find(|image| image.reference == mine).unwrap();
     assert!(!planned.pull);
     let pulled = stack.pull(&images).unwrap();
-    assert_eq!(pulled.iter().find(|one| one.reference == mine).map(|one| one.image_id.clone()), stack.id(&redis));
+    assert_eq!(
+        pulled.iter().find(|one| one.reference == mine).map(|one| one.image_id.clone()),
+        stack.id(&redis)
+    );
 }
 
 fn a_registry_that_fails_at_times_is_asked_again() {
     let fails = Arc::new(AtomicUsize::new(0));
     let left = Arc::clone(&fails);
     let gate = Gate::before(&world::registry(), move |_| {
-        let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        let fails = left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok();
         fails.then_some("500 Internal Server Error")
     });
     let site = Site::on_registry(&gate.address());
@@ -168,7 +196,11 @@ fn the_old_images_come_back_after_a_prune_by_hand() {
     let (redis, before) = (stack.site.images.reference("redis", "7.4-alpine"), stack.hold("run1"));
     assert!(before.missing.is_empty() && before.images.len() == 4);
     let was = stack.id(&redis);
-    stack.site.images.push("redis", "7.4-alpine", &image_of("redis").label("edition", "second")).unwrap();
+    stack
+        .site
+        .images
+        .push("redis", "7.4-alpine", &image_of("redis").label("edition", "second"))
+        .unwrap();
     let images = stack.plan(&old, false).unwrap();
     let pulled = stack.pull(&images).unwrap();
     stack.start(&stack.files(), &old, &stack.changes(&old, &old, &images, &[]), &meanings(&pulled));
@@ -183,11 +215,19 @@ fn the_old_images_come_back_after_a_prune_by_hand() {
 }
 
 fn services_that_are_not_well_are_named_with_their_log() {
-    let site = small(&["unbound-mailcow", "mysql-mailcow", "redis-mailcow", "dovecot-mailcow", "solr-mailcow"]);
+    let site = small(&[
+        "unbound-mailcow",
+        "mysql-mailcow",
+        "redis-mailcow",
+        "dovecot-mailcow",
+        "solr-mailcow",
+    ]);
     let broken = |name: &str| image_of(name).label("edition", "broken");
     site.images.push("redis", "7.4-alpine", &broken("redis").env("EXIT", "3")).unwrap();
     site.images.push("solr", "1.8", &broken("solr").env("START_DELAY", "60000")).unwrap();
-    site.images.push("dovecot", "2.33", &Image::new().listens(143, "hello").listens(4190, "\"hello\"")).unwrap();
+    site.images
+        .push("dovecot", "2.33", &Image::new().listens(143, "hello").listens(4190, "\"hello\""))
+        .unwrap();
     let stack = Stack::of(site.running());
     let redis_is = || {
         let unwell = stack.verify(&stack.resolve());
@@ -203,10 +243,14 @@ fn services_that_are_not_well_are_named_with_their_log() {
     stack.site.up().unwrap();
     let unwell = stack.verify(&stack.resolve());
     assert!(!unwell.is_empty());
-    let solr = format!("its port {} (in the container: 8983) is not served", stack.site.slot().port(8));
+    let solr =
+        format!("its port {} (in the container: 8983) is not served", stack.site.slot().port(8));
     for one in &unwell {
-        let expected =
-            if one.service == "solr-mailcow" { solr.as_str() } else { "does not greet as a mail server does" };
+        let expected = if one.service == "solr-mailcow" {
+            solr.as_str()
+        } else {
+            "does not greet as a mail server does"
+        };
         assert!(one.reason.contains(expected), "{unwell:#?}");
     }
     assert!(verify::failure(&unwell).unwrap().headline().contains("solr-mailcow"), "{unwell:#?}");
@@ -217,13 +261,18 @@ fn what_would_not_work_is_found_before_anything_stops() {
     let root = stack.site.root();
     let upstream = root.join("docker-compose.yml");
     let (old, old_files) = (stack.resolve(), stack.files());
-    let ports = |of| validate::ports(&stack.engine, &stack.wait(stack.engine.all_containers()).unwrap(), of);
+    let ports = |of| {
+        validate::ports(&stack.engine, &stack.wait(stack.engine.all_containers()).unwrap(), of)
+    };
     assert_eq!(ports(&old), [], "its own ports are its own");
 
     // A port of the site that somebody else listens on.
     let listener = TcpListener::bind(("127.0.0.1", stack.site.slot().port(20))).unwrap();
     let port = listener.local_addr().unwrap().port();
-    stack.site.edit("mailcow.conf", |text| text + &format!("SMTP_PORT=127.0.0.1:{port}\n")).unwrap();
+    stack
+        .site
+        .edit("mailcow.conf", |text| text + &format!("SMTP_PORT=127.0.0.1:{port}\n"))
+        .unwrap();
     let new = stack.resolve();
     let found = ports(&new);
     assert_eq!(found.len(), 1);
@@ -234,21 +283,38 @@ fn what_would_not_work_is_found_before_anything_stops() {
     let scratch = root.join("../scratch");
     std::fs::create_dir_all(&scratch).unwrap();
     let text = std::fs::read_to_string(&upstream).unwrap();
-    std::fs::write(scratch.join("docker-compose.yml"), text.replace("    nginx-mailcow:\n", "    web-mailcow:\n"))
-        .unwrap();
+    std::fs::write(
+        scratch.join("docker-compose.yml"),
+        text.replace("    nginx-mailcow:\n", "    web-mailcow:\n"),
+    )
+    .unwrap();
     let files = vec![scratch.join("docker-compose.yml"), root.join("docker-compose.override.yml")];
-    let new_files = ComposeFiles { files, env_file: Some(root.join("mailcow.conf")), ..old_files.clone() };
+    let new_files =
+        ComposeFiles { files, env_file: Some(root.join("mailcow.conf")), ..old_files.clone() };
     let error = stack.wait(stack.compose.resolve(&new_files)).unwrap_err();
     assert!(error.summary().contains("nginx-mailcow"), "{error}");
-    assert!(error.hints().iter().any(|hint| hint.contains("take it out of docker-compose.override.yml")), "{error:?}");
+    assert!(
+        error
+            .hints()
+            .iter()
+            .any(|hint| hint.contains("take it out of docker-compose.override.yml")),
+        "{error:?}"
+    );
 
     // The same with an image in the override: it resolves, and would go on running.
-    let addition =
-        format!("services:\n  nginx-mailcow:\n    image: {}\n", stack.site.images.reference("nginx", "1.03"));
+    let addition = format!(
+        "services:\n  nginx-mailcow:\n    image: {}\n",
+        stack.site.images.reference("nginx", "1.03")
+    );
     stack.site.write("docker-compose.override.yml", addition).unwrap();
     let new = stack.wait(stack.compose.resolve(&new_files)).unwrap();
-    assert_eq!(new.services["web-mailcow"].mounts[0].host_path(), Some(root.join("data/web")), "paths are the site's");
-    let left = stack.wait(validate::left_over(&stack.compose, &old_files, &new_files, &new)).unwrap();
+    assert_eq!(
+        new.services["web-mailcow"].mounts[0].host_path(),
+        Some(root.join("data/web")),
+        "paths are the site's"
+    );
+    let left =
+        stack.wait(validate::left_over(&stack.compose, &old_files, &new_files, &new)).unwrap();
     assert!(left.len() == 1 && left[0].what.contains("nginx-mailcow"), "{left:?}");
     assert_eq!(validate::problems(&old, &new, &|path| path.exists()), []);
 }
@@ -267,7 +333,9 @@ fn superseded_images_go_and_needed_ones_stay() {
     let pulled = stack.pull(&images).unwrap();
     stack.start(&stack.files(), &new, &stack.changes(&old, &new, &images, &[]), &meanings(&pulled));
 
-    let own = |resolved: &Resolved| resolved.images().keys().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let own = |resolved: &Resolved| {
+        resolved.images().keys().map(|name| (*name).to_owned()).collect::<Vec<_>>()
+    };
     let (before, now) = (own(&old), own(&new));
     let nginx = stack.id(&stack.site.images.reference("nginx", "1.03")).unwrap();
     let scope = prune::Scope {
@@ -280,9 +348,12 @@ fn superseded_images_go_and_needed_ones_stay() {
     assert_eq!(first.images.len(), 7);
     let prefix = stack.site.images.base();
     let items = stack.wait(prune::candidates(&stack.engine, &scope)).unwrap();
-    let mine: Vec<_> =
-        items.into_iter().filter(|item| item.references.iter().any(|name| name.starts_with(&prefix))).collect();
-    let (postfix, kept): (Vec<_>, Vec<_>) = mine.iter().partition(|item| item.action == PruneAction::Remove);
+    let mine: Vec<_> = items
+        .into_iter()
+        .filter(|item| item.references.iter().any(|name| name.starts_with(&prefix)))
+        .collect();
+    let (postfix, kept): (Vec<_>, Vec<_>) =
+        mine.iter().partition(|item| item.action == PruneAction::Remove);
     assert_eq!((postfix.len(), kept.len()), (1, 1), "{mine:#?}");
     assert_eq!(kept[0].id, nginx);
     let removed = stack.wait(prune::remove(&stack.engine, &mine, &Events::default())).unwrap();
@@ -307,7 +378,10 @@ fn a_changed_network_takes_the_stack_down_and_up_again() {
     let mut old_files = stack.files();
     old_files.files[0] = kept;
     let option = "    driver: bridge\n    driver_opts:\n      com.docker.network.bridge.enable_icc: \"true\"\n";
-    stack.site.edit("docker-compose.yml", |text| text.replace("    driver: bridge\n", option)).unwrap();
+    stack
+        .site
+        .edit("docker-compose.yml", |text| text.replace("    driver: bridge\n", option))
+        .unwrap();
     let new = stack.resolve();
     let images = stack.plan(&new, true).unwrap();
     let changes = stack.changes(&old, &new, &images, &[]);

@@ -24,14 +24,26 @@ const ANONYMOUS: &str = "services:\n  memcached-mailcow:\n    volumes: [/anonymo
 fn volume_of(stack: &Stack, service: &str, target: &str) -> String {
     let containers = stack.wait(stack.engine.containers(stack.site.project())).unwrap();
     let container = containers.iter().find(|one| one.service == service).unwrap();
-    container.mounts.iter().find(|mount| mount.target == target).and_then(|mount| mount.volume.clone()).unwrap()
+    container
+        .mounts
+        .iter()
+        .find(|mount| mount.target == target)
+        .and_then(|mount| mount.volume.clone())
+        .unwrap()
 }
 
 fn services_wait_for_what_they_need_and_for_nobody_else() {
-    let services = ["unbound-mailcow", "redis-mailcow", "php-fpm-mailcow", "mysql-mailcow", "memcached-mailcow"];
+    let services = [
+        "unbound-mailcow",
+        "redis-mailcow",
+        "php-fpm-mailcow",
+        "mysql-mailcow",
+        "memcached-mailcow",
+    ];
     let site = Site::with_services(&[&services[..], &["solr-mailcow", "rspamd-mailcow"]].concat());
     let site = site.has("docker-compose.override.yml", ANONYMOUS);
-    let slow = |edition: &str| image_of("mariadb").env("STOP_DELAY", "9000").label("edition", edition);
+    let slow =
+        |edition: &str| image_of("mariadb").env("STOP_DELAY", "9000").label("edition", edition);
     site.images.push("mariadb", "10.11", &slow("first")).unwrap();
     let stack = Stack::of(site.running());
     let (old, project) = (stack.resolve(), stack.site.project().to_owned());
@@ -69,20 +81,32 @@ fn services_wait_for_what_they_need_and_for_nobody_else() {
     let pulled = meanings(&stack.pull(&images).unwrap());
     let seen = meanwhile(&stack.site, || stack.start(&stack.files(), &new, &changes, &pulled));
 
-    assert_eq!(interrupted(&seen), ["memcached-mailcow", "mysql-mailcow", "php-fpm-mailcow"], "{seen:#?}");
-    let [memcached, mysql, php] = ["memcached-mailcow", "mysql-mailcow", "php-fpm-mailcow"].map(|name| &seen[name]);
+    assert_eq!(
+        interrupted(&seen),
+        ["memcached-mailcow", "mysql-mailcow", "php-fpm-mailcow"],
+        "{seen:#?}"
+    );
+    let [memcached, mysql, php] =
+        ["memcached-mailcow", "mysql-mailcow", "php-fpm-mailcow"].map(|name| &seen[name]);
     assert!(
         memcached.started < mysql.ended && seen["added"].started < mysql.ended,
         "nobody waits for mysql: {seen:#?}"
     );
-    assert!(mysql.ended < php.ended && mysql.started < php.started, "php-fpm goes and comes after mysql: {seen:#?}");
+    assert!(
+        mysql.ended < php.ended && mysql.started < php.started,
+        "php-fpm goes and comes after mysql: {seen:#?}"
+    );
     assert_eq!(volume_of(&stack, "memcached-mailcow", "/anonymous"), anonymous);
     let containers = stack.site.containers().unwrap();
     assert!(!containers.iter().any(|line| line.starts_with("solr")), "{containers:#?}");
     let again = meanwhile(&stack.site, || stack.start(&stack.files(), &new, &changes, &pulled));
     assert!(again.is_empty(), "what was done is not done again: {again:#?}");
     stack.site.up().unwrap();
-    assert_eq!(stack.site.containers().unwrap(), containers, "nothing is left for whoever starts {project} by hand");
+    assert_eq!(
+        stack.site.containers().unwrap(),
+        containers,
+        "nothing is left for whoever starts {project} by hand"
+    );
 }
 
 fn who_needs_somebody_healthy_runs_until_he_is() {
@@ -117,12 +141,16 @@ fn who_needs_somebody_healthy_runs_until_he_is() {
 }
 
 fn what_compose_does_at_a_start_is_done() {
-    let greeting =
-        "services:\n  memcached-mailcow:\n    configs: [greeting]\nconfigs:\n  greeting:\n    content: hello\n";
-    let site = Site::with_services(&["memcached-mailcow"]).has("docker-compose.override.yml", greeting);
+    let greeting = "services:\n  memcached-mailcow:\n    configs: [greeting]\nconfigs:\n  greeting:\n    content: hello\n";
+    let site =
+        Site::with_services(&["memcached-mailcow"]).has("docker-compose.override.yml", greeting);
     let stack = Stack::of(site.running());
     let old = stack.resolve();
-    stack.site.images.push("memcached", "new", &image_of("memcached").label("edition", "second")).unwrap();
+    stack
+        .site
+        .images
+        .push("memcached", "new", &image_of("memcached").label("edition", "second"))
+        .unwrap();
     stack.wants("memcached", "alpine", "new");
     let new = stack.resolve();
     let images = stack.plan(&new, false).unwrap();
@@ -131,7 +159,11 @@ fn what_compose_does_at_a_start_is_done() {
     stack.start(&stack.files(), &new, &changes, &pulled);
     let container = format!("{}-memcached-mailcow-1", stack.site.project());
     let copy = stack.site.root().join("../greeting");
-    stack.site.engine().lines(&["cp", &format!("{container}:/greeting"), copy.to_str().unwrap()]).unwrap();
+    stack
+        .site
+        .engine()
+        .lines(&["cp", &format!("{container}:/greeting"), copy.to_str().unwrap()])
+        .unwrap();
     assert_eq!(std::fs::read_to_string(copy).unwrap(), "hello");
 }
 
@@ -146,7 +178,8 @@ fn what_was_left_half_made_is_put_in_order() {
         let old = containers.into_iter().find(|one| one.service == service).unwrap();
         let name = format!("{}_{}", &old.id[..12], old.name);
         let labels = old.labels.iter().map(|(name, value)| format!("--label={name}={value}"));
-        let labels: Vec<String> = labels.chain([format!("--label=com.docker.compose.replace={}", old.id)]).collect();
+        let labels: Vec<String> =
+            labels.chain([format!("--label=com.docker.compose.replace={}", old.id)]).collect();
         let mut create = vec!["create", "--name", &name];
         create.extend(labels.iter().map(String::as_str));
         let network = format!("{}_mailcow-network", stack.site.project());
@@ -158,8 +191,14 @@ fn what_was_left_half_made_is_put_in_order() {
     let gone = half("postfix-mailcow");
     docker(&["rm", "--force", &gone.id]);
     stack.start(&stack.files(), &resolved, &Changes::default(), &[]);
-    let names =
-        docker(&["ps", "--all", "--filter", &format!("name={}", stack.site.project()), "--format", "{{.Names}}"]);
+    let names = docker(&[
+        "ps",
+        "--all",
+        "--filter",
+        &format!("name={}", stack.site.project()),
+        "--format",
+        "{{.Names}}",
+    ]);
     assert_eq!(names.len(), 4, "{names:?}");
     assert!(names.iter().all(|name| name.starts_with(stack.site.project())), "{names:?}");
     let after = stack.site.containers().unwrap();

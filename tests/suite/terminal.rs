@@ -44,7 +44,8 @@ fn layers_and_services_are_shown_as_they_come() {
     let update = site.prepared(["update", "--yes"]).at_a_terminal();
     update.shows("/4.00 MiB 1/2 layers").shows("    layer ").interrupts();
     // Above the bars, which are drawn again below it.
-    let ended = "\x1b[1A             Ending at the next safe point; once more ends at once.\r\n  pull ";
+    let ended =
+        "\x1b[1A             Ending at the next safe point; once more ends at once.\r\n  pull ";
     update.ends().exits(130).says(COLOUR).says(ended);
     site.is_untouched_since(&before);
 
@@ -54,7 +55,11 @@ fn layers_and_services_are_shown_as_they_come() {
 
     releases(&site, &gate, "9", &image_of("redis").healthcheck().env("START_DELAY", "60000"));
     let update = site.prepared(["update", "--yes"]).at_a_terminal();
-    update.shows(WELL).signal(Signal::TERM).shows("Ending at the next safe point").signal(Signal::TERM);
+    update
+        .shows(WELL)
+        .signal(Signal::TERM)
+        .shows("Ending at the next safe point")
+        .signal(Signal::TERM);
     update.ends().exits(130);
     // Where nothing can be written anew, each task has a line when it ends.
     let rollback = site.prepared(["rollback", "--yes"]).env("TERM", "dumb").at_a_terminal();

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
 
-use cowhand::fault::VARIABLE;
+use cowhand::failpoint::VARIABLE;
 
 use crate::support::site::Site;
 use crate::support::stack::{interrupted, meanwhile};
@@ -35,10 +35,15 @@ tests! {
 
 /// The site and upstream changed the same line of postfix's configuration.
 fn in_conflict() -> Site {
-    let site = Site::customised().edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4").running();
+    let site = Site::customised()
+        .edited("data/conf/postfix/main.cf", "threshold = 6", "threshold = 4")
+        .running();
     site.pushes("postfix", "1.81");
     let release = site.upstream.release("2026-03").image("postfix", "1.81");
-    release.replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8").publish().unwrap();
+    release
+        .replace("data/conf/postfix/main.cf", "threshold = 6", "threshold = 8")
+        .publish()
+        .unwrap();
     site
 }
 
@@ -51,7 +56,10 @@ fn it_takes_theirs_unless_told_otherwise() {
         "the rest of the site's edits stays"
     );
     let kept = site.kept("data/conf/postfix/main.cf");
-    assert!(kept.iter().any(|text| text.contains("postscreen_dnsbl_threshold = 4\n")), "the losing version is kept");
+    assert!(
+        kept.iter().any(|text| text.contains("postscreen_dnsbl_threshold = 4\n")),
+        "the losing version is kept"
+    );
     it_is_on_the_new_release(&site);
 }
 
@@ -68,18 +76,27 @@ fn it_is_on_the_new_release(site: &Site) {
     assert_eq!(site.git(["status", "--porcelain"]), "");
     let subjects = site.git(["log", "--first-parent", "-n", "2", "--format=%s|%an|%ae"]);
     let subjects: Vec<&str> = subjects.lines().collect();
-    assert!(subjects[0].starts_with("After update on 20") && subjects[0].ends_with("|moo|moo@cow.moo"), "{subjects:?}");
+    assert!(
+        subjects[0].starts_with("After update on 20") && subjects[0].ends_with("|moo|moo@cow.moo"),
+        "{subjects:?}"
+    );
     assert!(subjects[1].starts_with("Before update on 20"), "{subjects:?}");
     assert_eq!(site.git(["rev-parse", "HEAD^2"]), site.upstream.tip().unwrap().to_string());
     let postfix = site.images.reference("postfix", "1.81");
-    assert!(site.containers().unwrap().iter().any(|line| line.starts_with(&format!("postfix-mailcow {postfix} "))));
+    assert!(
+        site.containers()
+            .unwrap()
+            .iter()
+            .any(|line| line.starts_with(&format!("postfix-mailcow {postfix} ")))
+    );
     assert_eq!(site.containers().unwrap().len(), 7);
 }
 
 fn only_what_changed_is_restarted() {
     let site = Site::customised().behind_one_release().running();
     let started = |service: &str| site.started(service);
-    let others = ["unbound-mailcow", "mysql-mailcow", "redis-mailcow", "dovecot-mailcow", "nginx-mailcow"];
+    let others =
+        ["unbound-mailcow", "mysql-mailcow", "redis-mailcow", "dovecot-mailcow", "nginx-mailcow"];
     let before = others.map(started);
     let (postfix, php_fpm) = (started("postfix-mailcow"), started("php-fpm-mailcow"));
     site.cowhand(["update", "--yes"]).exits(0);
@@ -106,16 +123,30 @@ fn old_code_does_not_meet_new_files() {
 
     let seen = meanwhile(&site, || drop(site.cowhand(["update", "--yes"]).exits(0)));
     assert_eq!(interrupted(&seen), ["php-fpm-mailcow"], "{seen:#?}");
-    let written = fs::metadata(page).unwrap().modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let written = fs::metadata(page)
+        .unwrap()
+        .modified()
+        .unwrap()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
     let php = &seen["php-fpm-mailcow"];
     // A file's time comes from a clock that ticks every few milliseconds.
     let tick = std::time::Duration::from_millis(20);
-    assert!(php.ended < Some(written + tick) && Some(written) < php.started, "{php:?}, files at {written:?}");
+    assert!(
+        php.ended < Some(written + tick) && Some(written) < php.started,
+        "{php:?}, files at {written:?}"
+    );
 }
 
 fn folders_that_the_site_calls_live_restart_nobody() {
-    let site = Site::customised().has("cowhand.toml", "[start]\nread-live = [\"./data/conf/dovecot\"]\n").running();
-    site.upstream.commit("More").append("data/conf/dovecot/dovecot.conf", "# more\n").publish().unwrap();
+    let site = Site::customised()
+        .has("cowhand.toml", "[start]\nread-live = [\"./data/conf/dovecot\"]\n")
+        .running();
+    site.upstream
+        .commit("More")
+        .append("data/conf/dovecot/dovecot.conf", "# more\n")
+        .publish()
+        .unwrap();
     let seen = meanwhile(&site, || drop(site.cowhand(["update", "--yes"]).exits(0)));
     assert!(seen.is_empty(), "{seen:#?}");
 }
@@ -129,23 +160,37 @@ fn nothing_new_touches_no_container() {
 
 fn a_file_that_upstream_removed_goes_and_its_local_version_is_kept() {
     for favour in ["--theirs", "--ours"] {
-        let site = Site::customised().edited("data/conf/phpfpm/php-fpm.d/pools.conf", "= 50", "= 75").running();
-        let release = site.upstream.release("2026-03").remove("data/conf/phpfpm/php-fpm.d/pools.conf");
+        let site = Site::customised()
+            .edited("data/conf/phpfpm/php-fpm.d/pools.conf", "= 50", "= 75")
+            .running();
+        let release =
+            site.upstream.release("2026-03").remove("data/conf/phpfpm/php-fpm.d/pools.conf");
         let mount = "        - ./data/conf/phpfpm/php-fpm.d/pools.conf:/usr/local/etc/php-fpm.d/z-pools.conf:Z\n";
         release.replace("docker-compose.yml", mount, "").publish().unwrap();
-        site.cowhand(["update", "--yes", favour]).exits(0).says("data/conf/phpfpm/php-fpm.d/pools.conf");
+        site.cowhand(["update", "--yes", favour])
+            .exits(0)
+            .says("data/conf/phpfpm/php-fpm.d/pools.conf");
         assert!(!site.has_path("data/conf/phpfpm/php-fpm.d/pools.conf"), "{favour}");
         let kept = site.kept("data/conf/phpfpm/php-fpm.d/pools.conf");
-        assert!(kept.iter().any(|text| text.contains("pm.max_children = 75")), "{favour}: {kept:?}");
+        assert!(
+            kept.iter().any(|text| text.contains("pm.max_children = 75")),
+            "{favour}: {kept:?}"
+        );
     }
 }
 
 fn an_ignored_file_in_the_way_is_kept_before_it_is_replaced() {
     let site = Site::customised().running();
     let release = site.upstream.release("2026-03");
-    release.write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"10 / 1h\"; }\n").publish().unwrap();
+    release
+        .write("data/conf/rspamd/local.d/ratelimit.conf", "rates { to = \"10 / 1h\"; }\n")
+        .publish()
+        .unwrap();
     site.cowhand(["update", "--yes"]).exits(0).says("data/conf/rspamd/local.d/ratelimit.conf");
-    assert_eq!(site.file("data/conf/rspamd/local.d/ratelimit.conf"), "rates { to = \"10 / 1h\"; }\n");
+    assert_eq!(
+        site.file("data/conf/rspamd/local.d/ratelimit.conf"),
+        "rates { to = \"10 / 1h\"; }\n"
+    );
     let kept = site.kept("data/conf/rspamd/local.d/ratelimit.conf");
     assert!(kept.iter().any(|text| text == "rates { to = \"100 / 1h\"; }\n"), "{kept:?}");
 }
@@ -153,7 +198,11 @@ fn an_ignored_file_in_the_way_is_kept_before_it_is_replaced() {
 fn certificates_that_the_merge_removed_come_back() {
     let site = Site::customised();
     // Upstream once tracked a certificate; the site put its own in its place; then upstream stopped tracking it.
-    site.upstream.commit("An example").write("data/assets/ssl/mail/cert.pem", "example\n").publish().unwrap();
+    site.upstream
+        .commit("An example")
+        .write("data/assets/ssl/mail/cert.pem", "example\n")
+        .publish()
+        .unwrap();
     site.git(["stash", "--quiet"]);
     site.git(["pull", "--quiet", "--ff-only"]);
     site.git(["stash", "pop", "--quiet"]);
@@ -167,13 +216,18 @@ fn certificates_that_the_merge_removed_come_back() {
 
 fn a_service_that_upstream_dropped_goes() {
     let services = ["unbound-mailcow", "redis-mailcow", "solr-mailcow"];
-    let site = Site::with_services(&services).has("docker-compose.override.yml", "services: {}\n").running();
+    let site = Site::with_services(&services)
+        .has("docker-compose.override.yml", "services: {}\n")
+        .running();
     let site = site.edited("mailcow.conf", "TZ=", "SKIP_SOLR=n\nTZ=");
     let before = [site.container("unbound-mailcow"), site.container("redis-mailcow")];
     site.upstream.release("2026-03").without_service("solr-mailcow").publish().unwrap();
     let ran = site.cowhand(["update", "--yes", "--json"]).exits(0).says("solr-mailcow");
     let hints = ran.event("outcome")["hints"].to_string();
-    assert!(hints.contains("Not migrated: Solr's index") && hints.contains("doveadm index"), "{hints}");
+    assert!(
+        hints.contains("Not migrated: Solr's index") && hints.contains("doveadm index"),
+        "{hints}"
+    );
     assert_eq!(site.containers().unwrap().len(), 2);
     assert_eq!([site.container("unbound-mailcow"), site.container("redis-mailcow")], before);
 }
@@ -205,7 +259,10 @@ fn a_compose_file_of_old_that_only_compose_1_read_is_left_behind() {
     site.cowhand(["update", "--yes"]).exits(0);
     assert!(site.file("docker-compose.yml").contains(new));
     site.cowhand(["rollback", "--yes"]).exits(0);
-    assert!(site.file("docker-compose.yml").contains(old), "the file is what it was, and its stack runs");
+    assert!(
+        site.file("docker-compose.yml").contains(old),
+        "the file is what it was, and its stack runs"
+    );
     assert_eq!(site.containers().unwrap().len(), 7);
 }
 
@@ -257,9 +314,15 @@ fn mailcow_conf_stays_private_and_the_env_link_a_link() {
     let before = site.file("mailcow.conf");
     let ran = site.cowhand(["update", "--yes"]).exits(0);
     assert_eq!(site.file("mailcow.conf"), before);
-    assert_eq!(fs::metadata(site.root().join("mailcow.conf")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(site.root().join("mailcow.conf")).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     assert_eq!(fs::read_link(site.root().join(".env")).unwrap().to_str(), Some("mailcow.conf"));
-    assert_eq!(fs::metadata(site.root().join(".git/cowhand")).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::metadata(site.root().join(".git/cowhand")).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     let password = before.lines().find_map(|line| line.strip_prefix("DBPASS=")).unwrap();
     ran.keeps_quiet_about(password);
 }
@@ -272,7 +335,11 @@ fn prefetched_images_need_no_registry() {
     site.is_untouched_since(&before);
     let log = registry.log().lines().filter(|line| line.contains("/blobs/")).count();
     site.cowhand(["update", "--yes"]).exits(0);
-    assert_eq!(registry.log().lines().filter(|line| line.contains("/blobs/")).count(), log, "no layer is pulled twice");
+    assert_eq!(
+        registry.log().lines().filter(|line| line.contains("/blobs/")).count(),
+        log,
+        "no layer is pulled twice"
+    );
     it_is_on_the_new_release(&site);
 }
 

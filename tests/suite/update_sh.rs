@@ -48,7 +48,8 @@ fn checks_end_and_speak_as_the_script_does() {
     let before = site.state();
     for flags in [["--check", "--force"], ["--dev", "-c"], ["-c", "--skip-ping-check"]] {
         let ran = link.called(&site, flags).run().exits(0);
-        ran.stdout_has("\nUpdated code is available.\n").stdout_has("2026-01-02 - Release 2026-03\n");
+        ran.stdout_has("\nUpdated code is available.\n")
+            .stdout_has("2026-01-02 - Release 2026-03\n");
     }
     link.called(&site, ["--check-tags"]).run().exits(0).stdout_has("\nNew tag is available.\n");
     site.is_untouched_since(&before);
@@ -74,7 +75,12 @@ fn the_site_is_the_current_folder_or_the_link_s() {
 fn what_the_script_would_ignore_is_refused() {
     let (site, link) = (Site::without_engine().behind_one_release(), Link::new());
     let before = site.state();
-    let pairs = [["--check", "--prefetch"], ["--gc", "--ours"], ["--nightly", "--force"], ["-c", "--nightly"]];
+    let pairs = [
+        ["--check", "--prefetch"],
+        ["--gc", "--ours"],
+        ["--nightly", "--force"],
+        ["-c", "--nightly"],
+    ];
     for flags in pairs {
         link.called(&site, flags).run().exits(1);
     }
@@ -111,8 +117,12 @@ fn with_nightly(site: Site) -> Site {
 fn a_plan_of_a_switch_shows_what_the_site_itself_changed() {
     let site = with_nightly(Site::without_engine());
     let before = site.state();
-    let plan = site.cowhand(["plan", "--nightly", "--until", "merge", "--json"]).exits(0).event("plan");
-    assert_eq!((&plan["branch"]["from"], &plan["branch"]["to"]), (&"master".into(), &"nightly".into()));
+    let plan =
+        site.cowhand(["plan", "--nightly", "--until", "merge", "--json"]).exits(0).event("plan");
+    assert_eq!(
+        (&plan["branch"]["from"], &plan["branch"]["to"]),
+        (&"master".into(), &"nightly".into())
+    );
     let tree = plan["merge"]["tree"].as_str().unwrap().to_owned();
     let own = site.git(["diff", "--name-only", "HEAD"]);
     assert_eq!(
@@ -144,13 +154,18 @@ fn no_at_the_question_ends_with_0_and_force_asks_nothing() {
     link.called(&site, []).input("n\n").run().exits(0).says("2026-02").keeps_quiet_about("2025-09");
     link.called(&site, []).input("y\nn\n").run().exits(1);
     site.is_untouched_since(&before);
-    let ran = link.called(&site, ["--force", "--ours", "--skip-start", "--skip-ping-check"]).run().exits(0);
+    let ran = link
+        .called(&site, ["--force", "--ours", "--skip-start", "--skip-ping-check"])
+        .run()
+        .exits(0);
     ran.says("releases/tag/2026-02").says("unattended");
     assert_eq!(site.git(["rev-parse", "HEAD^2"]), site.upstream.tip().unwrap().to_string());
 }
 
 fn a_switch_of_branches_carries_the_site_s_own_changes_and_can_be_taken_back() {
-    let site = with_nightly(Site::customised()).has("cowhand.toml", "[verify]\nsettle = \"1s\"\n").running();
+    let site = with_nightly(Site::customised())
+        .has("cowhand.toml", "[verify]\nsettle = \"1s\"\n")
+        .running();
     // From now on git's status leaves Cowhand's own files out.
     site.cowhand(["plan", "--until", "preflight"]).exits(0);
     let link = Link::new();
@@ -167,21 +182,30 @@ fn a_switch_of_branches_carries_the_site_s_own_changes_and_can_be_taken_back() {
         (site.git(["status", "--porcelain"]), site.git(["rev-parse", "master"])),
         (String::new(), old_tip.clone())
     );
-    assert_eq!((site.file(cf), site.file("data/conf/nightly.conf")), (edited.clone(), "new in nightly\n".to_owned()));
+    assert_eq!(
+        (site.file(cf), site.file("data/conf/nightly.conf")),
+        (edited.clone(), "new in nightly\n".to_owned())
+    );
     assert!(site.file("data/web/inc/app_info.inc.php").contains("$MAILCOW_BRANCH=\"nightly\""));
     let diffs = std::fs::read_dir(site.root().join("update_diffs")).unwrap().flatten();
     let names: Vec<String> = diffs.map(|diff| diff.file_name().into_string().unwrap()).collect();
-    assert!(names.len() == 1 && names[0].starts_with("diff_before_upgrade_to_nightly_"), "{names:?}");
+    assert!(
+        names.len() == 1 && names[0].starts_with("diff_before_upgrade_to_nightly_"),
+        "{names:?}"
+    );
 
     site.cowhand(["rollback", "--yes"]).exits(0);
     site.is_wholly(&before);
     assert!(site.git(["branch", "--list", "nightly"]).is_empty());
-    assert!(!site.file(".git/config").contains("refs/heads/nightly"), "nothing follows it any more");
+    assert!(
+        !site.file(".git/config").contains("refs/heads/nightly"),
+        "nothing follows it any more"
+    );
 
     // Killed on the way: back, or on.
     let killed = |point: &str| {
         link.called(&site, ["--nightly"])
-            .env("COWHAND_FAULT", format!("switch:{point}:kill"))
+            .env(cowhand::failpoint::VARIABLE, format!("switch:{point}:kill"))
             .input("y\ny\n")
             .run()
             .was_killed()
@@ -192,7 +216,10 @@ fn a_switch_of_branches_carries_the_site_s_own_changes_and_can_be_taken_back() {
     // A branch that somebody made meanwhile is theirs.
     killed("begun");
     site.git(["branch", "nightly", "master"]);
-    site.cowhand(["resume", "--yes"]).exits(20).says("somebody moved the branch nightly").says("rolled back");
+    site.cowhand(["resume", "--yes"])
+        .exits(20)
+        .says("somebody moved the branch nightly")
+        .says("rolled back");
     assert_eq!(site.git(["rev-parse", "nightly"]), old_tip);
     site.git(["branch", "--delete", "nightly"]);
     site.is_wholly(&before);

@@ -24,11 +24,17 @@ fn releases(site: &Site, tag: &str, wrong: &[u16], missing: &[u16]) {
     let mut compose = site.upstream.read("docker-compose.yml").unwrap();
     for name in ["postfix", "dovecot"] {
         let ports = GREETINGS.iter().filter(|(of, port, _)| *of == name && !missing.contains(port));
-        let said = |port: u16, greeting: &'static str| if wrong.contains(&port) { "OK, hello" } else { greeting };
-        let image = ports.fold(Image::new(), |image, (_, port, greeting)| image.listens(*port, said(*port, greeting)));
+        let said = |port: u16, greeting: &'static str| {
+            if wrong.contains(&port) { "OK, hello" } else { greeting }
+        };
+        let image = ports.fold(Image::new(), |image, (_, port, greeting)| {
+            image.listens(*port, said(*port, greeting))
+        });
         site.images.push(name, tag, &image).unwrap();
-        let was = compose.lines().find(|line| line.contains(&format!("/{name}:"))).unwrap().to_owned();
-        compose = compose.replace(&was, &format!("      image: {}", site.images.reference(name, tag)));
+        let was =
+            compose.lines().find(|line| line.contains(&format!("/{name}:"))).unwrap().to_owned();
+        compose =
+            compose.replace(&was, &format!("      image: {}", site.images.reference(name, tag)));
     }
     let sieve = "        - \"${SIEVE_PORT:-4190}:4190\"\n";
     if !compose.contains(":110\"") {
@@ -39,12 +45,19 @@ fn releases(site: &Site, tag: &str, wrong: &[u16], missing: &[u16]) {
 }
 
 fn who_does_not_greet_as_a_mail_server_does_is_not_well() {
-    let site = small(&["unbound-mailcow", "mysql-mailcow", "redis-mailcow", "dovecot-mailcow", "postfix-mailcow"]);
+    let site = small(&[
+        "unbound-mailcow",
+        "mysql-mailcow",
+        "redis-mailcow",
+        "dovecot-mailcow",
+        "postfix-mailcow",
+    ]);
     let site = site.has("cowhand.toml", "[verify]\nsettle = \"300ms\"\nports = \"1s\"\n").running();
     // From now on git's status leaves Cowhand's own files out.
     site.cowhand(["plan", "--until", "preflight"]).exits(0);
     let old = site.whole();
-    let not_served = |port: u16, why: &str| format!("(in the container: {port}) is not served: {why}");
+    let not_served =
+        |port: u16, why: &str| format!("(in the container: {port}) is not served: {why}");
     let greets = "it does not greet as a mail server does";
     let refused = "Connection refused";
     let cases: [(&[u16], &[u16], _); 3] = [

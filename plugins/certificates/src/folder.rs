@@ -42,7 +42,8 @@ impl<M: Fn(&str) -> Option<u32>> Files<M> {
     pub fn folders(&self, folder: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.place(folder)).into_iter().flatten().flatten();
         let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let mut names: Vec<_> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut names: Vec<_> =
+            folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();
         names
     }

@@ -58,18 +58,24 @@ impl Pair {
 }
 
 /// What an ACME client outside the site has, and what of it the site lacks.
-pub fn source<M: Fn(&str) -> Option<u32>>(settings: &Settings, files: &Files<M>, now: i64) -> Findings {
+pub fn source<M: Fn(&str) -> Option<u32>>(
+    settings: &Settings,
+    files: &Files<M>,
+    now: i64,
+) -> Findings {
     let Some(folder) = &settings.source else { return Findings::default() };
     let pair = Pair::below(folder, &settings.certificate, &settings.key);
     let mut problems = Vec::new();
     let read = read_both(files, &pair, &mut problems);
-    let usable = read.filter(|(certificate, key)| judge(&pair, certificate, key, settings, now, &mut problems));
+    let usable = read
+        .filter(|(certificate, key)| judge(&pair, certificate, key, settings, now, &mut problems));
     let Some((certificate, key)) = usable else {
         problems.push(format!("{folder} has no usable pair: the site keeps its own"));
         return Findings { problems, files: Vec::new() };
     };
     let site = Pair::below(SITE, CERTIFICATE, KEY);
-    let kept = files.has(&site.certificate, &certificate, CERTIFICATE_MODE) && files.has(&site.key, &key, KEY_MODE);
+    let kept = files.has(&site.certificate, &certificate, CERTIFICATE_MODE)
+        && files.has(&site.key, &key, KEY_MODE);
     Findings { problems, files: if kept { Vec::new() } else { hand_over(site, certificate, key) } }
 }
 
@@ -81,7 +87,11 @@ fn hand_over(site: Pair, certificate: Vec<u8>, key: Vec<u8>) -> Vec<NewFile> {
 }
 
 /// The site's own certificates: its main pair, and one for each folder that holds a certificate.
-pub fn site<M: Fn(&str) -> Option<u32>>(settings: &Settings, files: &Files<M>, now: i64) -> SiteFindings {
+pub fn site<M: Fn(&str) -> Option<u32>>(
+    settings: &Settings,
+    files: &Files<M>,
+    now: i64,
+) -> SiteFindings {
     let mut found = SiteFindings::default();
     if !files.is_open(SITE) {
         return found;
@@ -101,16 +111,23 @@ pub fn site<M: Fn(&str) -> Option<u32>>(settings: &Settings, files: &Files<M>, n
     found
 }
 
-fn check<M>(pair: &Pair, settings: &Settings, files: &Files<M>, now: i64, problems: &mut Vec<String>)
-where
+fn check<M>(
+    pair: &Pair,
+    settings: &Settings,
+    files: &Files<M>,
+    now: i64,
+    problems: &mut Vec<String>,
+) where
     M: Fn(&str) -> Option<u32>,
 {
     if let Some((certificate, key)) = read_both(files, pair, problems) {
         judge(pair, &certificate, &key, settings, now, problems);
     }
     if let Some(mode) = files.mode(&pair.key).filter(|mode| mode & 0o077 != 0) {
-        problems
-            .push(format!("{} has the mode {mode:04o}: others can get at the key; make it {KEY_MODE:04o}", pair.key));
+        problems.push(format!(
+            "{} has the mode {mode:04o}: others can get at the key; make it {KEY_MODE:04o}",
+            pair.key
+        ));
     }
     if let Some(mode) = files.mode(&pair.certificate).filter(|mode| mode & 0o022 != 0) {
         let certificate = &pair.certificate;
@@ -120,7 +137,11 @@ where
     }
 }
 
-fn read_both<M>(files: &Files<M>, pair: &Pair, problems: &mut Vec<String>) -> Option<(Vec<u8>, Vec<u8>)>
+fn read_both<M>(
+    files: &Files<M>,
+    pair: &Pair,
+    problems: &mut Vec<String>,
+) -> Option<(Vec<u8>, Vec<u8>)>
 where
     M: Fn(&str) -> Option<u32>,
 {
@@ -160,7 +181,8 @@ fn judge(
     }
     let missing = settings.names.iter().filter(|name| !leaf.covers(name));
     problems.extend(missing.map(|name| format!("{} is not for {name}", pair.certificate)));
-    problems.extend(age(&leaf, settings.warn_days, now).map(|what| wrong(&pair.certificate, &what)));
+    problems
+        .extend(age(&leaf, settings.warn_days, now).map(|what| wrong(&pair.certificate, &what)));
     fits && (leaf.from..=leaf.until).contains(&now)
 }
 
@@ -193,7 +215,8 @@ fn days(count: i64) -> String {
 impl<M: Fn(&str) -> Option<u32>> Files<M> {
     /// Whether a file is known to be so.
     fn has(&self, path: &str, content: &[u8], mode: u32) -> bool {
-        self.read(path).is_ok_and(|there| there == content) && self.mode(path).is_none_or(|there| there == mode)
+        self.read(path).is_ok_and(|there| there == content)
+            && self.mode(path).is_none_or(|there| there == mode)
     }
 }
 

@@ -7,7 +7,8 @@ use super::*;
 
 const CERTIFICATES: [&[u8]; 2] =
     [include_bytes!("../testdata/ec.cert.pem"), include_bytes!("../testdata/rsa.cert.pem")];
-const KEYS: [&[u8]; 2] = [include_bytes!("../testdata/ec.pkcs8.pem"), include_bytes!("../testdata/rsa.pkcs1.pem")];
+const KEYS: [&[u8]; 2] =
+    [include_bytes!("../testdata/ec.pkcs8.pem"), include_bytes!("../testdata/rsa.pkcs1.pem")];
 
 struct Machine(tempfile::TempDir);
 
@@ -27,7 +28,8 @@ impl Machine {
         self.put("archive/privkey1.pem", KEYS[1], 0o600);
         std::fs::create_dir(self.path("live")).unwrap();
         for name in ["fullchain", "privkey"] {
-            symlink(format!("../archive/{name}1.pem"), self.path(&format!("live/{name}.pem"))).unwrap();
+            symlink(format!("../archive/{name}1.pem"), self.path(&format!("live/{name}.pem")))
+                .unwrap();
         }
         self
     }
@@ -48,7 +50,9 @@ impl Machine {
     }
 
     fn files(&self) -> Files<fn(&str) -> Option<u32>> {
-        let mode = |path: &str| std::fs::metadata(path).ok().map(|about| about.permissions().mode() & 0o7777);
+        let mode = |path: &str| {
+            std::fs::metadata(path).ok().map(|about| about.permissions().mode() & 0o7777)
+        };
         Files { root: self.path(""), mode }
     }
 
@@ -75,7 +79,9 @@ fn days_left(days: i64) -> i64 {
 
 #[test]
 fn a_site_in_order_has_no_problems() {
-    assert!(Machine::new().problems(r#"{"names": ["mail.example.org"]}"#, days_left(60)).is_empty());
+    assert!(
+        Machine::new().problems(r#"{"names": ["mail.example.org"]}"#, days_left(60)).is_empty()
+    );
 }
 
 #[test]
@@ -142,8 +148,14 @@ fn the_certificates_of_further_domains_are_looked_at_too() {
 fn a_new_pair_from_outside_is_handed_over_through_its_links() {
     let machine = Machine::new().with_certbot();
     let handed = machine.handed(r#"{"source": "LIVE"}"#, days_left(60));
-    let expected = [("data/assets/ssl/cert.pem", 0o644, CERTIFICATES[1]), ("data/assets/ssl/key.pem", 0o600, KEYS[1])];
-    let handed: Vec<_> = handed.iter().map(|file| (file.path.as_str(), file.mode, file.content.as_slice())).collect();
+    let expected = [
+        ("data/assets/ssl/cert.pem", 0o644, CERTIFICATES[1]),
+        ("data/assets/ssl/key.pem", 0o600, KEYS[1]),
+    ];
+    let handed: Vec<_> = handed
+        .iter()
+        .map(|file| (file.path.as_str(), file.mode, file.content.as_slice()))
+        .collect();
     assert_eq!(handed, expected);
 }
 
@@ -154,7 +166,11 @@ fn what_the_site_has_is_not_handed_over_again() {
     machine.put("data/assets/ssl/key.pem", KEYS[1], 0o600);
     assert!(machine.handed(r#"{"source": "LIVE"}"#, days_left(60)).is_empty());
     machine.put("data/assets/ssl/key.pem", KEYS[1], 0o644);
-    assert_eq!(machine.handed(r#"{"source": "LIVE"}"#, days_left(60)).len(), 2, "a wrong mode is put right");
+    assert_eq!(
+        machine.handed(r#"{"source": "LIVE"}"#, days_left(60)).len(),
+        2,
+        "a wrong mode is put right"
+    );
 }
 
 #[test]
@@ -174,5 +190,8 @@ fn an_unusable_pair_from_outside_stays_outside() {
     assert_eq!(told[0], "live/privkey.pem does not belong to live/fullchain.pem");
     assert_eq!(told[1], "live has no usable pair: the site keeps its own");
     machine.remove("live/privkey.pem");
-    assert_eq!(machine.problems(r#"{"source": "LIVE"}"#, days_left(60))[0], "live/privkey.pem is missing");
+    assert_eq!(
+        machine.problems(r#"{"source": "LIVE"}"#, days_left(60))[0],
+        "live/privkey.pem is missing"
+    );
 }

@@ -36,7 +36,8 @@ struct Certificates;
 impl pre_merge::Guest for Certificates {
     fn check(update: pre_merge::Update) -> Result<pre_merge::Answer, String> {
         let (settings, files, now) = (settings()?, granted(), update.now.seconds);
-        let findings = judge::source(&settings, &files, now).and(judge::site(&settings, &files, now));
+        let findings =
+            judge::source(&settings, &files, now).and(judge::site(&settings, &files, now));
         Ok(match tell(&settings, findings) {
             Ok(files) => pre_merge::Answer::Proceed(files),
             Err(reason) => pre_merge::Answer::Stop(reason),

@@ -36,22 +36,22 @@ enum Public {
 impl Leaf {
     /// Reads a file with a certificate and perhaps those of its issuers.
     pub fn read(pem: &[u8]) -> Result<Self, String> {
-        let der =
-            CertificateDer::from_pem_slice(pem).map_err(|error| format!("holds no certificate in PEM: {error}"))?;
-        let certificate =
-            Certificate::from_der(&der).map_err(|error| format!("holds a broken certificate: {error}"))?;
+        let der = CertificateDer::from_pem_slice(pem)
+            .map_err(|error| format!("holds no certificate in PEM: {error}"))?;
+        let certificate = Certificate::from_der(&der)
+            .map_err(|error| format!("holds a broken certificate: {error}"))?;
         let certificate = certificate.tbs_certificate();
-        let seconds =
-            |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+        let seconds = |time: x509_cert::time::Time| {
+            i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
+        };
         let key = certificate.subject_public_key_info();
         let bits = key.subject_public_key.raw_bytes();
-        let public =
-            match key.algorithm.oid {
-                RSA => rsa(pkcs1::RsaPublicKeyRef::from_der(bits)
-                    .map_err(|error| format!("holds a broken RSA key: {error}"))?),
-                ELLIPTIC => Public::Elliptic(bits.to_vec()),
-                _ => Public::Unknown,
-            };
+        let public = match key.algorithm.oid {
+            RSA => rsa(pkcs1::RsaPublicKeyRef::from_der(bits)
+                .map_err(|error| format!("holds a broken RSA key: {error}"))?),
+            ELLIPTIC => Public::Elliptic(bits.to_vec()),
+            _ => Public::Unknown,
+        };
         let validity = certificate.validity();
         let (from, until) = (seconds(validity.not_before), seconds(validity.not_after));
         Ok(Self { from, until, names: names(certificate), public })
@@ -89,8 +89,8 @@ pub struct Key(Public);
 impl Key {
     /// Reads a file with a private key, not encrypted.
     pub fn read(pem: &[u8]) -> Result<Self, String> {
-        let der =
-            PrivateKeyDer::from_pem_slice(pem).map_err(|error| format!("holds no private key in PEM: {error}"))?;
+        let der = PrivateKeyDer::from_pem_slice(pem)
+            .map_err(|error| format!("holds no private key in PEM: {error}"))?;
         public_half(&der).map(Self).map_err(|error| format!("holds a broken private key: {error}"))
     }
 }
@@ -100,7 +100,8 @@ fn public_half(key: &PrivateKeyDer<'_>) -> der::Result<Public> {
         PrivateKeyDer::Pkcs1(key) => rsa_half(key.secret_pkcs1_der()),
         PrivateKeyDer::Sec1(key) => elliptic_half(key.secret_sec1_der()),
         PrivateKeyDer::Pkcs8(key) => {
-            type Wrapped<'a> = pkcs8::PrivateKeyInfo<AnyRef<'a>, &'a OctetStringRef, der::asn1::BitStringRef<'a>>;
+            type Wrapped<'a> =
+                pkcs8::PrivateKeyInfo<AnyRef<'a>, &'a OctetStringRef, der::asn1::BitStringRef<'a>>;
             let key = Wrapped::from_der(key.secret_pkcs8_der())?;
             match key.algorithm.oid {
                 RSA => rsa_half(key.private_key.as_bytes()),
@@ -134,7 +135,8 @@ mod tests {
     const RSA_KEYS: [&[u8]; 2] =
         [include_bytes!("../testdata/rsa.pkcs1.pem"), include_bytes!("../testdata/rsa.pkcs8.pem")];
     const EC_CERTIFICATE: &[u8] = include_bytes!("../testdata/ec.cert.pem");
-    const EC_KEYS: [&[u8]; 2] = [include_bytes!("../testdata/ec.sec1.pem"), include_bytes!("../testdata/ec.pkcs8.pem")];
+    const EC_KEYS: [&[u8]; 2] =
+        [include_bytes!("../testdata/ec.sec1.pem"), include_bytes!("../testdata/ec.pkcs8.pem")];
 
     fn matches(certificate: &[u8], key: &[u8]) -> Option<bool> {
         Leaf::read(certificate).unwrap().matches(&Key::read(key).unwrap())
@@ -158,14 +160,20 @@ mod tests {
     fn names_are_compared_whatever_their_case_and_by_one_label() {
         let leaf = Leaf::read(EC_CERTIFICATE).unwrap();
         assert!(leaf.covers("Mail.Example.org") && leaf.covers("imap.example.net"));
-        assert!(!leaf.covers("example.net") && !leaf.covers("a.imap.example.net") && !leaf.covers("example.org"));
+        assert!(
+            !leaf.covers("example.net")
+                && !leaf.covers("a.imap.example.net")
+                && !leaf.covers("example.org")
+        );
     }
 
     #[test]
     fn what_is_no_certificate_or_key_is_told() {
         assert!(Leaf::read(b"").unwrap_err().contains("no certificate in PEM"));
         assert!(Leaf::read(EC_KEYS[0]).unwrap_err().contains("no certificate in PEM"));
-        assert!(Key::read(EC_CERTIFICATE).is_err_and(|error| error.contains("no private key in PEM")));
+        assert!(
+            Key::read(EC_CERTIFICATE).is_err_and(|error| error.contains("no private key in PEM"))
+        );
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(Leaf::read(broken).unwrap_err().contains("broken certificate"));
     }

@@ -34,9 +34,13 @@ const PARTS: [(&str, &str); 5] = [
 pub fn missing(document: &Document) -> Vec<Lack> {
     let part = |key: &str| document.find(&[key]).map(|entry| keys(&entry.node)).unwrap_or_default();
     let known = PARTS.map(|(kind, key)| (kind, part(key)));
-    let is_known = |kind: &str, name: &String| known.iter().any(|(of, names)| *of == kind && names.contains(name));
+    let is_known = |kind: &str, name: &String| {
+        known.iter().any(|(of, names)| *of == kind && names.contains(name))
+    };
     let mut lacks = Vec::new();
-    for service in document.find(&["services"]).map(|entry| entry.node.read().entries()).unwrap_or_default() {
+    for service in
+        document.find(&["services"]).map(|entry| entry.node.read().entries()).unwrap_or_default()
+    {
         let named = references(service.node.read()).into_iter();
         let gone = named.filter(|(kind, name)| !name.contains('$') && !is_known(kind, name));
         lacks.extend(gone.map(|(kind, name)| Lack { service: service.key.clone(), kind, name }));
@@ -46,8 +50,10 @@ pub fn missing(document: &Document) -> Vec<Lack> {
 
 /// The services that say nowhere what they run.
 pub fn without_image(document: &Document) -> Vec<&str> {
-    let services = document.find(&["services"]).map(|entry| entry.node.read().entries()).unwrap_or_default();
-    let runs = |node: &Node| ["image", "build", "extends", "<<"].iter().any(|key| node.get(key).is_some());
+    let services =
+        document.find(&["services"]).map(|entry| entry.node.read().entries()).unwrap_or_default();
+    let runs =
+        |node: &Node| ["image", "build", "extends", "<<"].iter().any(|key| node.get(key).is_some());
     let is_alias = |node: &Node| node.scalar().is_some_and(|text| text.starts_with('*'));
     let idle = services.iter().filter(|entry| !runs(entry.node.read()) && !is_alias(&entry.node));
     idle.map(|entry| entry.key.as_str()).collect()
@@ -58,18 +64,29 @@ fn references(service: &Node) -> Vec<(&'static str, String)> {
     let value = |key: &str| service.get(key).map(|entry| entry.node.read());
     let named = |key: &str| value(key).map(keys).unwrap_or_default();
     let first = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
-    let mut all: Vec<(&str, String)> = named("depends_on").into_iter().map(|name| ("service", name)).collect();
+    let mut all: Vec<(&str, String)> =
+        named("depends_on").into_iter().map(|name| ("service", name)).collect();
     all.extend(named("links").iter().map(|link| ("service", first(link))));
     let from = named("volumes_from");
-    all.extend(from.iter().filter(|from| !from.starts_with("container:")).map(|from| ("service", first(from))));
+    all.extend(
+        from.iter()
+            .filter(|from| !from.starts_with("container:"))
+            .map(|from| ("service", first(from))),
+    );
     for key in ["network_mode", "ipc", "pid"] {
-        let other = value(key).and_then(Node::scalar).and_then(|mode| mode.strip_prefix("service:"));
+        let other =
+            value(key).and_then(Node::scalar).and_then(|mode| mode.strip_prefix("service:"));
         all.extend(other.map(|name| ("service", name.to_owned())));
     }
     let networks = named("networks").into_iter().filter(|name| name != "default");
     all.extend(networks.map(|name| ("network", name)));
     let mounts = value("volumes").map(Node::items).unwrap_or_default();
-    all.extend(mounts.iter().filter_map(|mount| volume(mount.node.read())).map(|name| ("volume", name.to_owned())));
+    all.extend(
+        mounts
+            .iter()
+            .filter_map(|mount| volume(mount.node.read()))
+            .map(|name| ("volume", name.to_owned())),
+    );
     for (kind, key) in [("secret", "secrets"), ("config", "configs")] {
         for item in value(key).map(Node::items).unwrap_or_default() {
             let node = item.node.read();
@@ -85,7 +102,9 @@ pub fn keys(node: &Node) -> Vec<String> {
     let node = node.read();
     match &node.value {
         Value::Map(entries) => entries.iter().map(|entry| entry.key.clone()).collect(),
-        Value::List(items) => items.iter().filter_map(|item| item.node.scalar()).map(str::to_owned).collect(),
+        Value::List(items) => {
+            items.iter().filter_map(|item| item.node.scalar()).map(str::to_owned).collect()
+        }
         Value::Text(_) | Value::Flow(_) => Vec::new(),
     }
 }
@@ -168,10 +187,16 @@ networks: {net: {}}
             "volumes_from: [gone:ro]",
             "pid: \"service:gone\"",
         ] {
-            assert_eq!(lacks(&format!("services:\n  a:\n    {named}\n")), ["the service a names the service gone"]);
+            assert_eq!(
+                lacks(&format!("services:\n  a:\n    {named}\n")),
+                ["the service a names the service gone"]
+            );
         }
         let own = "services:\n  a:\n    secrets: [gone]\n    configs:\n      - source: gone\n      - ${ANY}\n";
-        assert_eq!(lacks(own), ["the service a names the secret gone", "the service a names the config gone"]);
+        assert_eq!(
+            lacks(own),
+            ["the service a names the secret gone", "the service a names the config gone"]
+        );
     }
 
     fn lacks(text: &str) -> Vec<String> {

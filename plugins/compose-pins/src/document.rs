@@ -57,7 +57,8 @@ impl Document {
     pub fn remove(&mut self, path: &[&str]) -> Result<(), String> {
         let Some(entry) = self.find(path) else { return Ok(()) };
         let above = &path[..path.len() - 1];
-        if above.len() > 2 && self.find(above).is_some_and(|above| above.node.entries().len() == 1) {
+        if above.len() > 2 && self.find(above).is_some_and(|above| above.node.entries().len() == 1)
+        {
             return self.remove(above);
         }
         let mut range = entry.line..entry.node.last + 1;
@@ -84,7 +85,8 @@ impl Document {
         };
         let lines = indented(from.lines(entry.line..entry.node.last + 1), entry.indent, indent);
         self.splice(range, lines)?;
-        let is_there = self.find(path).is_some_and(|there| there.node.words() == entry.node.words());
+        let is_there =
+            self.find(path).is_some_and(|there| there.node.words() == entry.node.words());
         if is_there { Ok(()) } else { Err(format!("{} would not be what it was", path.join("."))) }
     }
 }
@@ -94,7 +96,9 @@ pub fn indented(lines: &[String], from: usize, to: usize) -> Vec<String> {
     // Only spaces indent; what else looks like one may be part of a text.
     let shift = |line: &String| match line.trim_start_matches(' ') {
         "" if line.is_empty() => String::new(),
-        said => format!("{}{said}", " ".repeat((line.len() - said.len() + to).saturating_sub(from))),
+        said => {
+            format!("{}{said}", " ".repeat((line.len() - said.len() + to).saturating_sub(from)))
+        }
     };
     lines.iter().map(shift).collect()
 }
@@ -113,7 +117,10 @@ mod tests {
 
     #[test]
     fn what_is_taken_out_leaves_no_gap() {
-        assert_eq!(changed(|text| text.remove(&["a", "y"])), "a:\n  x: 1 # one\n\n  # last\n  v: 3\n");
+        assert_eq!(
+            changed(|text| text.remove(&["a", "y"])),
+            "a:\n  x: 1 # one\n\n  # last\n  v: 3\n"
+        );
         assert_eq!(changed(|text| text.remove(&["a", "y", "z"])), TEXT.replace("    z: 2\n", ""));
         let mut deep = Document::read("a:\n  b:\n    c:\n      d: 1\n    e: 1\n").unwrap();
         deep.remove(&["a", "b", "c", "d"]).unwrap();
@@ -134,6 +141,11 @@ mod tests {
         let put = |path: &[&str]| changed(|text| text.put(path, &other, other.find(path).unwrap()));
         assert_eq!(put(&["a", "x"]), TEXT.replace("x: 1 # one", "x: 5"));
         assert_eq!(put(&["a", "w"]), format!("{TEXT}  w:\n      - 1\n"));
-        assert!(Document::read(TEXT).unwrap().put(&["b", "x"], &other, &other.root.entries()[0]).is_err());
+        assert!(
+            Document::read(TEXT)
+                .unwrap()
+                .put(&["b", "x"], &other, &other.root.entries()[0])
+                .is_err()
+        );
     }
 }

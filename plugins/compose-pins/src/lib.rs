@@ -6,7 +6,9 @@ mod list;
 mod pins;
 mod yaml;
 
-use resolver::{Conflict, Guest, Patterns, Replacement, Resolution, Sides, config, log, text_merge};
+use resolver::{
+    Conflict, Guest, Patterns, Replacement, Resolution, Sides, config, log, text_merge,
+};
 use serde::Deserialize;
 
 resolver::bindings::export!(ComposePins with_types_in resolver::bindings);
@@ -26,7 +28,10 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let keys = ["image", "ports", "profiles", "scale", "deploy", "restart"];
-        Self { files: Patterns::known(&["docker-compose.yml"]), keys: keys.map(str::to_owned).to_vec() }
+        Self {
+            files: Patterns::known(&["docker-compose.yml"]),
+            keys: keys.map(str::to_owned).to_vec(),
+        }
     }
 }
 
@@ -39,9 +44,14 @@ impl Guest for ComposePins {
         let Some(sides) = Sides::of(&conflict)? else { return Ok(Resolution::Pass) };
         // What it knows nothing of is merged as everything is.
         match pins::keep(&settings.keys, &sides, |sides| text_merge(sides, conflict.prefers)) {
-            Ok(text) => Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None })),
+            Ok(text) => {
+                Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None }))
+            }
             Err(why) => {
-                log::write(log::Level::Warn, &format!("{} is left to the next resolver: {why}", conflict.path));
+                log::write(
+                    log::Level::Warn,
+                    &format!("{} is left to the next resolver: {why}", conflict.path),
+                );
                 Ok(Resolution::Pass)
             }
         }

@@ -48,22 +48,36 @@ pub fn keep(
 }
 
 /// Takes items out of a list, and the list itself if it is empty then.
-pub fn remove(result: &mut Document, path: &[&str], gone: impl Fn(&str) -> bool) -> Result<(), String> {
+pub fn remove(
+    result: &mut Document,
+    path: &[&str],
+    gone: impl Fn(&str) -> bool,
+) -> Result<(), String> {
     let Some(there) = result.find(path) else { return Ok(()) };
     let items = Items::of(result, &there.node, Node::words)?;
     let range = items.first..there.node.last + 1;
-    let stays: Vec<String> =
-        items.all.into_iter().filter(|(word, _)| !gone(word)).flat_map(|(_, lines)| lines).collect();
+    let stays: Vec<String> = items
+        .all
+        .into_iter()
+        .filter(|(word, _)| !gone(word))
+        .flat_map(|(_, lines)| lines)
+        .collect();
     if stays.is_empty() { result.remove(path) } else { result.splice(range, stays) }
 }
 
 /// Takes items out of a list of words between brackets, and the list itself if it is empty then; a map stays as it is.
-pub fn remove_in_brackets(result: &mut Document, path: &[&str], gone: impl Fn(&str) -> bool) -> Result<(), String> {
+pub fn remove_in_brackets(
+    result: &mut Document,
+    path: &[&str],
+    gone: impl Fn(&str) -> bool,
+) -> Result<(), String> {
     let (Some(there), Some(key)) = (result.find(path), path.last()) else { return Ok(()) };
     let Value::List(items) = &there.node.read().value else { return Ok(()) };
     let words = items.iter().map(|item| item.node.scalar().map(|word| (word, item.node.words())));
-    let words: Vec<_> = words.collect::<Option<_>>().ok_or("a list between brackets is not one of words")?;
-    let stays: Vec<_> = words.into_iter().filter(|(word, _)| !gone(word)).map(|(_, word)| word).collect();
+    let words: Vec<_> =
+        words.collect::<Option<_>>().ok_or("a list between brackets is not one of words")?;
+    let stays: Vec<_> =
+        words.into_iter().filter(|(word, _)| !gone(word)).map(|(_, word)| word).collect();
     if stays.is_empty() {
         return result.remove(path);
     }
@@ -90,23 +104,32 @@ struct Items {
 
 impl Items {
     fn of(document: &Document, list: &Node, about: fn(&Node) -> String) -> Result<Self, String> {
-        let Value::List(items) = &list.value else { return Err("a list is written between brackets".to_owned()) };
+        let Value::List(items) = &list.value else {
+            return Err("a list is written between brackets".to_owned());
+        };
         let ends = items.iter().skip(1).map(|item| item.line).chain([list.last + 1]);
         let items: Vec<_> = items
             .iter()
             .zip(ends)
-            .map(|(item, end)| (about(&item.node), document.lines(item.line..end).to_vec(), item.line))
+            .map(|(item, end)| {
+                (about(&item.node), document.lines(item.line..end).to_vec(), item.line)
+            })
             .collect();
-        if items
-            .iter()
-            .any(|(_, lines, _)| !lines.first().is_some_and(|line| line.trim_start_matches(' ').starts_with('-')))
-        {
+        if items.iter().any(|(_, lines, _)| {
+            !lines.first().is_some_and(|line| line.trim_start_matches(' ').starts_with('-'))
+        }) {
             return Err("an item does not begin on the line of its dash".to_owned());
         }
         let first = items.first().map_or(list.last, |(_, _, line)| *line);
-        let indent =
-            document.lines(first..first + 1).first().map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
-        Ok(Self { all: items.into_iter().map(|(about, lines, _)| (about, lines)).collect(), first, indent })
+        let indent = document
+            .lines(first..first + 1)
+            .first()
+            .map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
+        Ok(Self {
+            all: items.into_iter().map(|(about, lines, _)| (about, lines)).collect(),
+            first,
+            indent,
+        })
     }
 }
 
@@ -114,7 +137,9 @@ impl Items {
 fn subject(path: &[&str]) -> fn(&Node) -> String {
     match path.last() {
         Some(&"ports") => port,
-        Some(&"environment") => |item| item.words().trim_matches('"').split('=').next().unwrap_or_default().to_owned(),
+        Some(&"environment") => {
+            |item| item.words().trim_matches('"').split('=').next().unwrap_or_default().to_owned()
+        }
         _ => Node::words,
     }
 }
@@ -151,16 +176,24 @@ mod tests {
         };
         let (base, ours, mut result) = (read(base), read(ours), read(theirs));
         let path = [key];
-        keep(&mut result, &path, base.find(&path).map(|entry| &entry.node), (&ours, ours.find(&path).unwrap()))
-            .unwrap();
+        keep(
+            &mut result,
+            &path,
+            base.find(&path).map(|entry| &entry.node),
+            (&ours, ours.find(&path).unwrap()),
+        )
+        .unwrap();
         let text = result.text();
         text.lines().filter_map(|line| line.strip_prefix("  - ")).collect::<Vec<_>>().join(", ")
     }
 
     #[test]
     fn ports_are_told_apart_by_what_they_are_in_the_container() {
-        let three =
-            ["\"25:25\", \"465:465\"", "\"2525:25\", \"465:465\"", "\"127.0.0.1:25:25\", \"465:465\", \"587:587\""];
+        let three = [
+            "\"25:25\", \"465:465\"",
+            "\"2525:25\", \"465:465\"",
+            "\"127.0.0.1:25:25\", \"465:465\", \"587:587\"",
+        ];
         assert_eq!(kept("ports", three), "\"2525:25\", \"465:465\", \"587:587\"");
         let port = |text: &str| port(&crate::yaml::read(text).unwrap());
         assert_eq!(port("\"${HTTP_BIND:-}:${HTTP_PORT:-80}:80\""), "80/tcp");
@@ -183,7 +216,8 @@ mod tests {
 
     #[test]
     fn items_are_taken_out() {
-        let mut document = Document::read("s:\n  d:\n    - a\n    # about b\n    - b\n  e: 1\n").unwrap();
+        let mut document =
+            Document::read("s:\n  d:\n    - a\n    # about b\n    - b\n  e: 1\n").unwrap();
         remove(&mut document, &["s", "d"], |item| item == "b").unwrap();
         assert_eq!(document.text(), "s:\n  d:\n    - a\n    # about b\n  e: 1\n");
         remove(&mut document, &["s", "d"], |item| item == "a").unwrap();

@@ -22,9 +22,11 @@ pub fn keep(
     merge: impl FnOnce(&Sides) -> Result<String, String>,
 ) -> Result<String, String> {
     let (sides, ends) = sides.plain()?;
-    let read = |side: &str, text: &str| Document::read(text).map_err(|why| format!("{side} file: {why}"));
+    let read =
+        |side: &str, text: &str| Document::read(text).map_err(|why| format!("{side} file: {why}"));
     let (base, ours) = (read("the former", &sides.base)?, read("the site's", &sides.ours)?);
-    let (theirs, result) = (read("upstream's", &sides.theirs)?, read("the merged", &merge(&sides)?)?);
+    let (theirs, result) =
+        (read("upstream's", &sides.theirs)?, read("the merged", &merge(&sides)?)?);
     let mut pins = Pins { base, ours, theirs, result };
     pins.are_blocks()?;
     pins.services()?;
@@ -60,8 +62,10 @@ impl Pins {
         for document in [&self.base, &self.ours, &self.theirs, &self.result] {
             for part in PARTS {
                 let Some(entry) = document.find(&[part]) else { continue };
-                let is_pinned =
-                    |name: &str| ["services", "networks"].contains(&part) && self.base.find(&[part, name]).is_some();
+                let is_pinned = |name: &str| {
+                    ["services", "networks"].contains(&part)
+                        && self.base.find(&[part, name]).is_some()
+                };
                 let inner = entry.node.entries().iter().filter(|entry| is_pinned(&entry.key));
                 if let Some(other) = inner.chain([entry]).find(|entry| !entry.node.is_open()) {
                     return Err(format!("`{}` is not a block of keys on every side", other.key));
@@ -94,7 +98,12 @@ impl Pins {
         match self.result.find(path) {
             Some(entry) if in_comments(&self.ours) && !in_comments(&self.result) => {
                 let range = entry.line..entry.node.last + 1;
-                let lines = self.result.lines(range.clone()).iter().map(|line| format!("#{line}")).collect();
+                let lines = self
+                    .result
+                    .lines(range.clone())
+                    .iter()
+                    .map(|line| format!("#{line}"))
+                    .collect();
                 self.result.splice(range, lines)
             }
             _ => self.result.remove(path),
@@ -104,11 +113,17 @@ impl Pins {
     /// What only one side added is there as that side has it, and what both did is there.
     fn added(&mut self) -> Result<(), String> {
         for (side, other) in [(&self.ours, &self.theirs), (&self.theirs, &self.ours)] {
-            for (part, name) in PARTS.iter().flat_map(|part| names(side, part).into_iter().map(|name| (*part, name))) {
+            for (part, name) in PARTS
+                .iter()
+                .flat_map(|part| names(side, part).into_iter().map(|name| (*part, name)))
+            {
                 let path = [part, name.as_str()];
-                let (None, Some(entry)) = (self.base.find(&path), side.find(&path)) else { continue };
+                let (None, Some(entry)) = (self.base.find(&path), side.find(&path)) else {
+                    continue;
+                };
                 let there = self.result.find(&path).map(|entry| entry.node.words());
-                let is_due = there.is_none_or(|words| other.find(&path).is_none() && words != entry.node.words());
+                let is_due = there
+                    .is_none_or(|words| other.find(&path).is_none() && words != entry.node.words());
                 if is_due {
                     self.result.put(&path, side, entry)?;
                 }
@@ -121,11 +136,15 @@ impl Pins {
     /// still have what it is about.
     fn pin(&mut self, path: &[&str]) -> Result<(), String> {
         let above = &path[..2];
-        if [&self.ours, &self.theirs, &self.result].iter().any(|document| document.find(above).is_none()) {
+        if [&self.ours, &self.theirs, &self.result]
+            .iter()
+            .any(|document| document.find(above).is_none())
+        {
             return Ok(());
         }
         let (base, ours) = (self.base.find(path), self.ours.find(path));
-        let is_simple = ours.is_none_or(|entry| matches!(entry.node.value, Value::Text(_) | Value::Flow(_)));
+        let is_simple =
+            ours.is_none_or(|entry| matches!(entry.node.value, Value::Text(_) | Value::Flow(_)));
         if !is_simple || words(ours) == words(base) {
             keep_changed(&mut self.result, path, base, &self.theirs)?;
         }
@@ -136,8 +155,11 @@ impl Pins {
     fn forget_what_is_gone(&mut self) -> Result<(), String> {
         let services = names(&self.result, "services");
         let mut known = [names(&self.base, "services"), names(&self.theirs, "services")].concat();
-        let elsewhere: Vec<_> = missing(&self.ours).into_iter().filter(|lack| lack.kind == "service").collect();
-        known.retain(|name| !services.contains(name) && !elsewhere.iter().any(|lack| lack.name == *name));
+        let elsewhere: Vec<_> =
+            missing(&self.ours).into_iter().filter(|lack| lack.kind == "service").collect();
+        known.retain(|name| {
+            !services.contains(name) && !elsewhere.iter().any(|lack| lack.name == *name)
+        });
         let is_gone = |name: &str| known.iter().any(|known| known == name);
         for service in &services {
             let path = ["services", service, "depends_on"];
@@ -145,9 +167,13 @@ impl Pins {
             let gone: Vec<_> = keys(&entry.node).into_iter().filter(|name| is_gone(name)).collect();
             match entry.node.value {
                 _ if gone.is_empty() => {}
-                Value::List(_) => list::remove(&mut self.result, &path, |item| is_gone(item.trim_matches('"')))?,
+                Value::List(_) => {
+                    list::remove(&mut self.result, &path, |item| is_gone(item.trim_matches('"')))?;
+                }
                 Value::Flow(_) => list::remove_in_brackets(&mut self.result, &path, is_gone)?,
-                _ => gone.iter().try_for_each(|name| self.result.remove(&[path[0], path[1], path[2], name]))?,
+                _ => gone
+                    .iter()
+                    .try_for_each(|name| self.result.remove(&[path[0], path[1], path[2], name]))?,
             }
         }
         Ok(())
@@ -159,7 +185,9 @@ impl Pins {
             return Err("there are no services".to_owned());
         }
         let known = [missing(&self.theirs), missing(&self.ours)].concat();
-        let is_known = |lack: &Lack| known.iter().any(|known| known.kind == lack.kind && known.name == lack.name);
+        let is_known = |lack: &Lack| {
+            known.iter().any(|known| known.kind == lack.kind && known.name == lack.name)
+        };
         if let Some(lack) = missing(&self.result).iter().find(|lack| !is_known(lack)) {
             return Err(format!("{lack}, which is not there"));
         }
@@ -179,7 +207,12 @@ fn is_empty(node: &Node) -> bool {
     matches!(&node.value, Value::Text(text) if text.is_empty())
 }
 
-fn keep_changed(result: &mut Document, path: &[&str], base: Option<&Entry>, site: &Document) -> Result<(), String> {
+fn keep_changed(
+    result: &mut Document,
+    path: &[&str],
+    base: Option<&Entry>,
+    site: &Document,
+) -> Result<(), String> {
     let (ours, there) = (site.find(path), result.find(path));
     if words(ours) == words(base) || words(ours) == words(there) {
         return Ok(());
@@ -192,11 +225,13 @@ fn keep_changed(result: &mut Document, path: &[&str], base: Option<&Entry>, site
     };
     // What was written otherwise cannot be told what was changed of it.
     let was_open = base.is_none_or(|base| base.node.is_open());
-    let was_list = base.is_none_or(|base| matches!(base.node.value, Value::List(_)) || is_empty(&base.node));
+    let was_list =
+        base.is_none_or(|base| matches!(base.node.value, Value::List(_)) || is_empty(&base.node));
     match (&ours.node.value, &there.node.value) {
         (Value::Map(_), Value::Map(_)) if was_open => {
             let was = base.map(|base| base.node.entries()).unwrap_or_default();
-            let keys: BTreeSet<&str> = was.iter().chain(ours.node.entries()).map(|entry| entry.key.as_str()).collect();
+            let keys: BTreeSet<&str> =
+                was.iter().chain(ours.node.entries()).map(|entry| entry.key.as_str()).collect();
             for key in keys {
                 let base = base.and_then(|base| base.node.get(key));
                 keep_changed(result, &[path, &[key]].concat(), base, site)?;

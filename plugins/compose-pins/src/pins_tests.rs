@@ -77,7 +77,8 @@ const IPV6NAT: &str = "    ipv6nat-mailcow:
 
 #[test]
 fn images_and_ports_are_kept_where_upstream_moved_on() {
-    let ours = [("mariadb:10.5", "mariadb:10.5.29 # not 10.6 yet"), ("${SMTP_PORT:-25}:25", "2525:25")];
+    let ours =
+        [("mariadb:10.5", "mariadb:10.5.29 # not 10.6 yet"), ("${SMTP_PORT:-25}:25", "2525:25")];
     let theirs = [
         ("mariadb:10.5", "mariadb:10.11"),
         ("postfix:1.80", "postfix:1.81"),
@@ -96,8 +97,15 @@ fn a_service_that_upstream_removed_does_not_come_back_for_its_port() {
     let theirs = [(SOLR, ""), ("        - solr-mailcow\n", "")];
     assert_eq!(kept(&[("18983", "18984")], &theirs).unwrap(), changed(&theirs));
     // Not even where the site's side won.
-    let sides = Sides { base: BASE.to_owned(), ours: changed(&[("18983", "18984")]), theirs: changed(&theirs) };
-    assert_eq!(keep(&["ports".to_owned()], &sides, |sides| Ok(sides.ours.clone())).unwrap(), changed(&theirs));
+    let sides = Sides {
+        base: BASE.to_owned(),
+        ours: changed(&[("18983", "18984")]),
+        theirs: changed(&theirs),
+    };
+    assert_eq!(
+        keep(&["ports".to_owned()], &sides, |sides| Ok(sides.ours.clone())).unwrap(),
+        changed(&theirs)
+    );
 }
 
 #[test]
@@ -109,21 +117,32 @@ fn a_service_that_the_site_took_out_stays_out_and_nothing_waits_for_it() {
 
 #[test]
 fn a_service_in_comments_stays_there_as_upstream_has_it_now() {
-    let commented = SOLR.trim_end().lines().map(|line| format!("#{line}\n")).collect::<String>() + "\n";
-    let text = kept(&[(SOLR, &commented), ("        - solr-mailcow\n", "")], &[("solr:1.8", "solr:1.9")]).unwrap();
-    assert!(text.contains("#    solr-mailcow:\n#      image: mailcow/solr:1.9\n#      ports:\n"), "{text}");
+    let commented =
+        SOLR.trim_end().lines().map(|line| format!("#{line}\n")).collect::<String>() + "\n";
+    let text =
+        kept(&[(SOLR, &commented), ("        - solr-mailcow\n", "")], &[("solr:1.8", "solr:1.9")])
+            .unwrap();
+    assert!(
+        text.contains("#    solr-mailcow:\n#      image: mailcow/solr:1.9\n#      ports:\n"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_service_with_a_profile_of_the_site_s_stays_switched_off() {
-    let ours = [("image: mailcow/solr:1.8", "image: mailcow/solr:1.8\n      profiles:\n        - never")];
+    let ours =
+        [("image: mailcow/solr:1.8", "image: mailcow/solr:1.8\n      profiles:\n        - never")];
     let text = kept(&ours, &[("solr:1.8", "solr:1.9")]).unwrap();
     assert!(text.contains("18983}:8983\"\n      profiles:\n        - never\n\n"), "{text}");
 }
 
 #[test]
 fn ipv6_that_is_off_stays_off_altogether() {
-    let ours = [(IPV6NAT, ""), ("enable_ipv6: true", "enable_ipv6: false"), ("        - subnet: fd4d::/64\n", "")];
+    let ours = [
+        (IPV6NAT, ""),
+        ("enable_ipv6: true", "enable_ipv6: false"),
+        ("        - subnet: fd4d::/64\n", ""),
+    ];
     let theirs = [(IPV6NAT, ""), ("enable_ipv6: true", "enable_ipv6: ${ENABLE_IPV6:-true}")];
     assert_eq!(kept(&ours, &theirs).unwrap(), changed(&ours));
 }
@@ -134,7 +153,9 @@ fn a_service_of_the_site_s_own_comes_along_with_its_volume() {
     let ours = [("networks:\n", own), ("  mysql-vol-1:\n", "  mysql-vol-1:\n  own-vol-1:\n")];
     let text = kept(&ours, &[(SOLR, ""), ("        - solr-mailcow\n", "")]).unwrap();
     assert!(
-        text.contains("    own-mailcow:\n      image: own:1\n      volumes:\n        - own-vol-1:/data\n"),
+        text.contains(
+            "    own-mailcow:\n      image: own:1\n      volumes:\n        - own-vol-1:/data\n"
+        ),
         "{text}"
     );
     assert!(text.ends_with("volumes:\n  mysql-vol-1:\n  own-vol-1:\n"), "{text}");
@@ -142,7 +163,10 @@ fn a_service_of_the_site_s_own_comes_along_with_its_volume() {
 
 #[test]
 fn what_would_not_hold_together_is_left_to_others() {
-    let needs = [("image: mariadb:10.5", "image: mariadb:10.5\n      volumes:\n        - lost-vol-1:/data")];
+    let needs = [(
+        "image: mariadb:10.5",
+        "image: mariadb:10.5\n      volumes:\n        - lost-vol-1:/data",
+    )];
     let sides = Sides { base: BASE.to_owned(), ours: BASE.to_owned(), theirs: BASE.to_owned() };
     let told = |merged: &str| keep(&[], &sides, |_| Ok(merged.to_owned())).unwrap_err();
     assert!(told(&changed(&needs)).contains("lost-vol-1"));
@@ -154,11 +178,16 @@ fn what_would_not_hold_together_is_left_to_others() {
 
 #[test]
 fn a_service_that_is_gone_is_no_more_named_between_brackets() {
-    let (list, brackets) = ("\n        - mysql-mailcow\n        - solr-mailcow\n", " [mysql-mailcow, solr-mailcow]\n");
+    let (list, brackets) =
+        ("\n        - mysql-mailcow\n        - solr-mailcow\n", " [mysql-mailcow, solr-mailcow]\n");
     let without = " [mysql-mailcow]\n";
     let upstream = [(SOLR, ""), (list, "\n        - mysql-mailcow\n")];
     // The site's side won there.
-    let sides = Sides { base: BASE.to_owned(), ours: changed(&[(list, brackets)]), theirs: changed(&upstream) };
+    let sides = Sides {
+        base: BASE.to_owned(),
+        ours: changed(&[(list, brackets)]),
+        theirs: changed(&upstream),
+    };
     let text = keep(&[], &sides, |sides| Ok(sides.ours.clone())).unwrap();
     assert_eq!(text, changed(&[(SOLR, ""), (list, without)]));
     let nothing_else = [(list, " {mysql-mailcow: {}, solr-mailcow: {}}\n")];
@@ -170,11 +199,16 @@ fn a_service_that_is_gone_is_no_more_named_between_brackets() {
 #[test]
 fn a_service_of_another_file_may_be_named() {
     let named = [("        - solr-mailcow\n", "        - solr-mailcow\n        - own-mailcow\n")];
-    let text = keep(&[], &sides(&named, &[("solr:1.8", "solr:1.9")]), |sides| Ok(sides.ours.clone())).unwrap();
+    let text =
+        keep(&[], &sides(&named, &[("solr:1.8", "solr:1.9")]), |sides| Ok(sides.ours.clone()))
+            .unwrap();
     assert!(text.contains("        - own-mailcow\n"), "{text}");
     // Also one that the site moved there.
     let moved = [(SOLR, "")];
-    let text = keep(&[], &sides(&moved, &[("postfix:1.80", "postfix:1.81")]), |sides| Ok(sides.ours.clone())).unwrap();
+    let text = keep(&[], &sides(&moved, &[("postfix:1.80", "postfix:1.81")]), |sides| {
+        Ok(sides.ours.clone())
+    })
+    .unwrap();
     assert!(text.contains("        - solr-mailcow\n"), "{text}");
 }
 
@@ -212,14 +246,22 @@ fn a_service_ends_where_its_last_text_does() {
 #[test]
 fn what_is_written_between_brackets_is_not_taken_for_missing() {
     let solr = "    solr-mailcow: {image: \"mailcow/solr:1.8\", restart: always}\n\n";
-    assert!(kept(&[(SOLR, solr)], &[("solr:1.8", "solr:1.9")]).unwrap_err().contains("`solr-mailcow` is not a block"));
+    assert!(
+        kept(&[(SOLR, solr)], &[("solr:1.8", "solr:1.9")])
+            .unwrap_err()
+            .contains("`solr-mailcow` is not a block")
+    );
     // A list that was between brackets is the site's as a whole.
     let ports = "ports:\n        - \"${SOLR_PORT:-127.0.0.1:18983}:8983\"\n";
     let base = BASE.replace(ports, "ports: [\"1:1\", \"2:2\"]\n");
     let ours = base.replace("ports: [\"1:1\", \"2:2\"]\n", "ports:\n        - \"2:2\"\n");
-    let theirs = base.replace("ports: [\"1:1\", \"2:2\"]\n", "ports:\n        - \"1:1\"\n        - \"2:2\"\n");
+    let theirs = base
+        .replace("ports: [\"1:1\", \"2:2\"]\n", "ports:\n        - \"1:1\"\n        - \"2:2\"\n");
     let sides = Sides { base, ours, theirs };
-    assert_eq!(keep(&["ports".to_owned()], &sides, |sides| Ok(sides.theirs.clone())).unwrap(), sides.ours);
+    assert_eq!(
+        keep(&["ports".to_owned()], &sides, |sides| Ok(sides.theirs.clone())).unwrap(),
+        sides.ours
+    );
 }
 
 #[test]

@@ -82,8 +82,10 @@ impl Node {
             Value::Text(text) => text.clone(),
             Value::Flow(node) => node.words(),
             Value::Map(entries) => {
-                let entries: Vec<_> =
-                    entries.iter().map(|entry| format!("{}: {}", entry.key, entry.node.words())).collect();
+                let entries: Vec<_> = entries
+                    .iter()
+                    .map(|entry| format!("{}: {}", entry.key, entry.node.words()))
+                    .collect();
                 format!("{{{}}}", entries.join(",\n"))
             }
             Value::List(items) => {
@@ -103,8 +105,13 @@ impl Node {
 /// Reads a text of one document, or says what is wrong with it.
 pub fn read(text: &str) -> Result<Node, String> {
     let events = Parser::new_from_str(text).map(|event| event.map_err(|error| error.to_string()));
-    let events = events.filter(|event| !matches!(event, Ok((Event::StreamStart | Event::DocumentStart(_), _))));
-    let mut reader = Reader { events: Box::new(events), text: text.chars().collect(), lines: text.lines().collect() };
+    let events = events
+        .filter(|event| !matches!(event, Ok((Event::StreamStart | Event::DocumentStart(_), _))));
+    let mut reader = Reader {
+        events: Box::new(events),
+        text: text.chars().collect(),
+        lines: text.lines().collect(),
+    };
     let (event, span) = reader.next()?;
     let root = reader.node(&event, span, None, 0)?;
     match (reader.next()?.0, reader.next()?.0) {
@@ -142,7 +149,9 @@ impl<'t> Reader<'t> {
         }
         let (start, end) = (span.start.index(), span.end.index());
         let (value, mut last) = match event {
-            Event::Scalar(.., Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
+            Event::Scalar(.., Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => {
                 return Err(format!("line {}: a value has a tag", span.start.line()));
             }
             Event::Scalar(text, style, ..) => return self.scalar(text, *style, span, key),
@@ -161,12 +170,20 @@ impl<'t> Reader<'t> {
         Ok(if is_flow { Node { value: Value::Flow(Box::new(node)), last } } else { node })
     }
 
-    fn scalar(&self, text: &str, style: ScalarStyle, span: Span, key: Option<(usize, usize)>) -> Result<Node, String> {
-        let value = if style == ScalarStyle::Plain { text.to_owned() } else { format!("\"{text}\"") };
+    fn scalar(
+        &self,
+        text: &str,
+        style: ScalarStyle,
+        span: Span,
+        key: Option<(usize, usize)>,
+    ) -> Result<Node, String> {
+        let value =
+            if style == ScalarStyle::Plain { text.to_owned() } else { format!("\"{text}\"") };
         let last = match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
                 let head = key.or_else(|| self.dash(span).filter(|_| !text.trim().is_empty()));
-                let (head, indent) = head.ok_or_else(|| format!("line {}: a text is empty", span.start.line()))?;
+                let (head, indent) =
+                    head.ok_or_else(|| format!("line {}: a text is empty", span.start.line()))?;
                 self.end_of_block(head, indent)
             }
             _ => span.end.line() - 1,
@@ -177,7 +194,8 @@ impl<'t> Reader<'t> {
     /// The line and the column of the dash before a text that begins below it.
     fn dash(&self, text: Span) -> Option<(usize, usize)> {
         let above = self.lines.get(..line(text))?;
-        let (head, said) = above.iter().enumerate().rev().find(|(_, line)| !line.trim().is_empty())?;
+        let (head, said) =
+            above.iter().enumerate().rev().find(|(_, line)| !line.trim().is_empty())?;
         let dashes = said.len() - said.trim_start_matches([' ', '-']).len();
         said[..dashes].rfind('-').map(|column| (head, column))
     }
@@ -185,7 +203,12 @@ impl<'t> Reader<'t> {
     /// The last line of a text that begins below this line: all that is farther to the right than what it belongs to.
     fn end_of_block(&self, head: usize, indent: usize) -> usize {
         let is_deeper = |line: &str| line.len() - line.trim_start_matches(' ').len() > indent;
-        let said = self.lines.iter().enumerate().skip(head + 1).filter(|(_, line)| !line.trim().is_empty());
+        let said = self
+            .lines
+            .iter()
+            .enumerate()
+            .skip(head + 1)
+            .filter(|(_, line)| !line.trim().is_empty());
         said.take_while(|(_, line)| is_deeper(line)).last().map_or(head, |(at, _)| at)
     }
 
@@ -197,7 +220,8 @@ impl<'t> Reader<'t> {
             if event == Event::SequenceEnd {
                 return Ok((Value::List(items), line(span)));
             }
-            let is_block = matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..));
+            let is_block =
+                matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..));
             let line = self.dash(span).filter(|_| is_block).map_or(line(span), |(line, _)| line);
             items.push(Item { line, node: self.node(&event, span, None, depth + 1)? });
         }
@@ -267,13 +291,22 @@ volumes:
     fn everything_has_its_lines() {
         let root = read(TEXT).unwrap();
         let web = root.get("services").unwrap().node.get("web").unwrap();
-        let lines = |key: &str| web.node.get(key).map(|entry| (entry.line, entry.node.last)).unwrap();
+        let lines =
+            |key: &str| web.node.get(key).map(|entry| (entry.line, entry.node.last)).unwrap();
         assert_eq!((web.line, web.indent, web.node.last), (2, 2, 15));
         assert_eq!(
             (lines("image"), lines("ports"), lines("command"), lines("environment")),
             ((3, 3), (4, 5), (6, 9), (11, 15))
         );
-        let items: Vec<_> = web.node.get("environment").unwrap().node.items().iter().map(|item| item.line).collect();
+        let items: Vec<_> = web
+            .node
+            .get("environment")
+            .unwrap()
+            .node
+            .items()
+            .iter()
+            .map(|item| item.line)
+            .collect();
         assert_eq!(items, [12, 15]);
         let volume = root.get("volumes").unwrap().node.get("data").unwrap();
         assert_eq!((volume.line, volume.node.last), (17, 17));
@@ -287,7 +320,10 @@ volumes:
         let last = |key: &str| a.node.get(key).unwrap().node.last;
         assert_eq!(["b", "c", "d", "e"].map(last), [2, 6, 7, 13]);
         let items = a.node.get("e").unwrap().node.items();
-        assert_eq!(items.iter().map(|item| (item.line, item.node.last)).collect::<Vec<_>>(), [(9, 10), (11, 13)]);
+        assert_eq!(
+            items.iter().map(|item| (item.line, item.node.last)).collect::<Vec<_>>(),
+            [(9, 10), (11, 13)]
+        );
         assert_eq!(items[1].node.items()[0].node.last, 12);
         assert!(read("a:\n  - |\n  - x\n").is_err());
     }

@@ -21,7 +21,10 @@ fn nearest(message: &str) -> Option<&str> {
     let mut quoted = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
     let typed = quoted.next()?;
     let scored = quoted.map(|key| (strsim::jaro_winkler(typed, key), key));
-    scored.filter(|(score, _)| *score >= NEAR_ENOUGH).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, key)| key)
+    scored
+        .filter(|(score, _)| *score >= NEAR_ENOUGH)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, key)| key)
 }
 
 /// Puts the text of a JSON file into the custom section that tells what a plugin requests, and why.
@@ -51,8 +54,7 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest() {
         let error = settings::<Settings>(r#"{"warn-dayz": 3}"#).unwrap_err();
-        let told =
-            "[plugin.config]: unknown field `warn-dayz`, expected `warn-days` or `names`; did you mean `warn-days`?";
+        let told = "[plugin.config]: unknown field `warn-dayz`, expected `warn-days` or `names`; did you mean `warn-days`?";
         assert_eq!(error, told);
     }
 

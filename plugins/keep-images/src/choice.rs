@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::bindings::exports::cowhand::hooks::pre_prune::{Candidate, Candidates, Cause, Keep, Kind};
+use crate::bindings::exports::cowhand::hooks::pre_prune::{
+    Candidate, Candidates, Cause, Keep, Kind,
+};
 use crate::settings::Settings;
 
 /// What stays, with the reason.
@@ -10,7 +12,8 @@ pub fn keep(settings: &Settings, candidates: &Candidates) -> Vec<Keep> {
     let (named, others): (Vec<_>, Vec<_>) =
         candidates.items.iter().partition(|candidate| is_named(settings, candidate));
     let named = named.into_iter().map(|candidate| kept(candidate, "its name is among `names`"));
-    let images = others.into_iter().filter(|candidate| matches!(candidate.kind, Kind::Image)).collect();
+    let images =
+        others.into_iter().filter(|candidate| matches!(candidate.kind, Kind::Image)).collect();
     named.chain(limited(settings, wanted(settings, images, &candidates.in_use))).collect()
 }
 
@@ -32,19 +35,26 @@ fn wanted<'a>(
     images: Vec<&'a Candidate>,
     in_use: &[String],
 ) -> Vec<(&'a Candidate, &'static str)> {
-    let (previous, mut others): (Vec<_>, Vec<_>) =
-        images.into_iter().partition(|image| settings.previous && matches!(image.cause, Cause::Previous));
+    let (previous, mut others): (Vec<_>, Vec<_>) = images
+        .into_iter()
+        .partition(|image| settings.previous && matches!(image.cause, Cause::Previous));
     others.sort_by_key(|image| std::cmp::Reverse(image.created));
-    let mut left: HashMap<&str, usize> = in_use.iter().map(|name| (repository(name), settings.older)).collect();
+    let mut left: HashMap<&str, usize> =
+        in_use.iter().map(|name| (repository(name), settings.older)).collect();
     let older = others.into_iter().filter(|image| {
-        let used = image.references.iter().map(|name| repository(name)).find(|name| left.contains_key(name));
+        let used = image
+            .references
+            .iter()
+            .map(|name| repository(name))
+            .find(|name| left.contains_key(name));
         used.and_then(|name| left.get_mut(name)).is_some_and(|left| {
             let some = *left > 0;
             *left = left.saturating_sub(1);
             some
         })
     });
-    let older: Vec<_> = older.map(|image| (image, "one of the `older` images of a repository in use")).collect();
+    let older: Vec<_> =
+        older.map(|image| (image, "one of the `older` images of a repository in use")).collect();
     previous.into_iter().map(|image| (image, "the previous release's")).chain(older).collect()
 }
 
@@ -91,8 +101,11 @@ mod tests {
 
     fn candidates() -> Candidates {
         let sogo = "ghcr.io/mailcow/sogo";
-        let volume =
-            Candidate { kind: Kind::Volume, references: Vec::new(), ..image("old-mail", "", Cause::Dangling, 0, 9) };
+        let volume = Candidate {
+            kind: Kind::Volume,
+            references: Vec::new(),
+            ..image("old-mail", "", Cause::Dangling, 0, 9)
+        };
         Candidates {
             now: Moment { seconds: 0, offset_minutes: 0, zone: None },
             items: vec![

@@ -49,7 +49,15 @@ mod tests {
     fn conflict(path: &str, kind: Kind) -> Conflict<'static> {
         let path = path.to_owned();
         let version = Some(Version { path: path.clone(), mode: Mode::File, content: None });
-        Conflict { path, kind, collision: None, prefers: Favor::Theirs, base: version, ours: None, theirs: None }
+        Conflict {
+            path,
+            kind,
+            collision: None,
+            prefers: Favor::Theirs,
+            base: version,
+            ours: None,
+            theirs: None,
+        }
     }
 
     fn decided(path: &str, kind: Kind) -> Resolution {
@@ -58,14 +66,19 @@ mod tests {
 
     #[test]
     fn a_file_is_kept_whole_whatever_became_of_it_upstream() {
-        for kind in [Kind::Content, Kind::ModifyDelete, Kind::AddAdd, Kind::Binary, Kind::DeleteModify] {
+        for kind in
+            [Kind::Content, Kind::ModifyDelete, Kind::AddAdd, Kind::Binary, Kind::DeleteModify]
+        {
             assert!(matches!(decided("data/conf/nginx/site.conf", kind), Resolution::Ours));
         }
     }
 
     #[test]
     fn hunks_are_kept_where_there_are_any_and_else_the_file() {
-        assert!(matches!(decided("data/conf/sogo/plist_ldap", Kind::Content), Resolution::Favor(Favor::Ours)));
+        assert!(matches!(
+            decided("data/conf/sogo/plist_ldap", Kind::Content),
+            Resolution::Favor(Favor::Ours)
+        ));
         for kind in [Kind::ModifyDelete, Kind::DeleteModify, Kind::Binary, Kind::Mode] {
             assert!(matches!(decided("data/conf/sogo/plist_ldap", kind), Resolution::Ours));
         }
@@ -74,7 +87,10 @@ mod tests {
     #[test]
     fn what_it_was_not_told_or_does_not_know_it_leaves() {
         assert!(matches!(decided("data/conf/sogo/deeper/file", Kind::Content), Resolution::Pass));
-        assert!(matches!(decided("data/conf/sogo/file", Kind::Other("new".to_owned())), Resolution::Pass));
+        assert!(matches!(
+            decided("data/conf/sogo/file", Kind::Other("new".to_owned())),
+            Resolution::Pass
+        ));
     }
 
     #[test]

@@ -186,7 +186,10 @@ mod tests {
     fn keys_have_scopes() {
         let file = File::read(Syntax::Dovecot, DOVECOT).unwrap();
         let port = file.items.iter().find(|item| item.name == "port").unwrap();
-        assert_eq!((port.scope.as_str(), port.words().as_str()), ("service auth #1/inet_listener a #1/", "1"));
+        assert_eq!(
+            (port.scope.as_str(), port.words().as_str()),
+            ("service auth #1/inet_listener a #1/", "1")
+        );
         assert_eq!(file.end, "# end\n");
     }
 

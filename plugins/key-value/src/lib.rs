@@ -46,7 +46,8 @@ const FILES: [(&str, Syntax); 7] = [
 
 impl Default for Settings {
     fn default() -> Self {
-        let files = FILES.into_iter().filter_map(|(text, syntax)| Some((Pattern::known(text)?, syntax)));
+        let files =
+            FILES.into_iter().filter_map(|(text, syntax)| Some((Pattern::known(text)?, syntax)));
         Self { files: files.collect(), renamed: BTreeMap::new(), favor: Side::Ours }
     }
 }
@@ -63,9 +64,14 @@ impl Guest for KeyValue {
             text_merge: resolver::text_merge,
         };
         match merge::merge(&rules, &sides) {
-            Ok(text) => Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None })),
+            Ok(text) => {
+                Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None }))
+            }
             Err(why) => {
-                log::write(log::Level::Info, &format!("{} is left to the next resolver: {why}", conflict.path));
+                log::write(
+                    log::Level::Info,
+                    &format!("{} is left to the next resolver: {why}", conflict.path),
+                );
                 Ok(Resolution::Pass)
             }
         }

@@ -27,7 +27,8 @@ type Id = (String, String, String, usize);
 pub fn merge(rules: &Rules<'_>, sides: &Sides) -> Result<String, String> {
     let (sides, ends) = sides.plain()?;
     let read = |text: &str| File::read(rules.syntax, text);
-    let (mut base, mut ours, theirs) = (read(&sides.base)?, read(&sides.ours)?, read(&sides.theirs)?);
+    let (mut base, mut ours, theirs) =
+        (read(&sides.base)?, read(&sides.ours)?, read(&sides.theirs)?);
     if ours.generated.is_some() != theirs.generated.is_some() {
         return Err("one side has no line `# Overrides #`".to_owned());
     }
@@ -51,11 +52,16 @@ fn said(file: &File) -> Vec<(&str, &str, String)> {
 
 /// Renames keys as upstream has done.
 fn follow(renamed: &BTreeMap<String, String>, file: &mut File, theirs: &File) {
-    let has =
-        |file: &File, scope: &str, name: &str| file.items.iter().any(|item| item.scope == scope && item.name == *name);
+    let has = |file: &File, scope: &str, name: &str| {
+        file.items.iter().any(|item| item.scope == scope && item.name == *name)
+    };
     for (old, new) in renamed {
-        let known: HashSet<String> =
-            file.items.iter().filter(|item| item.name == *new).map(|item| item.scope.clone()).collect();
+        let known: HashSet<String> = file
+            .items
+            .iter()
+            .filter(|item| item.name == *new)
+            .map(|item| item.scope.clone())
+            .collect();
         let is_due = |item: &&mut Item| {
             let done = has(theirs, &item.scope, new) && !has(theirs, &item.scope, old);
             item.name == *old && done && !known.contains(&item.scope)
@@ -76,7 +82,8 @@ struct Merger<'a> {
 impl<'a> Merger<'a> {
     fn new(rules: &'a Rules<'a>, base: &'a File, ours: &'a File, theirs: &'a File) -> Self {
         let ends = [base, ours, theirs];
-        let repeated: HashSet<_> = ends.iter().flat_map(|file| repeated(rules.syntax, file)).collect();
+        let repeated: HashSet<_> =
+            ends.iter().flat_map(|file| repeated(rules.syntax, file)).collect();
         let [base, ours, theirs] = ends.map(|file| named(rules.syntax, file, &repeated));
         let base = base.into_iter().enumerate().map(|(at, (id, item))| (id, (at, item))).collect();
         Self { rules, ends, base, ours, theirs }
@@ -100,7 +107,12 @@ impl<'a> Merger<'a> {
     }
 
     /// What becomes of an item that upstream has.
-    fn both(&self, base: Option<&Item>, ours: Option<&Item>, theirs: &Item) -> Result<Option<Item>, String> {
+    fn both(
+        &self,
+        base: Option<&Item>,
+        ours: Option<&Item>,
+        theirs: &Item,
+    ) -> Result<Option<Item>, String> {
         let is_ours = self.rules.favor == Favor::Ours;
         match (base, ours) {
             (None, None) => Ok(Some(theirs.clone())),
@@ -109,7 +121,8 @@ impl<'a> Merger<'a> {
                 Ok(stays.then(|| theirs.clone()))
             }
             (base, Some(ours)) => {
-                let lead = self.text(base.map_or("", |base| &base.lead), &ours.lead, &theirs.lead)?;
+                let lead =
+                    self.text(base.map_or("", |base| &base.lead), &ours.lead, &theirs.lead)?;
                 Ok(Some(Item { lead, ..self.line(base, ours, theirs)? }))
             }
         }
@@ -144,7 +157,8 @@ impl<'a> Merger<'a> {
         if theirs == base {
             return Ok(ours.to_owned());
         }
-        let sides = Sides { base: base.to_owned(), ours: ours.to_owned(), theirs: theirs.to_owned() };
+        let sides =
+            Sides { base: base.to_owned(), ours: ours.to_owned(), theirs: theirs.to_owned() };
         (self.rules.text_merge)(&sides, self.rules.favor)
     }
 
@@ -155,7 +169,8 @@ impl<'a> Merger<'a> {
         for (number, (id, item)) in self.ours.iter().enumerate() {
             let there = result.iter().position(|(there, _)| *there == id);
             let base = self.base.get(id).map(|(_, item)| *item);
-            let changed = base.is_none_or(|base| self.rules.favor == Favor::Ours && base.words() != item.words());
+            let changed = base
+                .is_none_or(|base| self.rules.favor == Favor::Ours && base.words() != item.words());
             if let Some(at) = there {
                 result[at].1.lead.insert_str(0, &std::mem::take(&mut carried));
                 place = at + 1;
@@ -166,8 +181,11 @@ impl<'a> Merger<'a> {
                 place = at + 1;
             } else {
                 // Upstream removed it. What the site had noted there stays.
-                let known: HashSet<&str> = base.map(|base| base.lead.lines()).into_iter().flatten().collect();
-                carried.extend(item.lead.split_inclusive('\n').filter(|line| !known.contains(line.trim_end())));
+                let known: HashSet<&str> =
+                    base.map(|base| base.lead.lines()).into_iter().flatten().collect();
+                carried.extend(
+                    item.lead.split_inclusive('\n').filter(|line| !known.contains(line.trim_end())),
+                );
             }
         }
         Ok(carried)
@@ -181,10 +199,13 @@ impl<'a> Merger<'a> {
         if !result.iter().any(|(id, _)| is_same(id)) {
             return Ok(wanted);
         }
-        let numbers: HashMap<&Id, usize> = self.ours.iter().enumerate().map(|(at, (id, _))| (id, at)).collect();
+        let numbers: HashMap<&Id, usize> =
+            self.ours.iter().enumerate().map(|(at, (id, _))| (id, at)).collect();
         let is_later = |id: &Id| is_same(id) && numbers.get(id).is_some_and(|at| *at > number);
         let is_earlier = |id: &Id| is_same(id) && numbers.get(id).is_some_and(|at| *at < number);
-        let behind = |is: &dyn Fn(&Id) -> bool| result.iter().rposition(|(id, _)| is(id)).map_or(0, |at| at + 1);
+        let behind = |is: &dyn Fn(&Id) -> bool| {
+            result.iter().rposition(|(id, _)| is(id)).map_or(0, |at| at + 1)
+        };
         let Some(end) = result.iter().position(|(id, _)| is_later(id)) else {
             return Ok(wanted.max(behind(&is_same)));
         };
@@ -195,14 +216,16 @@ impl<'a> Merger<'a> {
     /// Whether an order that the site gave to the values of one key is kept.
     fn order(&self, result: &[(&Id, Item)]) -> Result<(), String> {
         let theirs: HashSet<&Id> = self.theirs.iter().map(|(id, _)| id).collect();
-        let merged: HashMap<&Id, usize> = result.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+        let merged: HashMap<&Id, usize> =
+            result.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
         let mut places: HashMap<_, Vec<(Option<usize>, usize)>> = HashMap::new();
         for (id, _) in self.ours.iter().filter(|(id, _)| theirs.contains(id)) {
             let was = self.base.get(id).map(|(at, _)| *at);
             places.entry(key(id)).or_default().extend(merged.get(id).map(|is| (was, *is)));
         }
         let lost = |places: &[(Option<usize>, usize)]| {
-            let is_upstream_s = places.iter().all(|(was, _)| was.is_some()) && places.is_sorted_by_key(|(was, _)| *was);
+            let is_upstream_s = places.iter().all(|(was, _)| was.is_some())
+                && places.is_sorted_by_key(|(was, _)| *was);
             !is_upstream_s && !places.is_sorted_by_key(|(_, is)| *is)
         };
         if let Some(((_, name), _)) = places.iter().find(|(_, places)| lost(places)) {
@@ -211,9 +234,12 @@ impl<'a> Merger<'a> {
         // Where the site has another last value than there was, that has to be the last.
         let mut base: Vec<_> = self.base.iter().map(|(id, (at, _))| (at, id)).collect();
         base.sort_unstable();
-        let (was, is) = (lasts(base.into_iter().map(|(_, id)| id)), lasts(result.iter().map(|(id, _)| *id)));
+        let (was, is) =
+            (lasts(base.into_iter().map(|(_, id)| id)), lasts(result.iter().map(|(id, _)| *id)));
         let ours = lasts(self.ours.iter().map(|(id, _)| id));
-        let lost = ours.iter().find(|(key, last)| was.get(*key) != Some(last) && is.get(*key) != Some(last));
+        let lost = ours
+            .iter()
+            .find(|(key, last)| was.get(*key) != Some(last) && is.get(*key) != Some(last));
         lost.map_or(Ok(()), |((_, name), _)| Err(in_two_orders(name)))
     }
 }
@@ -239,7 +265,11 @@ fn repeated(syntax: Syntax, file: &File) -> HashSet<(String, String)> {
     keys.filter(|key| !seen.insert(key.clone())).collect()
 }
 
-fn named<'f>(syntax: Syntax, file: &'f File, repeated: &HashSet<(String, String)>) -> Vec<(Id, &'f Item)> {
+fn named<'f>(
+    syntax: Syntax,
+    file: &'f File,
+    repeated: &HashSet<(String, String)>,
+) -> Vec<(Id, &'f Item)> {
     let mut counts: HashMap<(String, String, String), usize> = HashMap::new();
     let name = |item: &'f Item| {
         let (scope, key) = (item.scope.clone(), syntax.key(&item.name));

@@ -8,7 +8,9 @@ fn whole(sides: &Sides, favor: Favor) -> Result<String, String> {
 }
 
 fn merge_as(syntax: Syntax, favor: Favor, three: [&str; 3]) -> Result<String, String> {
-    let renamed = [("blacklist_action", "denylist_action")].map(|(old, new)| (old.to_owned(), new.to_owned())).into();
+    let renamed = [("blacklist_action", "denylist_action")]
+        .map(|(old, new)| (old.to_owned(), new.to_owned()))
+        .into();
     let rules = Rules { syntax, renamed: &renamed, favor, text_merge: whole };
     let [base, ours, theirs] = three.map(str::to_owned);
     merge(&rules, &Sides { base, ours, theirs })
@@ -20,16 +22,23 @@ fn merged(syntax: Syntax, three: [&str; 3]) -> String {
 
 #[test]
 fn a_renamed_key_keeps_the_site_s_value() {
-    let three =
-        ["a = 1\nblacklist_action = drop\n", "a = 1\nblacklist_action = ignore\n", "a = 1\ndenylist_action = drop\n"];
+    let three = [
+        "a = 1\nblacklist_action = drop\n",
+        "a = 1\nblacklist_action = ignore\n",
+        "a = 1\ndenylist_action = drop\n",
+    ];
     for favor in [Favor::Ours, Favor::Theirs] {
-        assert_eq!(merge_as(Syntax::Postfix, favor, three).unwrap(), "a = 1\ndenylist_action = ignore\n");
+        assert_eq!(
+            merge_as(Syntax::Postfix, favor, three).unwrap(),
+            "a = 1\ndenylist_action = ignore\n"
+        );
     }
 }
 
 #[test]
 fn a_list_that_upstream_removed_stays_where_the_site_had_its_own() {
-    let three = ["a = 1\nlist = x,\n  y\nb = 2\n", "a = 1\nlist = x,\n  mine\nb = 2\n", "a = 1\nb = 3\n"];
+    let three =
+        ["a = 1\nlist = x,\n  y\nb = 2\n", "a = 1\nlist = x,\n  mine\nb = 2\n", "a = 1\nb = 3\n"];
     assert_eq!(merged(Syntax::Postfix, three), "a = 1\nlist = x,\n  mine\nb = 3\n");
     assert_eq!(merge_as(Syntax::Postfix, Favor::Theirs, three).unwrap(), "a = 1\nb = 3\n");
     let untouched = ["a = 1\nlist = x\nb = 2\n", "a = 2\nlist = x\nb = 2\n", "a = 1\nb = 2\n"];
@@ -41,7 +50,8 @@ fn what_the_container_wrote_is_no_edit() {
     let base = "a = 1\nsize = 5\n\n# Overrides #\n";
     let ours = "a = 2\nsize = 5\n\n# Overrides #\nsize = 9\nmyhostname = mail.example.org\n";
     let theirs = "a = 1\nsize = 6\nnew = 1\n\n# Overrides #\n";
-    let told = "a = 2\nsize = 6\nnew = 1\n\n# Overrides #\nsize = 9\nmyhostname = mail.example.org\n";
+    let told =
+        "a = 2\nsize = 6\nnew = 1\n\n# Overrides #\nsize = 9\nmyhostname = mail.example.org\n";
     assert_eq!(merged(Syntax::Postfix, [base, ours, theirs]), told);
     assert!(merge_as(Syntax::Postfix, Favor::Ours, [base, ours, "a = 1\n"]).is_err());
 }
@@ -70,7 +80,11 @@ fn what_the_site_noted_at_a_key_that_went_is_kept() {
 
 #[test]
 fn keys_that_come_more_than_once_are_told_apart_by_value() {
-    let three = ["save 900 1\nsave 300 10\n", "save 900 1\nsave 60 5\n", "save 900 1\nsave 300 10\nsave 30 1\n"];
+    let three = [
+        "save 900 1\nsave 300 10\n",
+        "save 900 1\nsave 60 5\n",
+        "save 900 1\nsave 300 10\nsave 30 1\n",
+    ];
     assert_eq!(merged(Syntax::Redis, three), "save 900 1\nsave 30 1\nsave 60 5\n");
 }
 
@@ -85,7 +99,8 @@ fn keys_are_merged_within_their_blocks() {
 
 #[test]
 fn sections_are_scopes() {
-    let three = ["[a]\nx = 1\n[b]\nx = 1\n", "[a]\nx = 2\n[b]\nx = 1\n", "[a]\nx = 1\ny = 1\n[b]\nx = 3\n"];
+    let three =
+        ["[a]\nx = 1\n[b]\nx = 1\n", "[a]\nx = 2\n[b]\nx = 1\n", "[a]\nx = 1\ny = 1\n[b]\nx = 3\n"];
     assert_eq!(merged(Syntax::Ini, three), "[a]\nx = 2\ny = 1\n[b]\nx = 3\n");
 }
 
@@ -100,7 +115,11 @@ fn a_key_without_its_block_is_left_to_others() {
 #[test]
 fn blocks_of_one_name_are_left_to_others_if_there_are_more_or_fewer() {
     let (one, two) = ("p {\n  a = 1\n}\n", "p {\n  a = 1\n}\np {\n  a = 2\n}\n");
-    assert!(merge_as(Syntax::Dovecot, Favor::Ours, [one, two, one]).unwrap_err().contains("more than once"));
+    assert!(
+        merge_as(Syntax::Dovecot, Favor::Ours, [one, two, one])
+            .unwrap_err()
+            .contains("more than once")
+    );
     let edited = two.replace("a = 2", "a = 3");
     assert_eq!(merged(Syntax::Dovecot, [two, &edited, two]), edited);
 }
@@ -119,8 +138,12 @@ fn a_file_that_both_added_has_the_keys_of_both() {
 
 #[test]
 fn blocks_of_one_name_that_both_changed_are_left_to_others() {
-    let row = |values: &[&str]| values.iter().flat_map(|value| ["p {\n  ", value, "\n}\n"]).collect::<String>();
-    let merged = |base: &str, ours: &str, theirs: &str| merge_as(Syntax::Dovecot, Favor::Ours, [base, ours, theirs]);
+    let row = |values: &[&str]| {
+        values.iter().flat_map(|value| ["p {\n  ", value, "\n}\n"]).collect::<String>()
+    };
+    let merged = |base: &str, ours: &str, theirs: &str| {
+        merge_as(Syntax::Dovecot, Favor::Ours, [base, ours, theirs])
+    };
     let base = row(&["a = 1", "b = 1"]);
     let (ours, swapped) = (row(&["a = 9", "b = 1"]), row(&["b = 1", "a = 1"]));
     assert!(merged(&base, &ours, &swapped).unwrap_err().contains("both sides changed"));
@@ -128,13 +151,18 @@ fn blocks_of_one_name_that_both_changed_are_left_to_others() {
     assert!(merged(&base, &ours, &row(&["a = 1", "b = 2"])).is_err());
     assert!(merged("", &ours, &base).is_err());
     // One side's alone are as that side has them, also in another order, or not at all.
-    for (base, ours, theirs) in [(&base, &ours, &base), (&base, &base, &swapped), (&base, &swapped, &swapped)] {
+    for (base, ours, theirs) in
+        [(&base, &ours, &base), (&base, &base, &swapped), (&base, &swapped, &swapped)]
+    {
         let told = if theirs == base { ours } else { theirs };
         assert_eq!(&merged(base, ours, theirs).unwrap(), told);
     }
     let row = |values: &[&str]| row(values) + "log = x\n";
     let (base, ours) = (row(&["a = 1\n  b = 1", "c = 1"]), row(&["b = 1\n  a = 1", "c = 1"]));
-    assert!(merged(&base, &ours, &base.replace("log = x", "log = y")).is_err(), "an order of the site's own");
+    assert!(
+        merged(&base, &ours, &base.replace("log = x", "log = y")).is_err(),
+        "an order of the site's own"
+    );
     assert_eq!(
         merged(&base, &base.replace("c = 1", "c = 2"), &base.replace('x', "y")).unwrap(),
         base.replace("c = 1", "c = 2").replace('x', "y")
@@ -170,7 +198,8 @@ fn a_key_of_mysql_s_is_the_same_with_other_dashes() {
 
 #[test]
 fn spaces_within_quotes_are_part_of_a_value() {
-    for [from, to] in [["\"a b\"", "\"a  b\""], ["'a b'", "'a  b'"], ["\"\\\" b\"", "\"\\\"  b\""]] {
+    for [from, to] in [["\"a b\"", "\"a  b\""], ["'a b'", "'a  b'"], ["\"\\\" b\"", "\"\\\"  b\""]]
+    {
         let file = |value: &str, limit: u8| format!("requirepass {value}\nlimit {limit}\n");
         let [base, ours, theirs] = [file(from, 1), file(to, 1), file(from, 2)];
         assert_eq!(merged(Syntax::Redis, [&base, &ours, &theirs]), file(to, 2));
@@ -182,7 +211,10 @@ fn spaces_within_quotes_are_part_of_a_value() {
 fn the_site_s_last_value_of_a_key_stays_the_last() {
     assert_eq!(merged(Syntax::Ini, ["a = 1\n", "a = 1\na = 9\n", "a = 3\n"]), "a = 3\na = 9\n");
     assert_eq!(
-        merged(Syntax::Ini, ["a = 1\nb = 1\n", "a = 1\nb = 1\na = 8\na = 9\n", "b = 1\na = 1\na = 2\nc = 1\n"]),
+        merged(
+            Syntax::Ini,
+            ["a = 1\nb = 1\n", "a = 1\nb = 1\na = 8\na = 9\n", "b = 1\na = 1\na = 2\nc = 1\n"]
+        ),
         "b = 1\na = 1\na = 2\na = 8\na = 9\nc = 1\n"
     );
     // What upstream's own overrules there it overrules here.
@@ -195,9 +227,18 @@ fn the_site_s_last_value_of_a_key_stays_the_last() {
 #[test]
 fn values_of_one_key_in_an_order_that_cannot_be_kept_are_left_to_others() {
     let told = |three: [&str; 3]| merge_as(Syntax::Ini, Favor::Ours, three).unwrap_err();
-    assert!(told(["a = 1\na = 2\nb = 1\n", "a = 2\nb = 1\na = 1\n", "a = 1\na = 2\nb = 2\n"]).contains("order"));
-    assert!(told(["a = 1\n", "a = 1\na = 9\n", "a = 9\na = 1\n"]).contains("order"), "both added one");
-    assert!(told(["a = 1\na = 2\n", "a = 0\na = 1\n", "b = 1\n"]).contains("order"), "its last is gone");
+    assert!(
+        told(["a = 1\na = 2\nb = 1\n", "a = 2\nb = 1\na = 1\n", "a = 1\na = 2\nb = 2\n"])
+            .contains("order")
+    );
+    assert!(
+        told(["a = 1\n", "a = 1\na = 9\n", "a = 9\na = 1\n"]).contains("order"),
+        "both added one"
+    );
+    assert!(
+        told(["a = 1\na = 2\n", "a = 0\na = 1\n", "b = 1\n"]).contains("order"),
+        "its last is gone"
+    );
     assert!(told(["a = 1\na = 2\n", "a = 1\na = 9\na = 2\n", "a = 2\na = 1\n"]).contains("order"));
     assert_eq!(
         merged(Syntax::Ini, ["a = 1\na = 2\n", "a = 1\na = 2\nb = 1\n", "a = 2\na = 1\n"]),
@@ -213,7 +254,10 @@ fn a_key_that_comes_more_than_once_is_renamed_each_time() {
         "denylist_action x\ndenylist_action y\n",
     ];
     for favor in [Favor::Ours, Favor::Theirs] {
-        assert_eq!(merge_as(Syntax::Redis, favor, three).unwrap(), "denylist_action x\ndenylist_action z\n");
+        assert_eq!(
+            merge_as(Syntax::Redis, favor, three).unwrap(),
+            "denylist_action x\ndenylist_action z\n"
+        );
     }
 }
 

@@ -12,7 +12,9 @@ impl<'f> Rows<'f> {
     /// The rows of the side that changed them, or why that cannot be told.
     pub fn settle(base: &'f File, ours: &'f File, theirs: &'f File) -> Result<Self, String> {
         let counts = theirs.repeated_blocks();
-        if ours.repeated_blocks() != counts || !base.items.is_empty() && base.repeated_blocks() != counts {
+        if ours.repeated_blocks() != counts
+            || !base.items.is_empty() && base.repeated_blocks() != counts
+        {
             return Err("a block that comes more than once was added or removed".to_owned());
         }
         let settled = counts.into_keys().map(|(scope, name)| {
@@ -32,7 +34,9 @@ impl<'f> Rows<'f> {
     /// Whether a file says that.
     pub fn hold(&self, file: &File) -> Result<(), String> {
         match self.0.iter().find(|(within, told)| row(file, within) != *told) {
-            Some((within, _)) => Err(format!("the order of what is in each block `{within}` would be lost")),
+            Some((within, _)) => {
+                Err(format!("the order of what is in each block `{within}` would be lost"))
+            }
             None => Ok(()),
         }
     }

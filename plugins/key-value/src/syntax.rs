@@ -65,8 +65,14 @@ impl Syntax {
         let said = line.trim();
         if self == Self::Dovecot && before.is_some_and(|before| before.trim_end().ends_with('\\')) {
             // Where comments come in between, the value ends elsewhere than it seems.
-            let is_plain = !said.is_empty() && !said.contains('#') && !before.is_some_and(|line| line.contains('#'));
-            return if is_plain { Ok(Line::More) } else { Err(format!("`{said}` may continue a value or not")) };
+            let is_plain = !said.is_empty()
+                && !said.contains('#')
+                && !before.is_some_and(|line| line.contains('#'));
+            return if is_plain {
+                Ok(Line::More)
+            } else {
+                Err(format!("`{said}` may continue a value or not"))
+            };
         }
         if said.is_empty() || said.starts_with('#') || self == Self::Ini && said.starts_with(';') {
             return Ok(Line::Aside);
@@ -76,7 +82,9 @@ impl Syntax {
             Self::Postfix => assigned(line),
             Self::Dovecot => block(said).or_else(|| include(line)).or_else(|| assigned(line)),
             Self::Redis => spaced(line),
-            Self::Ini => section(said).or_else(|| assigned(line)).or_else(|| spaced(line).filter(is_bare)),
+            Self::Ini => {
+                section(said).or_else(|| assigned(line)).or_else(|| spaced(line).filter(is_bare))
+            }
             Self::Shell => assigned(line).filter(|_| is_shell(said)),
         };
         found.ok_or_else(|| format!("`{said}` is no line that is understood"))
@@ -138,7 +146,7 @@ fn is_shell(said: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read<'t>(syntax: Syntax, line: &'t str) -> Line<'t> {
+    fn read(syntax: Syntax, line: &str) -> Line<'_> {
         syntax.line(line, None).unwrap()
     }
 
@@ -148,12 +156,21 @@ mod tests {
         assert_eq!(read(Syntax::Postfix, "  second.example.org\n"), Line::More);
         assert_eq!(read(Syntax::Postfix, "  # a comment\n"), Line::Aside);
         assert_eq!(read(Syntax::Dovecot, "  user=vmail\n"), Line::Setting("user", 7));
-        assert_eq!(read(Syntax::Dovecot, "service  imap {\n"), Line::Open("service imap".to_owned()));
+        assert_eq!(
+            read(Syntax::Dovecot, "service  imap {\n"),
+            Line::Open("service imap".to_owned())
+        );
         assert_eq!(read(Syntax::Dovecot, "  }\n"), Line::Close);
-        assert_eq!(read(Syntax::Dovecot, "!include_try /etc/a\n"), Line::Setting("!include_try", 13));
+        assert_eq!(
+            read(Syntax::Dovecot, "!include_try /etc/a\n"),
+            Line::Setting("!include_try", 13)
+        );
         assert_eq!(read(Syntax::Redis, "save 900 1\n"), Line::Setting("save", 5));
         assert_eq!(read(Syntax::Ini, "[mysqld]\n"), Line::Section("mysqld"));
-        assert_eq!(read(Syntax::Ini, "skip-name-resolve\n"), Line::Setting("skip-name-resolve", 17));
+        assert_eq!(
+            read(Syntax::Ini, "skip-name-resolve\n"),
+            Line::Setting("skip-name-resolve", 17)
+        );
         assert_eq!(read(Syntax::Ini, "; a comment\n"), Line::Aside);
         assert_eq!(read(Syntax::Shell, "TZ=\"Europe/Berlin\"\n"), Line::Setting("TZ", 3));
     }
@@ -175,16 +192,22 @@ mod tests {
     #[test]
     fn a_backslash_continues_a_line_of_dovecot_s() {
         assert_eq!(Syntax::Dovecot.line("more\n", Some("a = b \\\n")), Ok(Line::More));
-        for [before, line] in
-            [["# a \\\n", "b = 1\n"], ["a = b \\\n", "# c\n"], ["a = b # c \\\n", "d = 1\n"], ["a = b \\\n", "\n"]]
-        {
+        for [before, line] in [
+            ["# a \\\n", "b = 1\n"],
+            ["a = b \\\n", "# c\n"],
+            ["a = b # c \\\n", "d = 1\n"],
+            ["a = b \\\n", "\n"],
+        ] {
             assert!(Syntax::Dovecot.line(line, Some(before)).is_err(), "{before}{line}");
         }
     }
 
     #[test]
     fn the_generated_end_is_told_apart() {
-        assert_eq!(Syntax::Postfix.split("a = 1\n# Overrides #\nb = 2\n"), ("a = 1\n", Some("# Overrides #\nb = 2\n")));
+        assert_eq!(
+            Syntax::Postfix.split("a = 1\n# Overrides #\nb = 2\n"),
+            ("a = 1\n", Some("# Overrides #\nb = 2\n"))
+        );
         assert_eq!(Syntax::Postfix.split("a = 1\n"), ("a = 1\n", None));
         assert_eq!(Syntax::Redis.split("a\n# Overrides #\n"), ("a\n# Overrides #\n", None));
     }

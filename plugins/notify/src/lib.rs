@@ -37,14 +37,18 @@ impl Guest for Notify {
                 // A mistake in the settings should be known before there is something to post.
                 settings::read(&config::get()).map(|_| ())
             }
-            Event::Outcome(outcome) => tell(&settings::read(&config::get())?, START.take(), outcome),
+            Event::Outcome(outcome) => {
+                tell(&settings::read(&config::get())?, START.take(), outcome)
+            }
             Event::Other => Ok(()),
         }
     }
 }
 
 fn tell(settings: &Settings, start: Option<Start>, outcome: Outcome) -> Result<(), String> {
-    let Some(hook) = settings.hook.as_ref().filter(|_| notice::is_wanted(settings, start.as_ref(), &outcome)) else {
+    let Some(hook) =
+        settings.hook.as_ref().filter(|_| notice::is_wanted(settings, start.as_ref(), &outcome))
+    else {
         return Ok(());
     };
     let token = settings.token(|name| std::env::var(name).ok())?;

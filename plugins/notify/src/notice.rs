@@ -103,10 +103,15 @@ impl Outcome {
 pub fn notice(settings: &Settings, start: Option<Start>, outcome: Outcome) -> Notice {
     let severity = outcome.severity();
     let Outcome { code, exit, message, because, left, hints, run, whole } = outcome;
-    let (command, folder, at) = start.map_or_else(Default::default, |start| (start.command, start.site, start.at));
+    let (command, folder, at) =
+        start.map_or_else(Default::default, |start| (start.command, start.site, start.at));
     let site = settings.site.clone().unwrap_or(folder);
-    let named: Vec<_> = [site.as_str(), command.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
-    let title = format!("{}: {exit}", if named.is_empty() { "cowhand".to_owned() } else { named.join(" ") });
+    let named: Vec<_> =
+        [site.as_str(), command.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+    let title = format!(
+        "{}: {exit}",
+        if named.is_empty() { "cowhand".to_owned() } else { named.join(" ") }
+    );
     let because = because.into_iter().map(|why| format!("because {why}"));
     let key = format!("{}-{code}", run.unwrap_or(at));
     let mut data = whole;
@@ -141,20 +146,29 @@ mod tests {
     }
 
     fn coded(code: u8) -> Outcome {
-        outcome(&format!(r#"{{"event": "outcome", "code": {code}, "exit": "x", "message": "m", "new-key": 1}}"#))
+        outcome(&format!(
+            r#"{{"event": "outcome", "code": {code}, "exit": "x", "message": "m", "new-key": 1}}"#
+        ))
     }
 
     #[test]
     fn an_outcome_is_told_with_what_to_do() {
         let notice = notice(&settings::read("{}").unwrap(), Some(start()), outcome(FAILED));
         assert_eq!(notice.title, "/opt/mailcow update: prepare");
-        let lines =
-            ["pulling sogo failed", "because the registry answered 500", "Nothing changed.", "Try again later."];
+        let lines = [
+            "pulling sogo failed",
+            "because the registry answered 500",
+            "Nothing changed.",
+            "Try again later.",
+        ];
         assert_eq!(
             (notice.lines, notice.severity, notice.key),
             (lines.map(str::to_owned).to_vec(), Severity::Bad, "42-13".to_owned())
         );
-        assert_eq!((&notice.data["site"], &notice.data["code"]), (&"/opt/mailcow".into(), &13.into()));
+        assert_eq!(
+            (&notice.data["site"], &notice.data["code"]),
+            (&"/opt/mailcow".into(), &13.into())
+        );
     }
 
     #[test]
@@ -166,9 +180,15 @@ mod tests {
 
     #[test]
     fn success_is_told_unless_only_failure_is_wanted() {
-        let (always, failure) = (settings::read("{}").unwrap(), settings::read(r#"{"when": "failure"}"#).unwrap());
-        assert!(is_wanted(&always, Some(&start()), &coded(0)) && !is_wanted(&failure, Some(&start()), &coded(0)));
-        assert!(is_wanted(&failure, Some(&start()), &coded(21)) && is_wanted(&failure, None, &coded(1)));
+        let (always, failure) =
+            (settings::read("{}").unwrap(), settings::read(r#"{"when": "failure"}"#).unwrap());
+        assert!(
+            is_wanted(&always, Some(&start()), &coded(0))
+                && !is_wanted(&failure, Some(&start()), &coded(0))
+        );
+        assert!(
+            is_wanted(&failure, Some(&start()), &coded(21)) && is_wanted(&failure, None, &coded(1))
+        );
     }
 
     #[test]

@@ -31,16 +31,19 @@ pub fn post(hook: &Hook, token: Option<String>, notice: &Notice) -> Result<Post,
     let text = || notice.lines.join("\n");
     let (path, body) = match shape {
         Shape::Json => (path.to_owned(), notice.data.clone()),
-        Shape::Slack => (path.to_owned(), json!({"text": format!("*{}*\n{}", slack(&notice.title), slack(&text()))})),
+        Shape::Slack => (
+            path.to_owned(),
+            json!({"text": format!("*{}*\n{}", slack(&notice.title), slack(&text()))}),
+        ),
         Shape::Ntfy => {
             let (folder, topic) = topic(url)?;
             let (priority, tag) = ntfy(notice.severity);
-            let body =
-                json!({"topic": topic, "title": notice.title, "message": text(), "priority": priority, "tags": [tag]});
+            let body = json!({"topic": topic, "title": notice.title, "message": text(), "priority": priority, "tags": [tag]});
             (folder, body)
         }
         Shape::Matrix(room) => {
-            let body = json!({"msgtype": "m.text", "body": format!("{}\n{}", notice.title, text())});
+            let body =
+                json!({"msgtype": "m.text", "body": format!("{}\n{}", notice.title, text())});
             (matrix(url, room, &notice.key), body)
         }
     };
@@ -84,7 +87,9 @@ fn matrix(url: &Uri, room: &str, key: &str) -> String {
 /// A part of a path, percent-encoded.
 fn encoded(part: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    part.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    part.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 #[cfg(test)]
@@ -110,13 +115,17 @@ mod tests {
     fn plain_json_is_the_outcome() {
         let (post, body) = posted(r#"{"url": "https://hooks.example.org:8443/a?b=c"}"#);
         assert_eq!((post.secure, post.put), (true, false));
-        assert_eq!((post.authority.as_str(), post.path.as_str()), ("hooks.example.org:8443", "/a?b=c"));
+        assert_eq!(
+            (post.authority.as_str(), post.path.as_str()),
+            ("hooks.example.org:8443", "/a?b=c")
+        );
         assert_eq!(body, json!({"event": "outcome", "code": 13}));
     }
 
     #[test]
     fn ntfy_gets_topic_priority_and_tag() {
-        let (post, body) = posted(r#"{"url": "http://ntfy.example.org/sub/mail", "format": "ntfy"}"#);
+        let (post, body) =
+            posted(r#"{"url": "http://ntfy.example.org/sub/mail", "format": "ntfy"}"#);
         assert_eq!((post.secure, post.path.as_str()), (false, "/sub/"));
         let message = "pulling failed\nbecause <500>";
         let title = "mail & more update: prepare";
@@ -134,14 +143,19 @@ mod tests {
 
     #[test]
     fn slack_s_markup_is_escaped() {
-        let (_, body) = posted(r#"{"url": "https://hooks.slack.com/services/a/b", "format": "slack"}"#);
-        assert_eq!(body, json!({"text": "*mail &amp; more update: prepare*\npulling failed\nbecause &lt;500&gt;"}));
+        let (_, body) =
+            posted(r#"{"url": "https://hooks.slack.com/services/a/b", "format": "slack"}"#);
+        assert_eq!(
+            body,
+            json!({"text": "*mail &amp; more update: prepare*\npulling failed\nbecause &lt;500&gt;"})
+        );
     }
 
     #[test]
     fn matrix_gets_the_room_and_a_key() {
-        let (post, body) =
-            posted(r#"{"url": "https://matrix.example.org/", "format": "matrix", "room": "!a/b:example.org"}"#);
+        let (post, body) = posted(
+            r#"{"url": "https://matrix.example.org/", "format": "matrix", "room": "!a/b:example.org"}"#,
+        );
         let path = "/_matrix/client/v3/rooms/%21a%2Fb%3Aexample.org/send/m.room.message/2026-11-04T12%3A00%3A00Z-13";
         assert_eq!((post.put, post.path.as_str()), (true, path));
         assert_eq!(body["msgtype"], "m.text");

@@ -32,7 +32,9 @@ fn request(post: &Post) -> Option<OutgoingRequest> {
     let headers = Fields::new();
     headers.append("content-type", b"application/json").ok()?;
     headers.append("content-length", post.body.len().to_string().as_bytes()).ok()?;
-    headers.append("user-agent", concat!("cowhand-notify/", env!("CARGO_PKG_VERSION")).as_bytes()).ok()?;
+    headers
+        .append("user-agent", concat!("cowhand-notify/", env!("CARGO_PKG_VERSION")).as_bytes())
+        .ok()?;
     if let Some(token) = &post.token {
         headers.append("authorization", format!("Bearer {token}").as_bytes()).ok()?;
     }
@@ -53,7 +55,10 @@ fn options() -> Option<RequestOptions> {
 
 fn write(body: OutgoingBody, content: &[u8]) -> Result<(), String> {
     let mut stream = body.write().map_err(|()| "the request's body is closed".to_owned())?;
-    stream.write_all(content).and_then(|()| Write::flush(&mut stream)).map_err(|error| error.to_string())?;
+    stream
+        .write_all(content)
+        .and_then(|()| Write::flush(&mut stream))
+        .map_err(|error| error.to_string())?;
     drop(stream);
     OutgoingBody::finish(body, None).map_err(|code| told(&code))
 }
@@ -71,9 +76,9 @@ fn told(code: &ErrorCode) -> String {
             "the host is not granted (`http`), or its address is closed to plugins".to_owned()
         }
         ErrorCode::DnsError(_) | ErrorCode::DnsTimeout => "its name cannot be resolved".to_owned(),
-        ErrorCode::ConnectionTimeout | ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => {
-            "it does not answer in time".to_owned()
-        }
+        ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::HttpResponseTimeout => "it does not answer in time".to_owned(),
         ErrorCode::ConnectionRefused => "it refuses the connection".to_owned(),
         ErrorCode::InternalError(Some(what)) => what.clone(),
         other => format!("{other:?}"),

@@ -94,7 +94,8 @@ pub fn read(json: &str) -> Result<Settings, String> {
         return Err("[plugin.config]: `token` and `token-env` exclude each other".to_owned());
     }
     let shape = shape(text.format, text.room)?;
-    let hook = text.url.map(|url| Ok::<_, String>(Hook { url: address(&url)?, shape })).transpose()?;
+    let hook =
+        text.url.map(|url| Ok::<_, String>(Hook { url: address(&url)?, shape })).transpose()?;
     let Text { when, commands, site, token, token_env, .. } = text;
     Ok(Settings { hook, when, commands, site, token, token_env })
 }
@@ -102,8 +103,12 @@ pub fn read(json: &str) -> Result<Settings, String> {
 fn shape(format: Format, room: Option<String>) -> Result<Shape, String> {
     match (format, room) {
         (Format::Matrix, Some(room)) => Ok(Shape::Matrix(room)),
-        (Format::Matrix, None) => Err("[plugin.config]: the format `matrix` needs a `room` (`!…:…`)".to_owned()),
-        (_, Some(_)) => Err("[plugin.config]: `room` goes with the format `matrix` only".to_owned()),
+        (Format::Matrix, None) => {
+            Err("[plugin.config]: the format `matrix` needs a `room` (`!…:…`)".to_owned())
+        }
+        (_, Some(_)) => {
+            Err("[plugin.config]: `room` goes with the format `matrix` only".to_owned())
+        }
         (Format::Json, None) => Ok(Shape::Json),
         (Format::Ntfy, None) => Ok(Shape::Ntfy),
         (Format::Slack, None) => Ok(Shape::Slack),
@@ -112,7 +117,8 @@ fn shape(format: Format, room: Option<String>) -> Result<Shape, String> {
 
 /// The address itself is not shown in errors: those of webhooks are secrets.
 fn address(url: &str) -> Result<http::Uri, String> {
-    let wrong = || "[plugin.config]: `url` is no address that begins with https:// or http://".to_owned();
+    let wrong =
+        || "[plugin.config]: `url` is no address that begins with https:// or http://".to_owned();
     let url: http::Uri = url.parse().map_err(|_| wrong())?;
     let known = matches!(url.scheme_str(), Some("https" | "http"));
     if known && url.host().is_some_and(|host| !host.is_empty()) { Ok(url) } else { Err(wrong()) }
@@ -120,9 +126,16 @@ fn address(url: &str) -> Result<http::Uri, String> {
 
 impl Settings {
     /// What the webhook asks for as proof, if anything.
-    pub fn token(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, String> {
+    pub fn token(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<String>, String> {
         let Some(name) = &self.token_env else { return Ok(self.token.clone()) };
-        let missing = || format!("the environment variable {name} is not set, or not granted (`env = [{name:?}]`)");
+        let missing = || {
+            format!(
+                "the environment variable {name} is not set, or not granted (`env = [{name:?}]`)"
+            )
+        };
         variable(name).map(Some).ok_or_else(missing)
     }
 }
@@ -155,7 +168,9 @@ mod tests {
 
     #[test]
     fn a_token_comes_from_the_settings_or_the_environment() {
-        let token = |json: &str| read(json).unwrap().token(|name| (name == "TOKEN").then(|| "secret".to_owned()));
+        let token = |json: &str| {
+            read(json).unwrap().token(|name| (name == "TOKEN").then(|| "secret".to_owned()))
+        };
         assert_eq!(token("{}"), Ok(None));
         assert_eq!(token(r#"{"token": "own"}"#), Ok(Some("own".to_owned())));
         assert_eq!(token(r#"{"token-env": "TOKEN"}"#), Ok(Some("secret".to_owned())));

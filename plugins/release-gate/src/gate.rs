@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use crate::bindings::cowhand::hooks::types::Moment;
-use crate::bindings::exports::cowhand::hooks::pre_merge::{Answer, Commit, Postponement, Target, Update};
+use crate::bindings::exports::cowhand::hooks::pre_merge::{
+    Answer, Commit, Postponement, Target, Update,
+};
 use crate::settings::Settings;
 use crate::window::Window;
 
@@ -39,8 +41,15 @@ fn closed(windows: &[Window], now: &Moment) -> Option<Postponement> {
         return None;
     }
     let named: Vec<_> = windows.iter().map(ToString::to_string).collect();
-    let until = windows.iter().filter_map(|window| window.opens_after(local)).min().map(|local| local - offset);
-    Some(Postponement { reason: format!("it is outside the maintenance window ({})", named.join(", ")), until })
+    let until = windows
+        .iter()
+        .filter_map(|window| window.opens_after(local))
+        .min()
+        .map(|local| local - offset);
+    Some(Postponement {
+        reason: format!("it is outside the maintenance window ({})", named.join(", ")),
+        until,
+    })
 }
 
 /// The place of the commit with this tag.
@@ -66,14 +75,20 @@ fn old_enough(settings: &Settings, update: &Update, newest: usize, why: &str) ->
 /// A commit and its first parents, as far as the site lacks them.
 fn own_line<'a>(commits: &'a [Commit], from: &'a Commit) -> impl Iterator<Item = &'a Commit> {
     let known: HashMap<_, _> = commits.iter().map(|commit| (commit.id.as_str(), commit)).collect();
-    std::iter::successors(Some(from), move |commit| known.get(commit.parents.first()?.as_str()).copied())
+    std::iter::successors(Some(from), move |commit| {
+        known.get(commit.parents.first()?.as_str()).copied()
+    })
 }
 
 fn up_to(update: &Update, commit: &Commit, reason: &str) -> Answer {
     if commit.id == update.theirs.commit {
         return Answer::Proceed(Vec::new());
     }
-    Answer::ProceedTo(Target { commit: commit.id.clone(), reason: reason.to_owned(), files: Vec::new() })
+    Answer::ProceedTo(Target {
+        commit: commit.id.clone(),
+        reason: reason.to_owned(),
+        files: Vec::new(),
+    })
 }
 
 fn not_now(reason: String, until: Option<i64>) -> Answer {
@@ -99,7 +114,10 @@ mod tests {
             commit("a", &["site"], 8, &[]),
             commit("side", &["site"], 9, &[]),
         ];
-        let end = |commit: &str, branch: &str| End { commit: commit.to_owned(), branch: branch.to_owned() };
+        let end = |commit: &str, branch: &str| End {
+            commit: commit.to_owned(),
+            branch: branch.to_owned(),
+        };
         Update {
             now: Moment { seconds: NOW, offset_minutes: 60, zone: None },
             base: "site".to_owned(),
@@ -114,7 +132,13 @@ mod tests {
     fn commit(id: &str, parents: &[&str], days: i64, tags: &[&str]) -> Commit {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let subject = String::new();
-        Commit { id: id.to_owned(), parents: owned(parents), time: NOW - days * DAY, subject, tags: owned(tags) }
+        Commit {
+            id: id.to_owned(),
+            parents: owned(parents),
+            time: NOW - days * DAY,
+            subject,
+            tags: owned(tags),
+        }
     }
 
     fn ask(json: &str) -> Answer {
@@ -170,8 +194,9 @@ mod tests {
     fn windows_are_on_the_site_s_clock() {
         // 13:00 on the site.
         assert_eq!(goes_to(ask(r#"{"window": [{"from": "13:00", "to": "14:00"}]}"#)), "d");
-        let closed =
-            ask(r#"{"window": [{"from": "12:00", "to": "13:00"}, {"days": ["wed"], "from": "20:00", "to": "22:00"}]}"#);
+        let closed = ask(
+            r#"{"window": [{"from": "12:00", "to": "13:00"}, {"days": ["wed"], "from": "20:00", "to": "22:00"}]}"#,
+        );
         assert_eq!(postponed_until(closed), Some(NOW + 7 * 60 * 60));
     }
 }

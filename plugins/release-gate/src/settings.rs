@@ -24,7 +24,9 @@ pub struct Settings {
 pub fn read(json: &str) -> Result<Settings, String> {
     let settings: Settings = guest::settings(json)?;
     match (&settings.hold_at, &settings.pin_to) {
-        (Some(_), Some(_)) => Err("[plugin.config]: `hold-at` and `pin-to` exclude each other".to_owned()),
+        (Some(_), Some(_)) => {
+            Err("[plugin.config]: `hold-at` and `pin-to` exclude each other".to_owned())
+        }
         _ => Ok(settings),
     }
 }
@@ -32,8 +34,9 @@ pub fn read(json: &str) -> Result<Settings, String> {
 /// `3d`, `12h`, `2weeks`.
 fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
     let text = String::deserialize(from)?;
-    let told =
-        |why: &dyn std::fmt::Display| D::Error::custom(format!("`{text}` is no age such as `3d` or `12h`: {why}"));
+    let told = |why: &dyn std::fmt::Display| {
+        D::Error::custom(format!("`{text}` is no age such as `3d` or `12h`: {why}"))
+    };
     let age = humantime::parse_duration(&text).map_err(|error| told(&error))?;
     i64::try_from(age.as_secs()).map_err(|error| told(&error))
 }
@@ -54,7 +57,10 @@ mod tests {
         let mistakes = [
             (r#"{"min-agee": "3d"}"#, "did you mean `min-age`?"),
             (r#"{"min-age": "3 moons"}"#, "`3 moons` is no age"),
-            (r#"{"window": [{"days": ["sa"], "from": "01:00", "to": "05:00"}]}"#, "did you mean `sat`?"),
+            (
+                r#"{"window": [{"days": ["sa"], "from": "01:00", "to": "05:00"}]}"#,
+                "did you mean `sat`?",
+            ),
             (r#"{"window": [{"from": "25:00", "to": "05:00"}]}"#, "`25:00` is no time"),
             (r#"{"window": [{"from": "05:00", "to": "05:00"}]}"#, "never open"),
             (r#"{"hold-at": "2026-07", "pin-to": "2026-07"}"#, "exclude each other"),

@@ -48,7 +48,9 @@ impl TryFrom<Text> for Window {
         let (from, to) = (minute(&text.from)?, minute(&text.to)?);
         if from == to {
             let Text { from, to, .. } = text;
-            return Err(format!("a window from {from} to {to} is never open; for whole days, write 00:00 to 24:00"));
+            return Err(format!(
+                "a window from {from} to {to} is never open; for whole days, write 00:00 to 24:00"
+            ));
         }
         Ok(Self { days: text.days, from, to })
     }
@@ -56,8 +58,11 @@ impl TryFrom<Text> for Window {
 
 /// `05:30`, and `24:00` for the end of a day.
 fn minute(text: &str) -> Result<i64, String> {
-    let two_digits = |part: &str| (part.len() == 2).then(|| part.parse::<u8>().ok()).flatten().map(i64::from);
-    let parts = text.split_once(':').and_then(|(hours, minutes)| Some((two_digits(hours)?, two_digits(minutes)?)));
+    let two_digits =
+        |part: &str| (part.len() == 2).then(|| part.parse::<u8>().ok()).flatten().map(i64::from);
+    let parts = text
+        .split_once(':')
+        .and_then(|(hours, minutes)| Some((two_digits(hours)?, two_digits(minutes)?)));
     match parts {
         Some((24, 0)) => Ok(MINUTES_OF_A_DAY),
         Some((hours @ 0..24, minutes @ 0..60)) => Ok(hours * 60 + minutes),
@@ -69,18 +74,24 @@ impl Window {
     /// Whether it is open at this second of the site's clock, counted from 1970-01-01 there.
     pub fn is_open(&self, local: i64) -> bool {
         let day = local.div_euclid(60 * MINUTES_OF_A_DAY);
-        [day - 1, day].into_iter().any(|day| self.span(day).is_some_and(|(from, to)| (from..to).contains(&local)))
+        [day - 1, day]
+            .into_iter()
+            .any(|day| self.span(day).is_some_and(|(from, to)| (from..to).contains(&local)))
     }
 
     /// The next second of the site's clock at which it opens.
     pub fn opens_after(&self, local: i64) -> Option<i64> {
         let day = local.div_euclid(60 * MINUTES_OF_A_DAY);
-        (day..=day + 7).filter_map(|day| self.span(day)).map(|(from, _)| from).find(|from| *from > local)
+        (day..=day + 7)
+            .filter_map(|day| self.span(day))
+            .map(|(from, _)| from)
+            .find(|from| *from > local)
     }
 
     /// From when to when it is open if it begins on this day, which is counted from 1970-01-01.
     fn span(&self, day: i64) -> Option<(i64, i64)> {
-        let begins = self.days.is_empty() || self.days.iter().any(|named| *named as i64 == day.rem_euclid(7));
+        let begins = self.days.is_empty()
+            || self.days.iter().any(|named| *named as i64 == day.rem_euclid(7));
         let to = if self.to > self.from { self.to } else { self.to + MINUTES_OF_A_DAY };
         let midnight = day * MINUTES_OF_A_DAY;
         begins.then_some(((midnight + self.from) * 60, (midnight + to) * 60))
@@ -145,7 +156,8 @@ mod tests {
 
     #[test]
     fn it_reads_as_it_was_written() {
-        let shown = window(r#"{"days": ["sat", "sun"], "from": "01:00", "to": "05:30"}"#).to_string();
+        let shown =
+            window(r#"{"days": ["sat", "sun"], "from": "01:00", "to": "05:30"}"#).to_string();
         assert_eq!(shown, "sat sun 01:00–05:30");
     }
 }

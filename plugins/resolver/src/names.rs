@@ -9,8 +9,11 @@ use serde::de::{Deserializer, Error};
 use crate::Conflict;
 
 /// `*`, `?` and `[…]` do not go across folders, `**` does; a name that begins with a dot is like any other.
-const RULES: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+const RULES: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
 
 /// One pattern: `data/conf/sogo/**`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,9 +22,13 @@ pub struct Pattern(glob::Pattern);
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let wrong = |why: &dyn fmt::Display| D::Error::custom(format!("`{text}` is no pattern for paths: {why}"));
+        let wrong = |why: &dyn fmt::Display| {
+            D::Error::custom(format!("`{text}` is no pattern for paths: {why}"))
+        };
         if text.starts_with('/') || text.ends_with('/') {
-            return Err(wrong(&"it is relative to the site's folder, and `FOLDER/**` is all below a folder"));
+            return Err(wrong(
+                &"it is relative to the site's folder, and `FOLDER/**` is all below a folder",
+            ));
         }
         glob::Pattern::new(&text).map(Self).map_err(|error| wrong(&error))
     }
@@ -83,9 +90,15 @@ mod tests {
 
     #[test]
     fn one_star_stays_in_its_folder_and_two_do_not() {
-        assert!(names("data/conf/*.conf", "data/conf/a.conf") && names("data/conf/*", "data/conf/.hidden"));
+        assert!(
+            names("data/conf/*.conf", "data/conf/a.conf")
+                && names("data/conf/*", "data/conf/.hidden")
+        );
         assert!(!names("data/conf/*.conf", "data/conf/sub/a.conf"));
-        assert!(names("data/conf/**/*.conf", "data/conf/sub/sub/a.conf") && names("data/**", "data/conf/a"));
+        assert!(
+            names("data/conf/**/*.conf", "data/conf/sub/sub/a.conf")
+                && names("data/**", "data/conf/a")
+        );
         assert!(!names("data/conf", "data/conf/a") && !names("conf/**", "data/conf/a"));
     }
 

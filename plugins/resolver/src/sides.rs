@@ -41,7 +41,9 @@ impl Sides {
             return Ok(None);
         }
         let base = conflict.base.as_ref().map_or(Ok(Some(String::new())), text)?;
-        let (Some(ours), Some(theirs)) = (&conflict.ours, &conflict.theirs) else { return Ok(None) };
+        let (Some(ours), Some(theirs)) = (&conflict.ours, &conflict.theirs) else {
+            return Ok(None);
+        };
         let (ours, theirs) = (text(ours)?, text(theirs)?);
         Ok(base.zip(ours).zip(theirs).map(|((base, ours), theirs)| Self { base, ours, theirs }))
     }
@@ -49,7 +51,9 @@ impl Sides {
 
 /// A file's text, unless it is none.
 fn text(version: &Version<'_>) -> Result<Option<String>, String> {
-    let (Mode::File | Mode::Executable, Some(blob)) = (&version.mode, &version.content) else { return Ok(None) };
+    let (Mode::File | Mode::Executable, Some(blob)) = (&version.mode, &version.content) else {
+        return Ok(None);
+    };
     let bytes = blob.read()?;
     Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')))
 }

@@ -18,7 +18,8 @@ impl Guest for StockConflicts {
     fn resolve(conflict: Conflict<'_>) -> Result<Resolution, String> {
         match config::get().as_str() {
             "{}" => Ok(decide(&conflict)),
-            _ => Err("[plugin.config]: stock-conflicts has no settings; `favor` stands in [merge]".to_owned()),
+            _ => Err("[plugin.config]: stock-conflicts has no settings; `favor` stands in [merge]"
+                .to_owned()),
         }
     }
 }
@@ -30,9 +31,12 @@ fn decide(conflict: &Conflict<'_>) -> Resolution {
     }
     match conflict.kind {
         Kind::Content | Kind::AddAdd => Resolution::Favor(conflict.prefers),
-        Kind::Binary | Kind::Mode | Kind::Type | Kind::DirectoryFile | Kind::RenameRename | Kind::Submodule => {
-            whole(conflict.prefers)
-        }
+        Kind::Binary
+        | Kind::Mode
+        | Kind::Type
+        | Kind::DirectoryFile
+        | Kind::RenameRename
+        | Kind::Submodule => whole(conflict.prefers),
         // update.sh removes what one side deleted, whichever side is favoured.
         Kind::ModifyDelete | Kind::DeleteModify | Kind::RenameDelete => Resolution::Remove,
         Kind::Other(_) => Resolution::Pass,
@@ -61,14 +65,23 @@ mod tests {
     fn texts_are_merged_hunk_by_hunk_as_the_site_prefers() {
         for kind in [Kind::Content, Kind::AddAdd] {
             for side in [Favor::Ours, Favor::Theirs] {
-                assert!(matches!(decide(&conflict(kind.clone(), side)), Resolution::Favor(favored) if favored == side));
+                assert!(
+                    matches!(decide(&conflict(kind.clone(), side)), Resolution::Favor(favored) if favored == side)
+                );
             }
         }
     }
 
     #[test]
     fn what_has_no_hunks_is_taken_whole() {
-        let kinds = [Kind::Binary, Kind::Mode, Kind::Type, Kind::DirectoryFile, Kind::RenameRename, Kind::Submodule];
+        let kinds = [
+            Kind::Binary,
+            Kind::Mode,
+            Kind::Type,
+            Kind::DirectoryFile,
+            Kind::RenameRename,
+            Kind::Submodule,
+        ];
         for kind in kinds {
             assert!(matches!(decide(&conflict(kind.clone(), Favor::Ours)), Resolution::Ours));
             assert!(matches!(decide(&conflict(kind, Favor::Theirs)), Resolution::Theirs));
@@ -87,13 +100,17 @@ mod tests {
     #[test]
     fn a_file_in_the_way_gives_way() {
         for collision in [Collision::Ignored, Collision::Untracked] {
-            let conflict = Conflict { collision: Some(collision), ..conflict(Kind::AddAdd, Favor::Ours) };
+            let conflict =
+                Conflict { collision: Some(collision), ..conflict(Kind::AddAdd, Favor::Ours) };
             assert!(matches!(decide(&conflict), Resolution::Theirs));
         }
     }
 
     #[test]
     fn what_it_does_not_know_it_leaves() {
-        assert!(matches!(decide(&conflict(Kind::Other("new".to_owned()), Favor::Theirs)), Resolution::Pass));
+        assert!(matches!(
+            decide(&conflict(Kind::Other("new".to_owned()), Favor::Theirs)),
+            Resolution::Pass
+        ));
     }
 }

@@ -31,12 +31,19 @@ impl Default for Settings {
 
 impl Guest for Union {
     fn resolve(conflict: Conflict<'_>) -> Result<Resolution, String> {
-        let Some(kind) = kind(&guest::settings(&config::get())?, &conflict) else { return Ok(Resolution::Pass) };
+        let Some(kind) = kind(&guest::settings(&config::get())?, &conflict) else {
+            return Ok(Resolution::Pass);
+        };
         let Some(sides) = Sides::of(&conflict)? else { return Ok(Resolution::Pass) };
         match list::merge(kind, &sides) {
-            Ok(text) => Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None })),
+            Ok(text) => {
+                Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None }))
+            }
             Err(why) => {
-                log::write(log::Level::Info, &format!("{} is left to the next resolver: {why}", conflict.path));
+                log::write(
+                    log::Level::Info,
+                    &format!("{} is left to the next resolver: {why}", conflict.path),
+                );
                 Ok(Resolution::Pass)
             }
         }
@@ -82,6 +89,11 @@ mod tests {
         let json = r#"{"lists": ["data/own/*"]}"#;
         assert_eq!(kind_of(json, "data/own/list"), Some(Kind::List));
         assert_eq!(kind_of(json, "data/conf/rspamd/custom/bad_words.map"), None);
-        assert!(guest::settings::<Settings>(r#"{"list": []}"#).err().unwrap().contains("did you mean `lists`?"));
+        assert!(
+            guest::settings::<Settings>(r#"{"list": []}"#)
+                .err()
+                .unwrap()
+                .contains("did you mean `lists`?")
+        );
     }
 }

@@ -20,15 +20,20 @@ pub fn merge(kind: Kind, sides: &Sides) -> Result<String, &'static str> {
         return Err("its lines end with CR");
     }
     let [base, ours, theirs] = texts.map(|text| read(text));
-    if kind == Kind::Table && [&base, &ours, &theirs].iter().any(|lines| lines.iter().any(Line::needs_others)) {
+    if kind == Kind::Table
+        && [&base, &ours, &theirs].iter().any(|lines| lines.iter().any(Line::needs_others))
+    {
         return Err("its lines depend on their neighbours");
     }
     let [in_base, in_ours, in_theirs] = [&base, &ours, &theirs].map(|lines| words_of(lines));
     let is_added = |line: &Line| line.is_said() && !in_base.contains(&line.words);
     let is_table = kind == Kind::Table;
     let [base_names, our_names] = [&base, &ours].map(|lines| names_of(kind, lines));
-    let added_names: HashSet<&str> =
-        ours.iter().filter(|line| is_table && line.is_entry() && is_added(line)).map(Line::name).collect();
+    let added_names: HashSet<&str> = ours
+        .iter()
+        .filter(|line| is_table && line.is_entry() && is_added(line))
+        .map(Line::name)
+        .collect();
     // Of upstream's: not what the site deleted, not what it wrote otherwise, nothing twice.
     let mut seen = HashSet::new();
     let mut kept: Vec<&Line> = Vec::new();
@@ -74,7 +79,8 @@ impl Line<'_> {
     /// Whether it goes on with the line before it, or is part of a condition.
     fn needs_others(&self) -> bool {
         self.is_entry()
-            && (self.text.starts_with([' ', '\t']) || ["if", "endif"].contains(&&*self.name().to_lowercase()))
+            && (self.text.starts_with([' ', '\t'])
+                || ["if", "endif"].contains(&&*self.name().to_lowercase()))
     }
 
     /// The first word.
@@ -137,7 +143,11 @@ impl<'l, 't> Frame<'l, 't> {
     }
 
     fn text(&self) -> String {
-        let lines = self.added.iter().enumerate().flat_map(|(at, added)| added.iter().chain(self.kept.get(at)));
+        let lines = self
+            .added
+            .iter()
+            .enumerate()
+            .flat_map(|(at, added)| added.iter().chain(self.kept.get(at)));
         lines.flat_map(|line| [line.text, "\n"]).collect()
     }
 }
@@ -147,7 +157,8 @@ mod tests {
     use super::*;
 
     fn merged(kind: Kind, base: &str, ours: &str, theirs: &str) -> String {
-        let lines = |text: &str| text.split(", ").map(|line| format!("{line}\n")).collect::<String>();
+        let lines =
+            |text: &str| text.split(", ").map(|line| format!("{line}\n")).collect::<String>();
         let sides = Sides { base: lines(base), ours: lines(ours), theirs: lines(theirs) };
         merge(kind, &sides).unwrap().trim_end().replace('\n', ", ")
     }
@@ -177,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_table_has_one_entry_of_a_name_and_the_site_s_counts() {
-        let (base, ours, theirs) = ("a permit, b permit", "a reject, b permit", "a dunno, b permit, c permit");
+        let (base, ours, theirs) =
+            ("a permit, b permit", "a reject, b permit", "a dunno, b permit, c permit");
         assert_eq!(merged(Kind::Table, base, ours, theirs), "a reject, b permit, c permit");
         assert_eq!(merged(Kind::List, base, ours, theirs), "a reject, a dunno, b permit, c permit");
     }
@@ -211,9 +223,15 @@ mod tests {
 
     #[test]
     fn lines_that_depend_on_others_are_left_alone() {
-        let why = |kind, ours: &str| merge(kind, &Sides { ours: ours.to_owned(), ..Sides::default() }).err();
+        let why = |kind, ours: &str| {
+            merge(kind, &Sides { ours: ours.to_owned(), ..Sides::default() }).err()
+        };
         for ours in ["if /x/\na b\nendif\n", "/a/ b\nENDIF\n", "a reject\n  too many\n"] {
-            assert_eq!(why(Kind::Table, ours), Some("its lines depend on their neighbours"), "{ours}");
+            assert_eq!(
+                why(Kind::Table, ours),
+                Some("its lines depend on their neighbours"),
+                "{ours}"
+            );
         }
         assert_eq!(why(Kind::Table, "a b\r\n"), Some("its lines end with CR"));
         assert_eq!((why(Kind::List, " a\n"), why(Kind::Table, "  # a comment\n\n")), (None, None));
@@ -221,9 +239,13 @@ mod tests {
 
     #[test]
     fn long_lists_are_merged_at_once() {
-        let numbers = |of: &str| (0..100_000).map(|number| format!("{of}{number}\n")).collect::<String>();
-        let sides =
-            Sides { base: numbers("a"), ours: numbers("a") + &numbers("b"), theirs: numbers("c") + &numbers("a") };
+        let numbers =
+            |of: &str| (0..100_000).map(|number| format!("{of}{number}\n")).collect::<String>();
+        let sides = Sides {
+            base: numbers("a"),
+            ours: numbers("a") + &numbers("b"),
+            theirs: numbers("c") + &numbers("a"),
+        };
         assert_eq!(merge(Kind::List, &sides).unwrap().lines().count(), 300_000);
     }
 }

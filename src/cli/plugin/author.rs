@@ -1,5 +1,7 @@
 //! `plugin new` and `plugin test`: what authors of plugins need, without a site.
 
+#![expect(clippy::disallowed_methods, reason = "an author's own project is no site")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,18 +14,27 @@ use crate::exit::Exit;
 use crate::pipeline::{self, Finished};
 use crate::plugin::case::{Case, Outcome, Subject};
 use crate::plugin::spec::Hook;
-use crate::plugin::{Cache, read_source};
+use crate::plugin::{Cache, Compiler, read_source};
 use crate::scaffold::{self, Language};
 
 /// `cowhand plugin new`
-pub fn new(call: &Call, folder: &Path, language: Language, mut hooks: Vec<Hook>) -> Result<Finished> {
+pub fn new(
+    call: &Call,
+    folder: &Path,
+    language: Language,
+    mut hooks: Vec<Hook>,
+) -> Result<Finished> {
     begin(call);
     hooks.sort_unstable();
     hooks.dedup();
     scaffold::write(folder, language, &hooks)?;
-    let next: Vec<String> = scaffold::commands(language).lines().map(|line| format!("  {line}")).collect();
+    let next: Vec<String> =
+        scaffold::commands(language).lines().map(|line| format!("  {line}")).collect();
     let shown = folder.display();
-    let text = format!("{shown}: build it and try it with\n  cd {shown}\n{}\n  cowhand plugin test", next.join("\n"));
+    let text = format!(
+        "{shown}: build it and try it with\n  cd {shown}\n{}\n  cowhand plugin test",
+        next.join("\n")
+    );
     tell(call, json!({ "folder": folder, "hooks": hooks }), &[text]);
     Ok(Finished::done(""))
 }
@@ -35,12 +46,19 @@ pub async fn test(call: &Call, component: Option<&str>, cases: &Path) -> Result<
     let (bytes, _) = read_source(&source).map_err(|error| error.exit(Exit::Usage))?;
     let cases = Case::below(cases).map_err(|error| error.exit(Exit::Usage))?;
     if cases.is_empty() {
-        let hint =
-            "A case is a folder with a `case.toml`; `cowhand plugin new` writes one, `cowhand plan --record DIR` many.";
+        let hint = "A case is a folder with a `case.toml`; `cowhand plugin new` writes one, `cowhand plan --record DIR` many.";
         return Err(Error::new("there is no case to run").exit(Exit::Usage).hint(hint));
     }
     let events = &call.company.events;
-    let subject = Subject::new(&source, bytes, Cache::of_the_platform(), events, pipeline::plugins::text_merge())?;
+    let subject = Subject::new(
+        &source,
+        bytes,
+        Compiler::in_this_program(),
+        Cache::of_the_caller(),
+        events,
+        pipeline::plugins::text_merge(),
+    )
+    .await?;
     let (mut lines, mut told, mut failed) = (Vec::new(), Vec::new(), 0);
     for case in &cases {
         let outcome = subject.run(case).await?;
@@ -86,12 +104,14 @@ fn built_here() -> Result<String> {
     }
     match &found[..] {
         [one] => Ok(one.display().to_string()),
-        [] => {
-            Err(Error::new("there is no component here").exit(Exit::Usage).hint("Build it first; its README says how."))
-        }
-        several => Err(Error::new(format!("there are several components here: {}", listed(several)))
+        [] => Err(Error::new("there is no component here")
             .exit(Exit::Usage)
-            .hint("Name one: `cowhand plugin test FILE`.")),
+            .hint("Build it first; its README says how.")),
+        several => {
+            Err(Error::new(format!("there are several components here: {}", listed(several)))
+                .exit(Exit::Usage)
+                .hint("Name one: `cowhand plugin test FILE`."))
+        }
     }
 }
 

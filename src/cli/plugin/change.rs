@@ -35,8 +35,12 @@ pub async fn add(call: &Call, options: &AddOptions) -> Result<Finished> {
     }
     let lacking = proposal.found.lacking.clone();
     shelf.accept(proposal).await?;
-    let done = Finished::done(format!("`{name}` is added; it is asked after the plugins above it in cowhand.toml."));
-    Ok(lacking.into_iter().fold(done, |done, (request, line)| done.hint(format!("Not granted: {request}. {line}"))))
+    let done = Finished::done(format!(
+        "`{name}` is added; it is asked after the plugins above it in cowhand.toml."
+    ));
+    Ok(lacking
+        .into_iter()
+        .fold(done, |done, (request, line)| done.hint(format!("Not granted: {request}. {line}"))))
 }
 
 pub async fn approve(call: &Call, names: &[String]) -> Result<Finished> {
@@ -128,9 +132,9 @@ fn show(call: &Call, shelf: &Shelf, proposal: &Proposal) {
         lines.extend(changes.iter().map(|change| format!("    {change}")));
         let asked = before.as_ref().map(|before| before.requests.as_slice()).unwrap_or_default();
         let new = found.inspection.requests.iter().filter(|request| !asked.contains(request));
-        lines.extend(
-            new.map(|new| format!("    it requests now: {} {}: {}", new.capability.key(), new.value, new.reason)),
-        );
+        lines.extend(new.map(|new| {
+            format!("    it requests now: {} {}: {}", new.capability.key(), new.value, new.reason)
+        }));
     }
     tell(call, json!(view::data(found, &trust(shelf))), &lines);
 }

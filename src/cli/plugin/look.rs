@@ -9,6 +9,7 @@ use crate::git::Repo;
 use crate::pipeline::{Finished, plugins};
 use crate::plugin::spec::Spec;
 use crate::plugin::{self, Options, Source, Trust, unnamed_stock};
+use crate::printable;
 use crate::site::Site;
 
 /// The site, and how its plugins are looked at.
@@ -37,7 +38,7 @@ pub fn list(call: &Call) -> Result<Finished> {
             Err(error) => {
                 data.push(view::broken(&spec, &error));
                 lines.push(format!("{}  ({}; unusable)", spec.name, spec.source));
-                lines.push(format!("  {}", error.causes().join(": ")));
+                lines.push(format!("  {}", printable::line(&error.causes().join(": "))));
             }
         }
     }
@@ -72,8 +73,9 @@ pub async fn inspect(call: &Call, source: &str) -> Result<Finished> {
         let read = plugin::read_source(source);
         read.map_err(|error| error.exit(Exit::Usage).hint(plugins::SOURCES))?.0
     };
-    let found = plugin::inspect(&bytes)
-        .map_err(|error| Error::new(format!("{source} is no plugin")).because(error).exit(Exit::Usage))?;
+    let found = plugin::inspect(&bytes).map_err(|error| {
+        Error::new(format!("{source} is no plugin")).because(error).exit(Exit::Usage)
+    })?;
     let mut lines = vec![source.to_owned()];
     lines.extend(view::inspected(&found));
     lines.push(view::imports(&found));
@@ -90,12 +92,15 @@ pub async fn verify(call: &Call) -> Result<Finished> {
         let problem = options.verify(spec).await.err();
         bad += usize::from(problem.is_some());
         let (ok, told) = (problem.is_none(), problem.as_ref().map(Error::summary));
-        lines.push(format!("{}: {}", spec.name, told.clone().unwrap_or_else(|| "as it should be".to_owned())));
+        let standing = told.as_deref().unwrap_or("as it should be");
+        lines.push(format!("{}: {}", spec.name, printable::line(standing)));
         let hints = problem.as_ref().map(|problem| problem.hints().to_vec()).unwrap_or_default();
         lines.extend(hints.iter().map(|hint| format!("  {hint}")));
         data.push(json!({ "name": spec.name, "source": spec.source, "ok": ok, "problem": told, "hints": hints }));
     }
-    for gone in trust.lock.plugins.iter().filter(|gone| specs.iter().all(|spec| spec.name != gone.name)) {
+    for gone in
+        trust.lock.plugins.iter().filter(|gone| specs.iter().all(|spec| spec.name != gone.name))
+    {
         let what = "it is approved and not in cowhand.toml";
         lines.push(format!("{}: {what}", gone.name));
         lines.push(format!("  `cowhand plugin remove {}` takes the approval back.", gone.name));
@@ -105,6 +110,9 @@ pub async fn verify(call: &Call) -> Result<Finished> {
     match bad {
         0 => Ok(Finished::done("Every plugin is as it was approved.")),
         1 => Ok(Finished::with(Exit::Refused, "One plugin would keep a run from starting.")),
-        _ => Ok(Finished::with(Exit::Refused, format!("{bad} plugins would keep a run from starting."))),
+        _ => Ok(Finished::with(
+            Exit::Refused,
+            format!("{bad} plugins would keep a run from starting."),
+        )),
     }
 }

@@ -24,10 +24,16 @@ pub async fn plugin(call: &Call, command: PluginCommand) -> Result<Finished> {
         PluginCommand::Approve { names, .. } => change::approve(call, &names).await,
         PluginCommand::Verify => look::verify(call).await,
         PluginCommand::New { name, lang, hooks } => author::new(call, &name, lang, hooks),
-        PluginCommand::Test { component, cases } => author::test(call, component.as_deref(), &cases).await,
+        PluginCommand::Test { component, cases } => {
+            author::test(call, component.as_deref(), &cases).await
+        }
     }
 }
 
 fn tell(call: &Call, data: Value, lines: &[String]) {
-    call.company.events.emit(Event::Report { report: "plugin".to_owned(), data, text: lines.join("\n") });
+    call.company.events.emit(Event::Report {
+        report: "plugin".to_owned(),
+        data,
+        text: lines.join("\n"),
+    });
 }

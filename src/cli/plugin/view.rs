@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::plugin::spec::{Grant, Hook, Spec};
 use crate::plugin::{Allowed, Approved, Examined, Inspection, Request, Standing, Trust};
+use crate::printable;
 
 /// All that is known of a plugin, for programs.
 pub fn data(found: &Examined, trust: &Trust) -> Value {
@@ -14,9 +15,10 @@ pub fn data(found: &Examined, trust: &Trust) -> Value {
         "name": found.spec.name, "source": found.spec.source, "standing": standing.name(), "reasons": reasons(&standing),
         "granted": granted(&found.spec.grant), "effective": allowed(&found.allowed), "lacking": lacking.collect::<Vec<_>>(),
         "idle": found.idle, "monitor": found.spec.monitor,
-        "approved": trust.lock.find(&found.spec.name).map(approval),
+        "approved": trust.approved(found).map(approval),
     });
-    if let (Some(data), Value::Object(inspected)) = (data.as_object_mut(), json!(found.inspection)) {
+    if let (Some(data), Value::Object(inspected)) = (data.as_object_mut(), json!(found.inspection))
+    {
         data.extend(inspected);
     }
     data
@@ -60,7 +62,8 @@ fn reasons(standing: &Standing) -> &[String] {
 /// A plugin in a few lines: how it stands, and what it may do outside of its sandbox.
 pub fn short(found: &Examined, trust: &Trust) -> Vec<String> {
     let standing = trust.standing(found);
-    let mut about = vec![found.spec.source.clone(), hooks(&found.inspection.hooks), standing.name().to_owned()];
+    let mut about =
+        vec![found.spec.source.clone(), hooks(&found.inspection.hooks), standing.name().to_owned()];
     about.extend(found.spec.monitor.then(|| "only monitored".to_owned()));
     let mut lines = vec![format!("{}  ({})", found.spec.name, about.join("; "))];
     lines.extend(may(&found.allowed));
@@ -71,7 +74,8 @@ pub fn short(found: &Examined, trust: &Trust) -> Vec<String> {
 /// Lines for what leads out of the sandbox.
 fn may(allowed: &Allowed) -> Vec<String> {
     let key = |wanted: &str| {
-        let values: Vec<&str> = allowed.reaches().filter(|(key, _)| *key == wanted).map(|(_, value)| value).collect();
+        let values: Vec<&str> =
+            allowed.reaches().filter(|(key, _)| *key == wanted).map(|(_, value)| value).collect();
         (!values.is_empty()).then(|| format!("  may {wanted}: {}", values.join(", ")))
     };
     ["read", "install", "http", "env"].into_iter().filter_map(key).collect()
@@ -91,8 +95,9 @@ pub fn inspected(found: &Inspection) -> Vec<String> {
 
 /// What it imports.
 pub fn imports(found: &Inspection) -> String {
-    let imports = if found.imports.is_empty() { "nothing".to_owned() } else { found.imports.join(", ") };
-    format!("  imports  {imports}")
+    let imports =
+        if found.imports.is_empty() { "nothing".to_owned() } else { found.imports.join(", ") };
+    format!("  imports  {}", printable::escaped(&imports))
 }
 
 /// Everything: requested, granted, effective, approved.
@@ -100,13 +105,21 @@ pub fn long(found: &Examined, trust: &Trust) -> Vec<String> {
     let standing = trust.standing(found);
     let mut lines = vec![format!("{}  ({})", found.spec.name, found.spec.source)];
     lines.extend(inspected(&found.inspection));
-    lines.push(format!("  standing {}{}", standing.name(), by(trust.lock.find(&found.spec.name))));
+    lines.push(format!("  standing {}{}", standing.name(), by(trust.approved(found))));
     lines.extend(reasons(&standing).iter().map(|reason| format!("           {reason}")));
     lines.extend(
-        found.spec.monitor.then(|| "  monitor  its answers are recorded, and nothing comes of them".to_owned()),
+        found
+            .spec
+            .monitor
+            .then(|| "  monitor  its answers are recorded, and nothing comes of them".to_owned()),
     );
     lines.extend(effective(&found.allowed));
-    lines.extend(found.idle.iter().map(|grant| format!("  granted and not requested, so without effect: {grant}")));
+    lines.extend(
+        found
+            .idle
+            .iter()
+            .map(|grant| format!("  granted and not requested, so without effect: {grant}")),
+    );
     for (request, line) in &found.lacking {
         lines.push(format!("  requested and not granted: {request}"));
         lines.extend(line.lines().map(|line| format!("    {line}")));
@@ -126,7 +139,9 @@ pub fn effective(allowed: &Allowed) -> Vec<String> {
 }
 
 fn by(approved: Option<&Approved>) -> String {
-    approved.map(|approved| format!(" (by {} on {})", approved.approved_by, approved.approved_at)).unwrap_or_default()
+    approved
+        .map(|approved| format!(" (by {} on {})", approved.approved_by, approved.approved_at))
+        .unwrap_or_default()
 }
 
 pub fn hooks(hooks: &[Hook]) -> String {
@@ -137,7 +152,8 @@ fn requests(requests: &[Request]) -> Vec<String> {
     if requests.is_empty() {
         return vec!["  requests nothing".to_owned()];
     }
-    let line =
-        |request: &Request| format!("  requests {} {}: {}", request.capability.key(), request.value, request.reason);
+    let line = |request: &Request| {
+        format!("  requests {} {}: {}", request.capability.key(), request.value, request.reason)
+    };
     requests.iter().map(line).collect()
 }

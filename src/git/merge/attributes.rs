@@ -1,6 +1,11 @@
 //! What `.gitattributes` says about merging a path. libgit2 looks for each path's files anew; here a folder of which none speaks is
 //! remembered, which is nearly every folder there is.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it only asks if a file exists that libgit2 reads by its path"
+)]
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -35,7 +40,8 @@ pub struct Attributes<'g> {
 impl<'g> Attributes<'g> {
     /// Those of this clone.
     pub fn of(git: &'g Repository) -> Self {
-        let everywhere = git.workdir().is_none() || global_files(git).iter().any(|file| may_exist(file));
+        let everywhere =
+            git.workdir().is_none() || global_files(git).iter().any(|file| may_exist(file));
         Self { git, everywhere, folders: RefCell::default() }
     }
 
@@ -45,7 +51,8 @@ impl<'g> Attributes<'g> {
         if !self.everywhere && !self.folder_speaks(path.parent().unwrap_or(Path::new(""))) {
             return Driver::Text;
         }
-        let value = self.git.get_attr_bytes(path, "merge", AttrCheckFlags::FILE_THEN_INDEX).ok().flatten();
+        let value =
+            self.git.get_attr_bytes(path, "merge", AttrCheckFlags::FILE_THEN_INDEX).ok().flatten();
         match AttrValue::from_bytes(value) {
             AttrValue::False | AttrValue::String("binary") => Driver::Binary,
             AttrValue::String("union") => Driver::Union,
@@ -60,7 +67,8 @@ impl<'g> Attributes<'g> {
         let file = folder.join(FILE);
         let in_tree = self.git.workdir().is_none_or(|root| may_exist(&root.join(&file)));
         let in_index = || self.git.index().map_or(true, |index| index.get_path(&file, 0).is_some());
-        let speaks = in_tree || in_index() || folder.parent().is_some_and(|above| self.folder_speaks(above));
+        let speaks =
+            in_tree || in_index() || folder.parent().is_some_and(|above| self.folder_speaks(above));
         self.folders.borrow_mut().insert(folder.to_owned(), speaks);
         speaks
     }
@@ -68,7 +76,8 @@ impl<'g> Attributes<'g> {
 
 /// The files that libgit2 reads for every path: the clone's, the user's and the system's.
 fn global_files(git: &Repository) -> Vec<PathBuf> {
-    let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let named = git.config().and_then(|config| config.get_path("core.attributesfile")).ok();
     let user = home("XDG_CONFIG_HOME").or_else(|| Some(home("HOME")?.join(".config")));
     let user = user.map(|folder| folder.join("git/attributes"));

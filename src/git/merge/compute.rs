@@ -24,7 +24,12 @@ pub struct Computed {
 }
 
 /// Merges three trees.
-pub fn merge(contents: &Contents<'_>, trees: &Trees<'_>, three: [Oid; 3], labels: [&str; 2]) -> Result<Computed> {
+pub fn merge(
+    contents: &Contents<'_>,
+    trees: &Trees<'_>,
+    three: [Oid; 3],
+    labels: [&str; 2],
+) -> Result<Computed> {
     let git = contents.git;
     let mut walk = Walk::new(trees, three)?;
     let mut renames = rename::find(git, &walk, OURS)?;
@@ -35,7 +40,9 @@ pub fn merge(contents: &Contents<'_>, trees: &Trees<'_>, three: [Oid; 3], labels
     for (path, tree) in &walk.folders {
         edits.folder(path, *tree);
     }
-    for (path, version) in walk.files.iter().map(|(path, version)| (path, version)).chain(&settled.clean) {
+    for (path, version) in
+        walk.files.iter().map(|(path, version)| (path, version)).chain(&settled.clean)
+    {
         edits.file(path, *version);
     }
     Ok(Computed { edits, clashes: settled.clashes, walk })
@@ -46,8 +53,15 @@ pub fn base_tree(contents: &Contents<'_>, trees: &Trees<'_>, bases: &[Oid]) -> R
     tree_of(contents.git, merged_bases(contents, trees, bases, 1)?)
 }
 
-fn merged_bases(contents: &Contents<'_>, trees: &Trees<'_>, bases: &[Oid], depth: u16) -> Result<Oid> {
-    let [first, rest @ ..] = bases else { return Err(Error::new("the two histories have nothing in common")) };
+fn merged_bases(
+    contents: &Contents<'_>,
+    trees: &Trees<'_>,
+    bases: &[Oid],
+    depth: u16,
+) -> Result<Oid> {
+    let [first, rest @ ..] = bases else {
+        return Err(Error::new("the two histories have nothing in common"));
+    };
     let mut merged = *first;
     for next in rest {
         merged = virtual_commit(contents, trees, merged, *next, depth)?;
@@ -56,13 +70,22 @@ fn merged_bases(contents: &Contents<'_>, trees: &Trees<'_>, bases: &[Oid], depth
 }
 
 /// A commit, on no branch, that stands for two bases merged.
-fn virtual_commit(contents: &Contents<'_>, trees: &Trees<'_>, one: Oid, two: Oid, depth: u16) -> Result<Oid> {
+fn virtual_commit(
+    contents: &Contents<'_>,
+    trees: &Trees<'_>,
+    one: Oid,
+    two: Oid,
+    depth: u16,
+) -> Result<Oid> {
     let git = contents.git;
     if depth > DEEPEST {
         return Err(Error::new("the two histories cross too often to be merged"));
     }
     let doing = "could not merge the commits that both sides have";
-    let bases = oldest_first(git, git.merge_bases(one, two).map(|bases| bases.to_vec()).unwrap_or_default());
+    let bases = oldest_first(
+        git,
+        git.merge_bases(one, two).map(|bases| bases.to_vec()).unwrap_or_default(),
+    );
     let base = if bases.is_empty() {
         trees.make(Folder::new())?
     } else {
@@ -80,7 +103,8 @@ fn virtual_commit(contents: &Contents<'_>, trees: &Trees<'_>, one: Oid, two: Oid
     let tree = git.find_tree(tree).what(doing)?;
     let parents = [git.find_commit(one).what(doing)?, git.find_commit(two).what(doing)?];
     let nobody = git2::Signature::new("cowhand", "cowhand", &git2::Time::new(0, 0)).what(doing)?;
-    git.commit(None, &nobody, &nobody, "merged tree", &tree, &[&parents[0], &parents[1]]).what(doing)
+    git.commit(None, &nobody, &nobody, "merged tree", &tree, &[&parents[0], &parents[1]])
+        .what(doing)
 }
 
 fn tree_of(git: &Repository, commit: Oid) -> Result<Oid> {

@@ -79,7 +79,11 @@ impl<'g> Contents<'g> {
 
     /// Does the same work on each of many items, and gives what came of it in their order. Many are shared out among as many threads as
     /// there are processors, each with a handle to the clone of its own, since libgit2's are for one thread at a time.
-    pub fn each<T, R>(&self, items: &[T], work: impl Fn(&Contents<'_>, &T) -> Result<R> + Sync) -> Result<Vec<R>>
+    pub fn each<T, R>(
+        &self,
+        items: &[T],
+        work: impl Fn(&Contents<'_>, &T) -> Result<R> + Sync,
+    ) -> Result<Vec<R>>
     where
         T: Sync,
         R: Send,
@@ -92,7 +96,8 @@ impl<'g> Contents<'g> {
         let (clone, known, work) = (self.git.path(), &self.known, &work);
         let (own, others) = items.split_at(items.len() / threads);
         let on_its_own = move |part: &[T]| -> Result<Vec<R>> {
-            let git = Repository::open(clone).what_with(|| format!("could not open {} again", clone.display()))?;
+            let git = Repository::open(clone)
+                .what_with(|| format!("could not open {} again", clone.display()))?;
             let contents = Contents::with(&git, Arc::clone(known));
             part.iter().map(|item| work(&contents, item)).collect()
         };
@@ -113,7 +118,13 @@ impl<'g> Contents<'g> {
     }
 
     /// Merges two versions with their base, which may be missing or of another type. The two are of the same type.
-    pub fn merge(&self, path: &[u8], versions: [Option<Version>; 3], policy: Policy, extra: u16) -> Result<Outcome> {
+    pub fn merge(
+        &self,
+        path: &[u8],
+        versions: [Option<Version>; 3],
+        policy: Policy,
+        extra: u16,
+    ) -> Result<Outcome> {
         let [base, Some(ours), Some(theirs)] = versions else {
             return Err(Error::new("a content merge needs both sides"));
         };
@@ -122,7 +133,12 @@ impl<'g> Contents<'g> {
             (one, two) if one == two || Some(one) == base_mode => (two, true),
             (one, two) => (one, Some(two) == base_mode),
         };
-        let settled = |oid| Outcome { version: Version { mode, oid }, same_mode, same_content: true, binary: false };
+        let settled = |oid| Outcome {
+            version: Version { mode, oid },
+            same_mode,
+            same_content: true,
+            binary: false,
+        };
         let base_oid = base.map(|base| base.oid);
         if ours.oid == theirs.oid || Some(ours.oid) == base_oid {
             return Ok(settled(theirs.oid));
@@ -132,7 +148,14 @@ impl<'g> Contents<'g> {
         }
         let same_type = base.filter(|base| kind_of(base.mode) == kind_of(ours.mode));
         let merged = match kind_of(ours.mode) {
-            REGULAR => self.files(path, same_type.map(|base| base.oid), ours.oid, theirs.oid, policy, extra)?,
+            REGULAR => self.files(
+                path,
+                same_type.map(|base| base.oid),
+                ours.oid,
+                theirs.oid,
+                policy,
+                extra,
+            )?,
             _ => whole(base, ours, theirs, policy),
         };
         Ok(Outcome { version: Version { mode, oid: merged.version.oid }, same_mode, ..merged })
@@ -162,7 +185,7 @@ impl<'g> Contents<'g> {
         };
         let merged = match driver {
             Driver::Binary => None,
-            _ => text::merge(old, &one, &two, hunks)?,
+            _ => text::merge(old, &one, &two, hunks),
         };
         let Some((bytes, clean)) = merged else {
             let regular = |oid| Version { mode: REGULAR, oid };
@@ -173,9 +196,15 @@ impl<'g> Contents<'g> {
             // What is there already need not be written.
             _ if *bytes == *one => ours,
             _ if *bytes == *two => theirs,
-            _ => blob::write(self.git, &bytes).what("could not write a merged file into the clone")?,
+            _ => blob::write(self.git, &bytes)
+                .what("could not write a merged file into the clone")?,
         };
-        Ok(Outcome { version: Version { mode: REGULAR, oid }, same_mode: true, same_content: clean, binary: false })
+        Ok(Outcome {
+            version: Version { mode: REGULAR, oid },
+            same_mode: true,
+            same_content: clean,
+            binary: false,
+        })
     }
 
     /// A stage's version, its own merge done where it is still to be.

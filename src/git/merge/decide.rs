@@ -34,10 +34,12 @@ impl Merge<'_> {
     /// and the last one counts.
     pub fn resolve(&self, conflict: &Conflict, answer: Answer, by: &str) -> Result<()> {
         let first = self.conflicts.partition_point(|offered| offered.path < conflict.path);
-        let index = (first..self.conflicts.len()).take_while(|at| self.conflicts[*at].path == conflict.path);
+        let index = (first..self.conflicts.len())
+            .take_while(|at| self.conflicts[*at].path == conflict.path);
         let index = index.into_iter().find(|at| &self.conflicts[*at] == conflict);
-        let index =
-            index.ok_or_else(|| Error::new(format!("{} is not among the conflicts of this merge", conflict.path)))?;
+        let index = index.ok_or_else(|| {
+            Error::new(format!("{} is not among the conflicts of this merge", conflict.path))
+        })?;
         let behind = &self.behind[index];
         let resolution = resolution(&answer);
         let becomes = match (behind, answer) {
@@ -54,16 +56,32 @@ impl Merge<'_> {
             (_, Answer::Content { bytes, mode }) => self.given(conflict, behind, bytes, *mode),
             (Behind { clash: Some(clash), .. }, Answer::Ours) => Ok(clash.taken(OURS)),
             (Behind { clash: Some(clash), .. }, Answer::Theirs) => Ok(clash.taken(THEIRS)),
-            (Behind { clash: None, obstacle: Some(obstacle) }, answer) => self.obstacle(obstacle, answer),
+            (Behind { clash: None, obstacle: Some(obstacle) }, answer) => {
+                self.obstacle(obstacle, answer)
+            }
             _ => Ok(Changes::default()),
         }
     }
 
-    fn given(&self, conflict: &Conflict, behind: &Behind, bytes: &[u8], mode: Option<Mode>) -> Result<Changes> {
-        let refuse =
-            |why: &str| Err(Error::new(format!("the content answered for {} cannot stand: {why}", conflict.path)));
+    fn given(
+        &self,
+        conflict: &Conflict,
+        behind: &Behind,
+        bytes: &[u8],
+        mode: Option<Mode>,
+    ) -> Result<Changes> {
+        let refuse = |why: &str| {
+            Err(Error::new(format!(
+                "the content answered for {} cannot stand: {why}",
+                conflict.path
+            )))
+        };
         if bytes.len() as u64 > self.options.limit {
-            return refuse(&format!("{} bytes are more than the limit of {}", bytes.len(), self.options.limit));
+            return refuse(&format!(
+                "{} bytes are more than the limit of {}",
+                bytes.len(),
+                self.options.limit
+            ));
         }
         if conflict.kind == Kind::DirectoryFile || conflict.kind == Kind::Submodule {
             return refuse("a folder or submodule is there, not content");
@@ -103,7 +121,8 @@ impl Merge<'_> {
         let (path, version) = (obstacle.path().to_vec(), obstacle.version());
         let ours = matches!(answer, Answer::Ours | Answer::Favor(Favor::Ours | Favor::Union));
         if !obstacle.is_at_its_place() {
-            let blocked = if ours { obstacle.blocks.clone() } else { return Ok(Changes::default()) };
+            let blocked =
+                if ours { obstacle.blocks.clone() } else { return Ok(Changes::default()) };
             // Either the result's file goes, or the folder that it wanted where the site has a file.
             return Ok(match obstacle.theirs {
                 Some(_) => (Vec::new(), vec![(blocked, None)]),
@@ -113,7 +132,9 @@ impl Merge<'_> {
         let files = match (answer, obstacle.theirs) {
             (Answer::Remove, _) => vec![(path, None)],
             (Answer::Ours, _) => vec![(path, Some(version))],
-            (Answer::Favor(favor), Some(theirs)) if kind_of(theirs.mode) == kind_of(version.mode) => {
+            (Answer::Favor(favor), Some(theirs))
+                if kind_of(theirs.mode) == kind_of(version.mode) =>
+            {
                 let three = [None, Some(version), Some(theirs)];
                 let merged = self.contents.merge(&path, three, Policy::Favor(*favor), 0)?;
                 let mode = if *favor == Favor::Theirs { theirs.mode } else { version.mode };
@@ -132,7 +153,8 @@ impl Merge<'_> {
         self.trees.store(tree)?;
         let commit = self.commit(tree, message, at)?;
         let kept = self.kept(tree)?;
-        let losses = loss::find(&self.contents, &self.trees, &self.computed.walk, &self.behind, tree)?;
+        let losses =
+            loss::find(&self.contents, &self.trees, &self.computed.walk, &self.behind, tree)?;
         let decided = self.decided.into_inner();
         let told = self.conflicts.iter().enumerate().filter_map(|(index, conflict)| {
             let decided = decided.get(&index)?;
@@ -146,7 +168,17 @@ impl Merge<'_> {
         });
         let decisions = told.collect();
         let (relation, base) = (self.relation, self.base);
-        Ok(Merged { relation, base, ours: self.ours, theirs: self.theirs, commit, tree, decisions, losses, kept })
+        Ok(Merged {
+            relation,
+            base,
+            ours: self.ours,
+            theirs: self.theirs,
+            commit,
+            tree,
+            decisions,
+            losses,
+            kept,
+        })
     }
 
     fn edits(&self) -> Result<Edits> {
@@ -154,7 +186,10 @@ impl Merge<'_> {
         let decided = self.decided.borrow();
         for (index, conflict) in self.conflicts.iter().enumerate() {
             if !decided.contains_key(&index) {
-                return Err(Error::new(format!("nobody has decided the conflict at {}", conflict.path)));
+                return Err(Error::new(format!(
+                    "nobody has decided the conflict at {}",
+                    conflict.path
+                )));
             }
         }
         for clash in self.behind.iter().filter_map(|behind| behind.clash.as_ref()) {
@@ -189,15 +224,23 @@ impl Merge<'_> {
     }
 
     /// git moves the branch forward where ours has nothing of its own and the result is theirs as it stands.
-    fn commit(&self, tree: git2::Oid, message: &str, at: &jiff::ZonedDateTime) -> Result<git2::Oid> {
+    fn commit(
+        &self,
+        tree: git2::Oid,
+        message: &str,
+        at: &jiff::ZonedDateTime,
+    ) -> Result<git2::Oid> {
         match self.relation {
             Relation::Contained => return Ok(self.ours),
-            Relation::FastForward if tree == self.repo.tree_of(self.theirs)? => return Ok(self.theirs),
+            Relation::FastForward if tree == self.repo.tree_of(self.theirs)? => {
+                return Ok(self.theirs);
+            }
             _ => {}
         }
         let git = &self.repo.git;
         let doing = "could not write the merge commit";
-        let (ours, theirs) = (git.find_commit(self.ours).what(doing)?, git.find_commit(self.theirs).what(doing)?);
+        let (ours, theirs) =
+            (git.find_commit(self.ours).what(doing)?, git.find_commit(self.theirs).what(doing)?);
         let who = self.repo.signature(at)?;
         let tree = git.find_tree(tree).what(doing)?;
         git.commit(None, &who, &who, message, &tree, &[&ours, &theirs]).what(doing)
@@ -209,7 +252,9 @@ impl Merge<'_> {
         for obstacle in self.behind.iter().filter_map(|behind| behind.obstacle.as_ref()) {
             let goes = match (self.trees.find(tree, &obstacle.blocks)?, obstacle.theirs) {
                 (Some(result), theirs) if result.is_folder() => theirs.is_none(),
-                (Some(result), _) => obstacle.path() != obstacle.blocks || result != obstacle.version(),
+                (Some(result), _) => {
+                    obstacle.path() != obstacle.blocks || result != obstacle.version()
+                }
                 (None, _) => false,
             };
             if goes {
@@ -294,13 +339,27 @@ impl Behind {
             let same_place = obstacle.is_some_and(Obstacle::is_at_its_place);
             let kind = if same_place { Kind::AddAdd } else { Kind::DirectoryFile };
             let theirs = obstacle.and_then(|obstacle| side(&obstacle.blocks, obstacle.theirs?));
-            return Conflict { path, kind, collision, base: None, ours: obstacle.map(Obstacle::side), theirs };
+            return Conflict {
+                path,
+                kind,
+                collision,
+                base: None,
+                ours: obstacle.map(Obstacle::side),
+                theirs,
+            };
         };
         let stage = |at: usize| {
             let stage = clash.stages[at].as_ref()?;
             side(&stage.path, stage.version)
         };
-        Conflict { path, kind: clash.kind, collision, base: stage(BASE), ours: stage(OURS), theirs: stage(THEIRS) }
+        Conflict {
+            path,
+            kind: clash.kind,
+            collision,
+            base: stage(BASE),
+            ours: stage(OURS),
+            theirs: stage(THEIRS),
+        }
     }
 }
 

@@ -39,7 +39,9 @@ fn both_renamed(
     one: &Rename,
     two: &Rename,
 ) -> Result<()> {
-    let Some(base) = entries.get(&one.from).and_then(|old| old.stages[BASE].clone()) else { return Ok(()) };
+    let Some(base) = entries.get(&one.from).and_then(|old| old.stages[BASE].clone()) else {
+        return Ok(());
+    };
     if one.to == two.to {
         if let Some(new) = entries.get_mut(&one.to) {
             new.stages[BASE] = Some(base);
@@ -48,7 +50,10 @@ fn both_renamed(
         return Ok(());
     }
     let side = |rename: &Rename| {
-        entries.get(&rename.to).and_then(|new| new.stages[rename.side].as_ref()).map(|stage| stage.version)
+        entries
+            .get(&rename.to)
+            .and_then(|new| new.stages[rename.side].as_ref())
+            .map(|stage| stage.version)
     };
     let nested = [Some(base.version), side(one), side(two)];
     let merged = merged_stage(contents, &one.from, nested)?;
@@ -56,7 +61,8 @@ fn both_renamed(
         let Some(new) = entries.get_mut(&rename.to) else { continue };
         let own = new.stages[rename.side].as_ref().map_or(base.version, |stage| stage.version);
         new.stages[rename.side] = Some(merged.stage(own, rename.to.clone()));
-        new.carried = (rename.side == OURS).then_some(Carried { side: OURS, base: base.version, ours: own });
+        new.carried =
+            (rename.side == OURS).then_some(Carried { side: OURS, base: base.version, ours: own });
         new.rename_conflict = true;
         new.twin = Some(other.to.clone());
     }
@@ -79,7 +85,11 @@ impl Merged {
     }
 }
 
-fn merged_stage(contents: &Contents<'_>, path: &[u8], versions: [Option<Version>; 3]) -> Result<Merged> {
+fn merged_stage(
+    contents: &Contents<'_>,
+    path: &[u8],
+    versions: [Option<Version>; 3],
+) -> Result<Merged> {
     if let [_, Some(one), Some(two)] = versions
         && kind_of(one.mode) == kind_of(two.mode)
     {
@@ -91,13 +101,21 @@ fn merged_stage(contents: &Contents<'_>, path: &[u8], versions: [Option<Version>
     Ok(Merged::Waits(Box::new(versions)))
 }
 
-fn one_renamed(entries: &mut BTreeMap<Vec<u8>, Entry>, contents: &Contents<'_>, rename: &Rename) -> Result<()> {
+fn one_renamed(
+    entries: &mut BTreeMap<Vec<u8>, Entry>,
+    contents: &Contents<'_>,
+    rename: &Rename,
+) -> Result<()> {
     let side = rename.side;
     let other = OURS + THEIRS - side;
-    let (Some(old), Some(new)) = (entries.get(&rename.from).cloned(), entries.get(&rename.to).cloned()) else {
+    let (Some(old), Some(new)) =
+        (entries.get(&rename.from).cloned(), entries.get(&rename.to).cloned())
+    else {
         return Ok(());
     };
-    let (Some(base), Some(target)) = (old.stages[BASE].clone(), new.stages[side].clone()) else { return Ok(()) };
+    let (Some(base), Some(target)) = (old.stages[BASE].clone(), new.stages[side].clone()) else {
+        return Ok(());
+    };
     let there = old.stages[other].clone();
     let is_regular = |stage: &Stage| kind_of(stage.version.mode) == REGULAR;
     let type_changed = there.as_ref().is_some_and(|there| is_regular(there) != is_regular(&target));
@@ -108,8 +126,10 @@ fn one_renamed(entries: &mut BTreeMap<Vec<u8>, Entry>, contents: &Contents<'_>, 
             let mut versions = [Some(base.version), None, None];
             versions[side] = Some(target.version);
             versions[other] = Some(there.version);
-            new.stages[side] =
-                Some(merged_stage(contents, &rename.from, versions)?.stage(target.version, rename.to.clone()));
+            new.stages[side] = Some(
+                merged_stage(contents, &rename.from, versions)?
+                    .stage(target.version, rename.to.clone()),
+            );
             let ours = if side == OURS { target.version } else { there.version };
             new.carried = Some(Carried { side, base: base.version, ours });
             new.equal = None;

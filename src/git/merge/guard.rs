@@ -54,7 +54,13 @@ impl Repo {
     }
 }
 
-fn look(trees: &Trees<'_>, guard: &mut Guard, known: Option<Oid>, tree: Oid, path: &[u8]) -> Result<()> {
+fn look(
+    trees: &Trees<'_>,
+    guard: &mut Guard,
+    known: Option<Oid>,
+    tree: Oid,
+    path: &[u8],
+) -> Result<()> {
     if known == Some(tree) {
         return Ok(());
     }
@@ -62,7 +68,9 @@ fn look(trees: &Trees<'_>, guard: &mut Guard, known: Option<Oid>, tree: Oid, pat
     guard.folder(&folder, path)?;
     let known = known.map(|known| trees.read(known)).transpose()?;
     for (name, version) in folder.iter().filter(|(_, version)| version.is_folder()) {
-        let same = |known: &Folder| known.iter().find(|(other, version)| other == name && version.is_folder()).cloned();
+        let same = |known: &Folder| {
+            known.iter().find(|(other, version)| other == name && version.is_folder()).cloned()
+        };
         let known = known.as_deref().and_then(same).map(|(_, version)| version.oid);
         look(trees, guard, known, version.oid, &join(path, name))?;
     }
@@ -87,7 +95,9 @@ fn forbidden(name: &[u8]) -> Option<&'static str> {
     match name {
         b"" => Some("a name is empty"),
         b"." | b".." => Some("it leads out of its folder"),
-        name if name.contains(&b'/') || name.contains(&0) => Some("a name contains what separates names"),
+        name if name.contains(&b'/') || name.contains(&0) => {
+            Some("a name contains what separates names")
+        }
         name if is_git(name) => Some("it leads into git's own folder"),
         _ => None,
     }
@@ -96,10 +106,14 @@ fn forbidden(name: &[u8]) -> Option<&'static str> {
 /// Whether a name is `.git`, or becomes it on a file system that folds case, drops what it cannot show, or knows short names.
 fn is_git(name: &[u8]) -> bool {
     // Nearly every name ends here.
-    if name.is_ascii() && !name.starts_with(b".") && !name[..name.len().min(3)].eq_ignore_ascii_case(b"git") {
+    if name.is_ascii()
+        && !name.starts_with(b".")
+        && !name[..name.len().min(3)].eq_ignore_ascii_case(b"git")
+    {
         return false;
     }
-    let visible: String = String::from_utf8_lossy(name).chars().filter(|c| !is_ignorable(*c)).collect();
+    let visible: String =
+        String::from_utf8_lossy(name).chars().filter(|c| !is_ignorable(*c)).collect();
     if visible.eq_ignore_ascii_case(".git") {
         return true;
     }
@@ -143,9 +157,18 @@ mod tests {
         ] {
             assert!(forbidden(name.as_bytes()).is_some(), "{name:?}");
         }
-        for name in
-            [".gitignore", ".gitattributes", "git", ".git-blame", "git~10", "..a", "a b", "\\", "-rf", "new\nline"]
-        {
+        for name in [
+            ".gitignore",
+            ".gitattributes",
+            "git",
+            ".git-blame",
+            "git~10",
+            "..a",
+            "a b",
+            "\\",
+            "-rf",
+            "new\nline",
+        ] {
             assert!(forbidden(name.as_bytes()).is_none(), "{name:?}");
         }
     }

@@ -4,10 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::myers;
 use foldhash::fast::RandomState;
-use git2::{DiffOptions, Patch};
-
-use crate::error::{Context, Result};
 
 /// A line that occurs more often tells nothing about where it belongs.
 const TOO_OFTEN: u32 = 64;
@@ -51,17 +49,18 @@ pub struct Change {
 }
 
 /// What changed between two texts, in order.
-pub fn diff(old: &[u32], new: &[u32]) -> Result<Vec<Change>> {
+pub fn diff(old: &[u32], new: &[u32]) -> Vec<Change> {
     let mut marks = [vec![false; old.len()], vec![false; new.len()]];
-    histogram(old, new, &mut marks)?;
+    histogram(old, new, &mut marks);
     let [gone, come] = &mut marks;
     compact(old, gone, come);
     compact(new, come, gone);
-    Ok(changes(gone, come))
+    changes(gone, come)
 }
 
 fn changes(gone: &[bool], come: &[bool]) -> Vec<Change> {
-    let run = |marks: &[bool], from: usize| from + marks[from..].iter().take_while(|mark| **mark).count();
+    let run =
+        |marks: &[bool], from: usize| from + marks[from..].iter().take_while(|mark| **mark).count();
     let (mut at, mut there, mut changes) = (0, 0, Vec::new());
     while at < gone.len() || there < come.len() {
         let (end, there_end) = (run(gone, at), run(come, there));
@@ -84,7 +83,7 @@ enum Common {
 }
 
 /// Marks the lines that are not common.
-fn histogram(old: &[u32], new: &[u32], marks: &mut [Vec<bool>; 2]) -> Result<()> {
+fn histogram(old: &[u32], new: &[u32], marks: &mut [Vec<bool>; 2]) {
     let mut rest = vec![(0..old.len(), 0..new.len())];
     while let Some((a, b)) = rest.pop() {
         if a.is_empty() || b.is_empty() {
@@ -97,14 +96,16 @@ fn histogram(old: &[u32], new: &[u32], marks: &mut [Vec<bool>; 2]) -> Result<()>
                 rest.push((in_a.end..a.end, in_b.end..b.end));
                 rest.push((a.start..in_a.start, b.start..in_b.start));
             }
-            Common::TooOften => classic(old, new, a, b, marks)?,
+            Common::TooOften => {
+                let [gone, come] = marks;
+                myers::mark(&old[a.clone()], &new[b.clone()], &mut gone[a], &mut come[b]);
+            }
             Common::Nothing => {
                 marks[0][a].fill(true);
                 marks[1][b].fill(true);
             }
         }
     }
-    Ok(())
 }
 
 /// Where the lines of the old text occur: the first place and how often; and from each place the next one.
@@ -116,7 +117,8 @@ struct Places {
 
 impl Places {
     fn new(old: &[u32], a: &Range<usize>) -> Self {
-        let mut first: Map<u32, (usize, u32)> = Map::with_capacity_and_hasher(a.len(), RandomState::default());
+        let mut first: Map<u32, (usize, u32)> =
+            Map::with_capacity_and_hasher(a.len(), RandomState::default());
         let mut next = vec![None; a.len()];
         for at in a.clone().rev() {
             let place = first.entry(old[at]).and_modify(|(later, count)| {
@@ -153,7 +155,10 @@ fn longest_rare(old: &[u32], new: &[u32], a: &Range<usize>, b: &Range<usize>) ->
         let mut place = (count <= rarest).then_some(first);
         while let Some(at) = place {
             let (mut in_a, mut in_b, mut rare) = (at..at + 1, there..there + 1, count);
-            while in_a.start > a.start && in_b.start > b.start && old[in_a.start - 1] == new[in_b.start - 1] {
+            while in_a.start > a.start
+                && in_b.start > b.start
+                && old[in_a.start - 1] == new[in_b.start - 1]
+            {
                 (in_a.start, in_b.start) = (in_a.start - 1, in_b.start - 1);
                 rare = rare.min(places.count(old[in_a.start]));
             }
@@ -180,27 +185,6 @@ fn longest_rare(old: &[u32], new: &[u32], a: &Range<usize>, b: &Range<usize>) ->
         Some((in_a, in_b)) => Common::Run(in_a, in_b),
         None => Common::Nothing,
     }
-}
-
-/// Where every common line occurs too often, the plain shortest difference.
-fn classic(old: &[u32], new: &[u32], a: Range<usize>, b: Range<usize>, marks: &mut [Vec<bool>; 2]) -> Result<()> {
-    let doing = "could not compare two texts";
-    let spell = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join("\n") + "\n";
-    let (one, two) = (spell(&old[a.clone()]), spell(&new[b.clone()]));
-    let mut options = DiffOptions::new();
-    options.context_lines(0);
-    let patch = Patch::from_buffers(one.as_bytes(), None, two.as_bytes(), None, Some(&mut options)).what(doing)?;
-    for hunk in 0..patch.num_hunks() {
-        for index in 0..patch.num_lines_in_hunk(hunk).what(doing)? {
-            let line = patch.line_in_hunk(hunk, index).what(doing)?;
-            match (line.origin(), line.old_lineno(), line.new_lineno()) {
-                ('-', Some(number), _) => marks[0][a.start + number as usize - 1] = true,
-                ('+', _, Some(number)) => marks[1][b.start + number as usize - 1] = true,
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A run of marked lines; an empty one stands before the line that it starts at.
@@ -284,7 +268,13 @@ fn compact(ids: &[u32], marks: &mut [bool], others: &[bool]) {
 
 /// Slides a group up and down as far as it goes, with its counterpart: where its end is at the highest, and whether it meets a
 /// change of the other text on the way.
-fn slide(ids: &[u32], marks: &mut [bool], others: &[bool], group: &mut Group, other: &mut Group) -> (usize, bool) {
+fn slide(
+    ids: &[u32],
+    marks: &mut [bool],
+    others: &[bool],
+    group: &mut Group,
+    other: &mut Group,
+) -> (usize, bool) {
     loop {
         let size = group.end - group.start;
         while group.slide_up(ids, marks) {
@@ -308,10 +298,11 @@ mod tests {
 
     fn found(old: &str, new: &str) -> Vec<(Range<usize>, Range<usize>)> {
         let mut numbers = Numbers::default();
-        let cut = |text: &str| text.chars().flat_map(|c| [c, '\n']).collect::<String>().into_bytes();
+        let cut =
+            |text: &str| text.chars().flat_map(|c| [c, '\n']).collect::<String>().into_bytes();
         let (old, new) = (cut(old), cut(new));
         let (old, new) = (numbers.text(&old), numbers.text(&new));
-        diff(&old.ids, &new.ids).unwrap().into_iter().map(|change| (change.old, change.new)).collect()
+        diff(&old.ids, &new.ids).into_iter().map(|change| (change.old, change.new)).collect()
     }
 
     #[test]
@@ -330,6 +321,9 @@ mod tests {
     fn lines_that_occur_too_often_do_not_stop_it() {
         let many = "x".repeat(200);
         assert_eq!(found(&many, &format!("{many}x")), [(200..200, 200..201)]);
-        assert_eq!(found(&format!("a{many}"), &format!("{many}b")), [(0..1, 0..0), (201..201, 200..201)]);
+        assert_eq!(
+            found(&format!("a{many}"), &format!("{many}b")),
+            [(0..1, 0..0), (201..201, 200..201)]
+        );
     }
 }

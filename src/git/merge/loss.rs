@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::git::blob::Content;
 use crate::git::conflict::{Loss, LostLine, Was};
 use crate::path::SitePath;
+use crate::printable::{MOST_OF_A_TEXT, cut};
 use crate::redact::names_a_key;
 
 /// What `tree` lacks of what the site had changed.
@@ -41,7 +42,11 @@ pub fn find(
     }
     for obstacle in behind.iter().filter_map(|behind| behind.obstacle.as_ref()) {
         if trees.find(tree, &obstacle.blocks)?.is_some() {
-            let change = Changed { ours: Some(obstacle.version()), theirs: obstacle.theirs, ..Changed::default() };
+            let change = Changed {
+                ours: Some(obstacle.version()),
+                theirs: obstacle.theirs,
+                ..Changed::default()
+            };
             outcomes.push(came_of(change, &[&obstacle.path().to_vec()])?);
         }
     }
@@ -56,7 +61,9 @@ fn one_for_each_path(mut losses: Vec<Loss>) -> Vec<Loss> {
     losses.dedup_by(|next, kept| {
         let same = next.path == kept.path;
         if same {
-            let more = std::mem::take(&mut next.lines).into_iter().filter(|line| !kept.lines.contains(line));
+            let more = std::mem::take(&mut next.lines)
+                .into_iter()
+                .filter(|line| !kept.lines.contains(line));
             let more: Vec<LostLine> = more.collect();
             kept.lines.extend(more);
         }
@@ -80,7 +87,8 @@ fn site_changes(entry: &Entry) -> Vec<Changed> {
     let [base, ours, theirs] = [BASE, OURS, THEIRS].map(|side| entry.stages[side].as_ref());
     let version = |stage: Option<&Stage>| stage.map(|stage| stage.version);
     let renamed = matches!((base, ours), (Some(base), Some(ours)) if base.path != ours.path);
-    let own = Changed { base: version(base), ours: version(ours), theirs: version(theirs), renamed };
+    let own =
+        Changed { base: version(base), ours: version(ours), theirs: version(theirs), renamed };
     let brought = |carried: Carried| Changed {
         base: Some(carried.base),
         ours: Some(carried.ours),
@@ -126,8 +134,9 @@ impl Outcome {
         let told = |lines| Some(Loss { path: path.clone(), lines });
         match self.texts(contents)? {
             Some(texts) => {
-                let [base, ours, theirs, result] = texts.each_ref().map(|text| text.as_deref().unwrap_or_default());
-                let lines = lost_lines(base, ours, theirs_of(change, base, theirs), result)?;
+                let [base, ours, theirs, result] =
+                    texts.each_ref().map(|text| text.as_deref().unwrap_or_default());
+                let lines = lost_lines(base, ours, theirs_of(change, base, theirs), result);
                 if !lines.is_empty() {
                     // A private key's lines are not for showing.
                     let secret = names_a_key(base) || names_a_key(ours);
@@ -137,7 +146,9 @@ impl Outcome {
             None if content_lost(change, *result) => return Ok(told(Vec::new())),
             None => {}
         }
-        let lost = presence_lost(change, *result) || overwritten_empty(change, *result) || mode_lost(change, *result);
+        let lost = presence_lost(change, *result)
+            || overwritten_empty(change, *result)
+            || mode_lost(change, *result);
         Ok(if lost { told(Vec::new()) } else { None })
     }
 
@@ -145,7 +156,8 @@ impl Outcome {
     /// a result that is not text: nothing of a text is in it.
     fn texts<'g>(&self, contents: &Contents<'g>) -> Result<Option<[Option<Content<'g>>; 4]>> {
         let Changed { base, ours, theirs, .. } = self.change;
-        let read = |version: Option<Version>| version.map(|version| text(contents, version)).transpose();
+        let read =
+            |version: Option<Version>| version.map(|version| text(contents, version)).transpose();
         let (base, ours) = (read(base)?, read(ours)?);
         if matches!(base, Some(None)) || matches!(ours, Some(None)) {
             return Ok(None);
@@ -165,7 +177,8 @@ fn text<'g>(contents: &Contents<'g>, version: Version) -> Result<Option<Content<
 
 /// What has no lines is lost where the site had made something else of it than is there now.
 fn content_lost(change: &Changed, result: Option<Version>) -> bool {
-    let content = |version: Option<Version>| version.map(|version| (kind_of(version.mode), version.oid));
+    let content =
+        |version: Option<Version>| version.map(|version| (kind_of(version.mode), version.oid));
     content(change.ours) != content(change.base) && content(change.ours) != content(result)
 }
 
@@ -192,20 +205,22 @@ fn theirs_of<'t>(change: &Changed, base: &'t [u8], theirs: &'t [u8]) -> &'t [u8]
 }
 
 /// The site's added lines that are gone and its deleted lines that are back. A last line that lacks its end is the same line.
-pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Result<Vec<LostLine>> {
+pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Vec<LostLine> {
     let texts = [base, ours, theirs, result].map(ended);
     // What all four begin and end with is nobody's loss, and most of a file.
     let (above, below) = shared(&texts.each_ref().map(AsRef::as_ref));
     let skipped = texts[0][..above].split_inclusive(|byte| *byte == b'\n').count();
     let mut numbers = Numbers::default();
-    let four = Four::of(texts.each_ref().map(|text| numbers.text(&text[above..text.len() - below])))?;
-    let back = four.back()?;
+    let four =
+        Four::of(texts.each_ref().map(|text| numbers.text(&text[above..text.len() - below])));
+    let back = four.back();
     let gone = four.gone(&back);
     let told = |text: &Text<'_>, line: usize, was| lost_line(skipped + line, text.lines[line], was);
-    let mut lost: Vec<LostLine> = back.iter().map(|line| told(&four.base, *line, Was::Deleted)).collect();
+    let mut lost: Vec<LostLine> =
+        back.iter().map(|line| told(&four.base, *line, Was::Deleted)).collect();
     lost.extend(gone.iter().map(|line| told(&four.ours, *line, Was::Added)));
     lost.sort_by_key(|line| (line.line, line.was == Was::Deleted));
-    Ok(lost)
+    lost
 }
 
 /// The texts of a file, and who changed what.
@@ -225,27 +240,33 @@ struct Four<'t> {
 }
 
 impl<'t> Four<'t> {
-    fn of([base, ours, theirs, result]: [Text<'t>; 4]) -> Result<Self> {
-        let site = lines::diff(&base.ids, &ours.ids)?;
-        let upstream = lines::diff(&base.ids, &theirs.ids)?;
-        let merge = lines::diff(&ours.ids, &result.ids)?;
+    fn of([base, ours, theirs, result]: [Text<'t>; 4]) -> Self {
+        let site = lines::diff(&base.ids, &ours.ids);
+        let upstream = lines::diff(&base.ids, &theirs.ids);
+        let merge = lines::diff(&ours.ids, &result.ids);
         let put = counts(merge.iter().flat_map(|change| &result.ids[change.new.clone()]));
-        Ok(Self { base, ours, theirs, result, site, upstream, merge, put })
+        Self { base, ours, theirs, result, site, upstream, merge, put }
     }
 
     /// Which of the base's lines that the site had taken out are back. A line is back at its place if the base's line is in the result
     /// and the merge put such a line there; it is back elsewhere, where upstream has moved it to, if the result has more such
     /// lines than the site had and upstream added.
-    fn back(&self) -> Result<Vec<usize>> {
+    fn back(&self) -> Vec<usize> {
         let taken_out = self.site.iter().flat_map(|change| change.old.clone());
         let mut put = self.put.clone();
-        let back_somewhere: Vec<usize> = taken_out.filter(|line| put.contains_key(&self.base.ids[*line])).collect();
+        let back_somewhere: Vec<usize> =
+            taken_out.filter(|line| put.contains_key(&self.base.ids[*line])).collect();
         if back_somewhere.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let same = self.theirs.ids == self.result.ids;
-        let from_base = if same { self.upstream.clone() } else { lines::diff(&self.base.ids, &self.result.ids)? };
-        let gone_there_too: HashSet<usize> = from_base.into_iter().flat_map(|change| change.old).collect();
+        let from_base = if same {
+            self.upstream.clone()
+        } else {
+            lines::diff(&self.base.ids, &self.result.ids)
+        };
+        let gone_there_too: HashSet<usize> =
+            from_base.into_iter().flat_map(|change| change.old).collect();
         let (mut back, mut elsewhere) = (Vec::new(), Vec::new());
         for line in back_somewhere {
             match put.get_mut(&self.base.ids[line]).filter(|count| **count > 0) {
@@ -258,7 +279,7 @@ impl<'t> Four<'t> {
             }
         }
         self.add_those_elsewhere(elsewhere, &mut back);
-        Ok(back)
+        back
     }
 
     fn add_those_elsewhere(&self, elsewhere: Vec<usize>, back: &mut Vec<usize>) {
@@ -280,9 +301,11 @@ impl<'t> Four<'t> {
 
     /// Which of the site's added lines are gone, those `back` being known.
     fn gone(&self, back: &[usize]) -> Vec<usize> {
-        let gone: HashSet<usize> = self.merge.iter().flat_map(|change| change.old.clone()).collect();
+        let gone: HashSet<usize> =
+            self.merge.iter().flat_map(|change| change.old.clone()).collect();
         let added = self.site.iter().flat_map(|change| change.new.clone());
-        let (gone, in_place): (Vec<usize>, Vec<usize>) = added.partition(|line| gone.contains(line));
+        let (gone, in_place): (Vec<usize>, Vec<usize>) =
+            added.partition(|line| gone.contains(line));
         let mut lost = self.nowhere(gone, back);
         lost.extend(self.one_too_few(&in_place, &lost));
         lost
@@ -291,7 +314,8 @@ impl<'t> Four<'t> {
     /// Which of the site's added lines, gone from their place, stand in no other either: what the merge put elsewhere is the site's, as
     /// far as it is not upstream's, nor one that the site had taken out.
     fn nowhere(&self, gone: Vec<usize>, back: &[usize]) -> Vec<usize> {
-        let upstream_added = self.upstream.iter().flat_map(|change| &self.theirs.ids[change.new.clone()]);
+        let upstream_added =
+            self.upstream.iter().flat_map(|change| &self.theirs.ids[change.new.clone()]);
         let of_others = counts(upstream_added.chain(back.iter().map(|line| &self.base.ids[*line])));
         let mut put = self.put.clone();
         for (line, put) in &mut put {
@@ -310,13 +334,15 @@ impl<'t> Four<'t> {
         if in_place.is_empty() {
             return Vec::new();
         }
-        let upstream_took = counts(self.upstream.iter().flat_map(|change| &self.base.ids[change.old.clone()]));
+        let upstream_took =
+            counts(self.upstream.iter().flat_map(|change| &self.base.ids[change.old.clone()]));
         let [in_ours, in_result] = [&self.ours, &self.result].map(|text| counts(&text.ids));
         let mut named = counts(named.iter().map(|line| &self.ours.ids[*line]));
         let is_lost = |line: &usize| -> bool {
             let id = self.ours.ids[*line];
             let named = named.entry(id).or_default();
-            let lost = count(&in_ours, id) > count(&in_result, id) + count(&upstream_took, id) + *named;
+            let lost =
+                count(&in_ours, id) > count(&in_result, id) + count(&upstream_took, id) + *named;
             *named += usize::from(lost);
             lost
         };
@@ -327,10 +353,18 @@ impl<'t> Four<'t> {
 /// How many bytes of whole lines all four texts begin with, and how many they end with.
 fn shared(texts: &[&[u8]; 4]) -> (usize, usize) {
     let [first, others @ ..] = texts;
-    let above = others.iter().map(|other| alike(first.chunks(BLOCK), other.chunks(BLOCK))).min().unwrap_or_default();
+    let above = others
+        .iter()
+        .map(|other| alike(first.chunks(BLOCK), other.chunks(BLOCK)))
+        .min()
+        .unwrap_or_default();
     let above = first[..above].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let [first, others @ ..] = texts.map(|text| &text[above..]);
-    let below = others.iter().map(|other| alike(first.rchunks(BLOCK), other.rchunks(BLOCK))).min().unwrap_or_default();
+    let below = others
+        .iter()
+        .map(|other| alike(first.rchunks(BLOCK), other.rchunks(BLOCK)))
+        .min()
+        .unwrap_or_default();
     let below = &first[first.len() - below..];
     let end = below.iter().position(|byte| *byte == b'\n').map_or(below.len(), |end| end + 1);
     (above, below.len() - end)
@@ -346,7 +380,11 @@ fn alike<'t>(one: impl Iterator<Item = &'t [u8]>, other: impl Iterator<Item = &'
 
 /// A text whose last line has its end.
 fn ended(text: &[u8]) -> Cow<'_, [u8]> {
-    if text.is_empty() || text.ends_with(b"\n") { text.into() } else { [text, b"\n"].concat().into() }
+    if text.is_empty() || text.ends_with(b"\n") {
+        text.into()
+    } else {
+        [text, b"\n"].concat().into()
+    }
 }
 
 /// How often each line occurs.
@@ -365,7 +403,8 @@ fn lost_line(line: usize, text: &[u8], was: Was) -> LostLine {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let line = u32::try_from(line + 1).unwrap_or(u32::MAX);
-    LostLine { line, was, text: String::from_utf8_lossy(text).into_owned() }
+    let text = cut(String::from_utf8_lossy(text).into_owned(), MOST_OF_A_TEXT);
+    LostLine { line, was, text }
 }
 
 #[cfg(test)]
@@ -379,7 +418,7 @@ mod tests {
 
     fn lost_of(base: &str, ours: &str, theirs: &str, result: &str) -> Vec<(u32, Was, String)> {
         let [base, ours, theirs, result] = [base, ours, theirs, result].map(str::as_bytes);
-        let lines = lost_lines(base, ours, theirs, result).unwrap();
+        let lines = lost_lines(base, ours, theirs, result);
         lines.into_iter().map(|line| (line.line, line.was, line.text)).collect()
     }
 
@@ -391,14 +430,21 @@ mod tests {
 
     #[test]
     fn a_deleted_line_that_is_back() {
-        let found = lost("ports:\n- 25\n- 110\nend\n", "ports:\n- 25\nend\n", "ports:\n- 25\n- 110\nend\nmore\n");
+        let found = lost(
+            "ports:\n- 25\n- 110\nend\n",
+            "ports:\n- 25\nend\n",
+            "ports:\n- 25\n- 110\nend\nmore\n",
+        );
         assert_eq!(found, [(3, Was::Deleted, "- 110".to_owned())]);
     }
 
     #[test]
     fn a_changed_line_is_both() {
         let found = lost("x = 1\n", "x = 2\n", "x = 1\n");
-        assert_eq!(found, [(1, Was::Added, "x = 2".to_owned()), (1, Was::Deleted, "x = 1".to_owned())]);
+        assert_eq!(
+            found,
+            [(1, Was::Added, "x = 2".to_owned()), (1, Was::Deleted, "x = 1".to_owned())]
+        );
     }
 
     #[test]

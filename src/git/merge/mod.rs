@@ -10,15 +10,17 @@ mod content;
 mod decide;
 mod edit;
 mod follow;
-mod guard;
+pub(crate) mod guard;
 mod lines;
 mod loss;
+mod myers;
 mod obstacle;
+mod own;
 mod rename;
 mod settle;
 mod similar;
 pub mod text;
-mod trees;
+pub(crate) mod trees;
 mod walk;
 
 pub use answer::{Answer, Conflict, Favor, Kept, Merged, Mode, Relation, Side};
@@ -46,11 +48,13 @@ pub struct Options {
     pub label: String,
     /// The largest content that an answer may give, in bytes.
     pub limit: u64,
+    /// Names in the root that stay as the site's side has them, whatever upstream's side has.
+    pub own: &'static [&'static str],
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { label: "theirs".to_owned(), limit: 64 << 20 }
+        Self { label: "theirs".to_owned(), limit: 64 << 20, own: &[] }
     }
 }
 
@@ -101,10 +105,23 @@ impl<'r> Merge<'r> {
         };
         let trees = Trees::of(git)?;
         let contents = Contents::of(git);
-        let three = [compute::base_tree(&contents, &trees, &bases)?, repo.tree_of(ours)?, repo.tree_of(theirs)?];
+        let our_tree = repo.tree_of(ours)?;
+        let three = [
+            own::keep(
+                &trees,
+                compute::base_tree(&contents, &trees, &bases)?,
+                our_tree,
+                options.own,
+            )?,
+            our_tree,
+            own::keep(&trees, repo.tree_of(theirs)?, our_tree, options.own)?,
+        ];
         let mut computed = compute::merge(&contents, &trees, three, ["HEAD", &options.label])?;
         let clashes = std::mem::take(&mut computed.clashes);
-        let behind = clashes.into_iter().map(|clash| Behind { clash: Some(clash), obstacle: None }).collect();
+        let behind = clashes
+            .into_iter()
+            .map(|clash| Behind { clash: Some(clash), obstacle: None })
+            .collect();
         let mut merge = Self {
             repo,
             trees,
@@ -144,9 +161,11 @@ impl<'r> Merge<'r> {
     }
 
     fn look_at_the_working_tree(&mut self) -> Result<()> {
-        let clashes: Vec<&Clash> = self.behind.iter().filter_map(|behind| behind.clash.as_ref()).collect();
+        let clashes: Vec<&Clash> =
+            self.behind.iter().filter_map(|behind| behind.clash.as_ref()).collect();
         let our_tree = self.repo.tree_of(self.ours)?;
-        let obstacles = obstacle::find(self.repo, &self.trees, &self.computed.edits, &clashes, our_tree)?;
+        let obstacles =
+            obstacle::find(self.repo, &self.trees, &self.computed.edits, &clashes, our_tree)?;
         let mut by_path: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         for (index, one) in self.behind.iter().enumerate() {
             by_path.extend(one.clash.iter().map(|clash| (clash.path.clone(), index)));

@@ -2,7 +2,7 @@
 //! and silently overwrite ignored ones.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,10 +15,15 @@ use super::guard::{Guard, join};
 use super::settle::Clash;
 use super::trees::Trees;
 use super::walk::{OURS, THEIRS, Version};
+use crate::dir::{Dir, read_at_most};
 use crate::error::{Context, Result};
 use crate::git::Repo;
 use crate::git::conflict::Collision;
+use crate::git::repo::MOST_OF_A_FILE;
 use crate::path::SitePath;
+
+/// The most entries of a folder that stands in the way.
+const MOST_IN_A_FOLDER: usize = 100_000;
 
 /// A file in the way.
 #[derive(Clone, Debug)]
@@ -54,7 +59,13 @@ impl Obstacle {
 }
 
 /// Looks at the working tree wherever the result has a file that ours has not. Names there that are not safe to check out end it.
-pub fn find(repo: &Repo, trees: &Trees<'_>, edits: &Edits, clashes: &[&Clash], our_tree: Oid) -> Result<Vec<Obstacle>> {
+pub fn find(
+    repo: &Repo,
+    trees: &Trees<'_>,
+    edits: &Edits,
+    clashes: &[&Clash],
+    our_tree: Oid,
+) -> Result<Vec<Obstacle>> {
     let mut result = edits.clone();
     for clash in clashes {
         for (path, version) in clash.places() {
@@ -63,7 +74,8 @@ pub fn find(repo: &Repo, trees: &Trees<'_>, edits: &Edits, clashes: &[&Clash], o
     }
     let tree = result.apply(trees, our_tree)?;
     let (folders, found, seen) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
-    let mut search = Search { repo, trees, our_tree, tree, guard: Guard::default(), folders, found, seen };
+    let mut search =
+        Search { repo, trees, our_tree, tree, guard: Guard::default(), folders, found, seen };
     search.added(Some(our_tree), tree, &[])?;
     Ok(search.found)
 }
@@ -73,7 +85,8 @@ impl Clash {
     fn places(&self) -> Vec<(Vec<u8>, Version)> {
         let version = |side: usize| self.stages[side].as_ref().map(|stage| stage.version);
         let place = self.aside.as_ref().unwrap_or(&self.path);
-        let first = version(OURS).filter(|_| self.twin.is_some()).or(version(THEIRS)).or(version(OURS));
+        let first =
+            version(OURS).filter(|_| self.twin.is_some()).or(version(THEIRS)).or(version(OURS));
         let twin = self.twin.clone().zip(version(THEIRS));
         first.map(|first| (place.clone(), first)).into_iter().chain(twin).collect()
     }
@@ -110,7 +123,8 @@ impl Search<'_> {
         let new = self.trees.read(new)?;
         self.guard.folder(&new, path)?;
         let old = old.map(|old| self.trees.read(old)).transpose()?.unwrap_or_default();
-        let old: HashMap<&[u8], Version> = old.iter().map(|(name, version)| (name.as_slice(), *version)).collect();
+        let old: HashMap<&[u8], Version> =
+            old.iter().map(|(name, version)| (name.as_slice(), *version)).collect();
         for (name, version) in new.iter() {
             let before = old.get(name.as_slice()).copied();
             let folder = before.filter(|before| before.is_folder()).map(|before| before.oid);
@@ -157,10 +171,9 @@ impl Search<'_> {
 
     /// A folder where the result has a file: whatever the site has in it, beyond what the merge removes.
     fn inside(&mut self, folder: &[u8], blocks: &[u8]) -> Result<()> {
-        let on_disk = self.repo.root().join(os(folder));
-        let doing = || format!("could not list {}", on_disk.display());
-        for entry in fs::read_dir(&on_disk).what_with(doing)? {
-            let name = entry.what_with(doing)?.file_name();
+        let doing = || format!("could not list {}", os(folder).display());
+        let names = self.repo.dir.dir(os(folder)).and_then(|folder| folder.names(MOST_IN_A_FOLDER));
+        for name in names.what_with(doing)? {
             let path = [folder, b"/", name.as_bytes()].concat();
             match self.stat(&path)? {
                 Some(found) if found.is_dir() => self.inside(&path, blocks)?,
@@ -175,11 +188,19 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn note(&mut self, path: &[u8], found: &Metadata, blocks: &[u8], theirs: Option<Version>) -> Result<()> {
+    fn note(
+        &mut self,
+        path: &[u8],
+        found: &Metadata,
+        blocks: &[u8],
+        theirs: Option<Version>,
+    ) -> Result<()> {
         if !self.seen.insert(path.to_vec()) {
             return Ok(());
         }
-        let Some((mode, content)) = read(&self.repo.root().join(os(path)), found)? else { return Ok(()) };
+        let Some((mode, content)) = read(&self.repo.dir, os(path), found)? else {
+            return Ok(());
+        };
         let oid = self.repo.store(&content)?;
         let same = Version { mode: mode.bits(), oid };
         if path == blocks && theirs == Some(same) {
@@ -193,13 +214,9 @@ impl Search<'_> {
     }
 
     fn stat(&self, path: &[u8]) -> Result<Option<Metadata>> {
-        let path = self.repo.root().join(os(path));
-        match fs::symlink_metadata(&path) {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-                Ok(None)
-            }
-            Err(error) => Err(error).what_with(|| format!("could not look at {}", path.display())),
+        match self.repo.dir.metadata(os(path)) {
+            Err(behind) if behind.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
+            found => found.what_with(|| format!("could not look at {}", os(path).display())),
         }
     }
 }
@@ -209,7 +226,9 @@ impl Repo {
     pub(in crate::git) fn version_in(&self, tree: Oid, path: &[u8]) -> Result<Option<Version>> {
         match self.git.find_tree(tree).and_then(|tree| tree.get_path(os(path))) {
             Ok(entry) if entry.kind() == Some(git2::ObjectType::Tree) => Ok(None),
-            Ok(entry) => Ok(Some(Version { mode: entry.filemode().cast_unsigned(), oid: entry.id() })),
+            Ok(entry) => {
+                Ok(Some(Version { mode: entry.filemode().cast_unsigned(), oid: entry.id() }))
+            }
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
             Err(error) => Err(error).what_with(|| format!("could not read tree {tree}")),
         }
@@ -217,17 +236,19 @@ impl Repo {
 }
 
 /// A file's mode and content, a link's target; none for what git cannot hold (sockets, devices).
-fn read(path: &Path, found: &Metadata) -> Result<Option<(Mode, Vec<u8>)>> {
+fn read(dir: &Dir, path: &Path, found: &Metadata) -> Result<Option<(Mode, Vec<u8>)>> {
     let doing = || format!("could not read {}", path.display());
     if found.is_symlink() {
-        let target = fs::read_link(path).what_with(doing)?;
+        let target = dir.read_link(path).what_with(doing)?;
         return Ok(Some((Mode::Link, target.as_os_str().as_bytes().to_vec())));
     }
     if !found.is_file() {
         return Ok(None);
     }
+    let (file, found) = dir.file(path).what_with(doing)?;
+    let content = read_at_most(file, MOST_OF_A_FILE).what_with(doing)?;
     let mode = if found.permissions().mode() & 0o100 == 0 { Mode::File } else { Mode::Executable };
-    Ok(Some((mode, fs::read(path).what_with(doing)?)))
+    Ok(Some((mode, content)))
 }
 
 fn os(path: &[u8]) -> &Path {

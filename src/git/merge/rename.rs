@@ -32,8 +32,10 @@ pub struct Rename {
 
 /// What `side` renamed.
 pub fn find(git: &Repository, walk: &Walk, side: usize) -> Result<Vec<Rename>> {
-    let sources: Vec<&Candidate> = walk.deleted[side].iter().filter(|file| !is_empty(file.version.oid)).collect();
-    let targets: Vec<&Candidate> = walk.added[side].iter().filter(|file| !is_empty(file.version.oid)).collect();
+    let sources: Vec<&Candidate> =
+        walk.deleted[side].iter().filter(|file| !is_empty(file.version.oid)).collect();
+    let targets: Vec<&Candidate> =
+        walk.added[side].iter().filter(|file| !is_empty(file.version.oid)).collect();
     if targets.is_empty() || !sources.iter().any(|source| source.relevant) {
         return Ok(Vec::new());
     }
@@ -94,10 +96,15 @@ impl Search<'_> {
             let Some(same) = by_content.get(&wanted.version.oid) else { continue };
             let fits = |source: &&usize| {
                 let mode = self.sources[**source].version.mode;
-                !self.taken[**source] && (mode == wanted.version.mode || is_file(mode) && is_file(wanted.version.mode))
+                !self.taken[**source]
+                    && (mode == wanted.version.mode
+                        || is_file(mode) && is_file(wanted.version.mode))
             };
-            let named = |source: &&usize| base_name(&self.sources[**source].path) == base_name(&wanted.path);
-            let best = same.iter().filter(fits).find(named).or_else(|| same.iter().find(fits)).copied();
+            let named = |source: &&usize| {
+                base_name(&self.sources[**source].path) == base_name(&wanted.path)
+            };
+            let best =
+                same.iter().filter(fits).find(named).or_else(|| same.iter().find(fits)).copied();
             if let Some(source) = best {
                 self.take(source, target);
             }
@@ -108,7 +115,11 @@ impl Search<'_> {
     fn same_name(&mut self, removed: &[Vec<u8>]) -> Result<()> {
         let guesses = self.folder_guesses(removed);
         let sources = unique(
-            self.sources.iter().enumerate().filter(|(at, _)| !self.taken[*at]).map(|(at, file)| (at, &file.path)),
+            self.sources
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| !self.taken[*at])
+                .map(|(at, file)| (at, &file.path)),
         );
         let targets = unique(
             self.targets
@@ -130,12 +141,15 @@ impl Search<'_> {
             let target = match (sources.get(name), targets.get(name)) {
                 (_, None) => None,
                 (Some(Some(_)), Some(Some(target))) => Some(*target),
-                _ => guess(&guesses, &source.path).and_then(|path| by_path.get(path.as_slice()).copied()),
+                _ => guess(&guesses, &source.path)
+                    .and_then(|path| by_path.get(path.as_slice()).copied()),
             };
             pairs.extend(target.map(|target| (index, target)));
         }
         for (source, target) in pairs {
-            if self.found[target].is_none() && self.score(source, target, LEAST_SAME_NAME)? >= LEAST_SAME_NAME {
+            if self.found[target].is_none()
+                && self.score(source, target, LEAST_SAME_NAME)? >= LEAST_SAME_NAME
+            {
                 self.take(source, target);
             }
         }
@@ -148,7 +162,8 @@ impl Search<'_> {
         let mut counts: HashMap<&[u8], Vec<(&[u8], usize)>> = HashMap::new();
         for (target, source) in self.found.iter().enumerate() {
             let Some(source) = source else { continue };
-            let (from, to) = (folder_name(&self.sources[*source].path), folder_name(&self.targets[target].path));
+            let (from, to) =
+                (folder_name(&self.sources[*source].path), folder_name(&self.targets[target].path));
             if !removed.contains(from) {
                 continue;
             }
@@ -168,9 +183,11 @@ impl Search<'_> {
 
     /// Every source that matters against every target that is left, best pairs first.
     fn most_similar(&mut self) -> Result<()> {
-        let sources: Vec<usize> =
-            (0..self.sources.len()).filter(|at| !self.taken[*at] && self.sources[*at].relevant).collect();
-        let targets: Vec<usize> = (0..self.targets.len()).filter(|at| self.found[*at].is_none()).collect();
+        let sources: Vec<usize> = (0..self.sources.len())
+            .filter(|at| !self.taken[*at] && self.sources[*at].relevant)
+            .collect();
+        let targets: Vec<usize> =
+            (0..self.targets.len()).filter(|at| self.found[*at].is_none()).collect();
         if sources.len().saturating_mul(targets.len()) > LIMIT * LIMIT {
             return Ok(());
         }
@@ -182,7 +199,8 @@ impl Search<'_> {
                 if score < LEAST {
                     continue;
                 }
-                let same = base_name(&self.sources[*source].path) == base_name(&self.targets[target].path);
+                let same =
+                    base_name(&self.sources[*source].path) == base_name(&self.targets[target].path);
                 best.push((score, same, *source, target));
             }
             best.sort_by_key(|pair| std::cmp::Reverse((pair.0, pair.1)));
@@ -225,7 +243,9 @@ impl Search<'_> {
 }
 
 /// Which index has a name; none where several have it.
-fn unique<'p>(files: impl Iterator<Item = (usize, &'p Vec<u8>)>) -> HashMap<&'p [u8], Option<usize>> {
+fn unique<'p>(
+    files: impl Iterator<Item = (usize, &'p Vec<u8>)>,
+) -> HashMap<&'p [u8], Option<usize>> {
     let mut names = HashMap::new();
     for (index, path) in files {
         names.entry(base_name(path)).and_modify(|known| *known = None).or_insert(Some(index));

@@ -59,10 +59,15 @@ pub fn settle(walk: &Walk, contents: &Contents<'_>, labels: [&str; 2]) -> Result
 }
 
 /// What came of the contents of each path that both sides have.
-fn merge_contents<'w>(walk: &'w Walk, contents: &Contents<'_>) -> Result<HashMap<&'w [u8], Outcome>> {
-    let both = walk.entries.iter().filter_map(|(path, entry)| Some((path.as_slice(), to_merge(entry)?)));
+fn merge_contents<'w>(
+    walk: &'w Walk,
+    contents: &Contents<'_>,
+) -> Result<HashMap<&'w [u8], Outcome>> {
+    let both =
+        walk.entries.iter().filter_map(|(path, entry)| Some((path.as_slice(), to_merge(entry)?)));
     let both: Vec<(&[u8], [Option<Version>; 3])> = both.collect();
-    let merged = contents.each(&both, |contents, (path, three)| contents.merge(path, *three, Policy::Look, 0))?;
+    let merged = contents
+        .each(&both, |contents, (path, three)| contents.merge(path, *three, Policy::Look, 0))?;
     Ok(both.into_iter().map(|(path, _)| path).zip(merged).collect())
 }
 
@@ -124,14 +129,23 @@ impl Settling<'_> {
             [_, Some(ours), Some(theirs)] => self.both(path, entry, ours, theirs, free),
             [Some(_), Some(_), None] => Verdict::Clash(Kind::ModifyDelete),
             [Some(_), None, Some(_)] => Verdict::Clash(Kind::DeleteModify),
-            [None, Some(stage), None] | [None, None, Some(stage)] if free => Verdict::Agreed(Some(stage.version)),
+            [None, Some(stage), None] | [None, None, Some(stage)] if free => {
+                Verdict::Agreed(Some(stage.version))
+            }
             [None, Some(_), None] | [None, None, Some(_)] => Verdict::Clash(Kind::DirectoryFile),
             [_, None, None] => Verdict::Agreed(None),
         }
     }
 
     /// A path that both sides have.
-    fn both(&self, path: &[u8], entry: &Entry, ours: &Stage, theirs: &Stage, free: bool) -> Verdict {
+    fn both(
+        &self,
+        path: &[u8],
+        entry: &Entry,
+        ours: &Stage,
+        theirs: &Stage,
+        free: bool,
+    ) -> Verdict {
         let Some(merged) = self.merged.get(path) else {
             let same_kind = kind_of(ours.version.mode) == kind_of(theirs.version.mode);
             return Verdict::Clash(if same_kind { Kind::RenameRename } else { Kind::Type });
@@ -158,7 +172,9 @@ impl Settling<'_> {
     fn clash(&mut self, path: &[u8], entry: &Entry, kind: Kind, aside: Option<Vec<u8>>) {
         let kind = match (kind, entry.files()) {
             _ if aside.is_some() => Kind::DirectoryFile,
-            (_, [true, true, false] | [true, false, true]) if entry.rename_conflict => Kind::RenameDelete,
+            (_, [true, true, false] | [true, false, true]) if entry.rename_conflict => {
+                Kind::RenameDelete
+            }
             (_, [false, _, _]) if entry.twin.is_some() => Kind::RenameRename,
             (kind, _) => kind,
         };
@@ -166,14 +182,17 @@ impl Settling<'_> {
         if self.covered.contains(path) {
             return;
         }
-        let mut clash = Clash { path: path.to_vec(), kind, stages: entry.stages.clone(), aside, twin: None };
+        let mut clash =
+            Clash { path: path.to_vec(), kind, stages: entry.stages.clone(), aside, twin: None };
         self.join_twins(&mut clash, entry);
         self.done.clashes.push(clash);
     }
 
     /// A file that both renamed, differently, is one conflict where neither name meets anything else.
     fn join_twins(&mut self, clash: &mut Clash, entry: &Entry) {
-        let Some((name, twin)) = entry.twin.as_ref().and_then(|name| Some((name, self.walk.entries.get(name)?))) else {
+        let Some((name, twin)) =
+            entry.twin.as_ref().and_then(|name| Some((name, self.walk.entries.get(name)?)))
+        else {
             return;
         };
         let alone = |entry: &Entry| {
@@ -191,7 +210,8 @@ impl Settling<'_> {
         clash.stages = [None, ours.stages[OURS].clone(), theirs.stages[THEIRS].clone()];
         let nested = ours.stages[OURS].as_ref().and_then(|stage| stage.nested.as_ref());
         let base = nested.and_then(|nested| nested[BASE]);
-        clash.stages[BASE] = base.map(|version| Stage { version, nested: None, path: our_name.clone() });
+        clash.stages[BASE] =
+            base.map(|version| Stage { version, nested: None, path: our_name.clone() });
         self.covered.insert(name.clone());
         self.occupy(name);
         (clash.path, clash.twin) = (our_name, Some(their_name));
@@ -221,23 +241,33 @@ impl Settling<'_> {
 
 impl Clash {
     /// What the paths of this clash become when a side is favoured hunk by hunk, as git's `-X` leaves them.
-    pub fn favored(&self, contents: &Contents<'_>, favor: Favor) -> Result<Vec<(Vec<u8>, Option<Version>)>> {
+    pub fn favored(
+        &self,
+        contents: &Contents<'_>,
+        favor: Favor,
+    ) -> Result<Vec<(Vec<u8>, Option<Version>)>> {
         let policy = Policy::Favor(favor);
         let place = self.aside.as_ref().unwrap_or(&self.path);
         let version = match &self.stages {
             // Whoever made it a folder has deleted the file.
             [Some(_), one, two] if self.aside.is_some() && (one.is_none() || two.is_none()) => None,
             [_, Some(ours), Some(theirs)] if self.twin.is_some() => {
-                let names = [(&self.path, ours), (self.twin.as_ref().unwrap_or(&self.path), theirs)];
-                let merged =
-                    names.map(|(path, stage)| Ok((path.clone(), Some(contents.version(path, stage, policy)?))));
+                let names =
+                    [(&self.path, ours), (self.twin.as_ref().unwrap_or(&self.path), theirs)];
+                let merged = names.map(|(path, stage)| {
+                    Ok((path.clone(), Some(contents.version(path, stage, policy)?)))
+                });
                 return merged.into_iter().collect();
             }
-            [_, Some(ours), Some(theirs)] if kind_of(ours.version.mode) != kind_of(theirs.version.mode) => {
+            [_, Some(ours), Some(theirs)]
+                if kind_of(ours.version.mode) != kind_of(theirs.version.mode) =>
+            {
                 Some(if favor == Favor::Theirs { theirs.version } else { ours.version })
             }
             [_, Some(_), Some(_)] => Some(self.merged(contents, policy)?),
-            [_, Some(stage), None] | [_, None, Some(stage)] => Some(contents.version(place, stage, policy)?),
+            [_, Some(stage), None] | [_, None, Some(stage)] => {
+                Some(contents.version(place, stage, policy)?)
+            }
             [_, None, None] => None,
         };
         Ok(vec![(place.clone(), version)])
@@ -246,22 +276,37 @@ impl Clash {
     fn merged(&self, contents: &Contents<'_>, policy: Policy) -> Result<Version> {
         let mut three = [None; 3];
         for (version, stage) in three.iter_mut().zip(&self.stages) {
-            *version = stage.as_ref().map(|stage| contents.version(&self.path, stage, policy)).transpose()?;
+            *version = stage
+                .as_ref()
+                .map(|stage| contents.version(&self.path, stage, policy))
+                .transpose()?;
         }
         Ok(contents.merge(&self.path, three, policy, 0)?.version)
     }
 
     /// What the paths become in a merge of merge bases, where nobody is asked.
-    pub fn inner(&self, contents: &Contents<'_>, depth: u16) -> Result<Vec<(Vec<u8>, Option<Version>)>> {
+    pub fn inner(
+        &self,
+        contents: &Contents<'_>,
+        depth: u16,
+    ) -> Result<Vec<(Vec<u8>, Option<Version>)>> {
         let policy = Policy::Inner(depth);
         let place = self.aside.as_ref().unwrap_or(&self.path);
         let base = self.stages[BASE].as_ref().map(|stage| stage.version);
         let version = match &self.stages {
-            [_, Some(_), Some(_)] if self.twin.is_some() => return self.favored(contents, Favor::Ours),
-            [_, Some(ours), Some(theirs)] if kind_of(ours.version.mode) != kind_of(theirs.version.mode) => base,
+            [_, Some(_), Some(_)] if self.twin.is_some() => {
+                return self.favored(contents, Favor::Ours);
+            }
+            [_, Some(ours), Some(theirs)]
+                if kind_of(ours.version.mode) != kind_of(theirs.version.mode) =>
+            {
+                base
+            }
             [_, Some(_), Some(_)] => Some(self.merged(contents, policy)?),
             [Some(_), _, _] => base,
-            [None, Some(stage), None] | [None, None, Some(stage)] => Some(contents.version(place, stage, policy)?),
+            [None, Some(stage), None] | [None, None, Some(stage)] => {
+                Some(contents.version(place, stage, policy)?)
+            }
             [None, None, None] => None,
         };
         Ok(vec![(place.clone(), version)])

@@ -50,7 +50,9 @@ impl Pieces {
         if larger == 0 || other.bytes == 0 {
             return 0;
         }
-        let shared = |(piece, bytes): (&Vec<u8>, &u64)| other.counts.get(piece).map_or(0, |there| *bytes.min(there));
+        let shared = |(piece, bytes): (&Vec<u8>, &u64)| {
+            other.counts.get(piece).map_or(0, |there| *bytes.min(there))
+        };
         let common: u64 = self.counts.iter().map(shared).sum();
         common * IDENTICAL / larger
     }

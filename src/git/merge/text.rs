@@ -5,7 +5,6 @@ use std::ops::Range;
 use super::Favor;
 use super::lines::{self, Change, Numbers, Text};
 use super::similar::is_binary;
-use crate::error::Result;
 
 /// How conflicting hunks come out.
 #[derive(Clone, Copy, Debug)]
@@ -42,35 +41,41 @@ pub enum Hunk {
 }
 
 /// The bytes, and whether no hunk conflicted (a favoured hunk does not count). None: one of them is not text.
-pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], hunks: Hunks<'_>) -> Result<Option<(Vec<u8>, bool)>> {
+pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], hunks: Hunks<'_>) -> Option<(Vec<u8>, bool)> {
     if [base, ours, theirs].into_iter().any(is_binary) {
-        return Ok(None);
+        return None;
     }
     let mut numbers = Numbers::default();
-    let three = Three { base: numbers.text(base), ours: numbers.text(ours), theirs: numbers.text(theirs) };
-    let mut regions = three.regions()?;
-    three.refine(&mut regions)?;
-    if matches!(hunks, Hunks::Marked { .. }) {
+    let three =
+        Three { base: numbers.text(base), ours: numbers.text(ours), theirs: numbers.text(theirs) };
+    let mut regions = three.regions();
+    three.refine(&mut regions);
+    if matches!(hunks, Hunks::Marked { .. } | Hunks::Favor(Favor::Union)) {
         join_near(&mut regions);
     }
-    let clean = matches!(hunks, Hunks::Favor(_)) || regions.iter().all(|region| region.who != Who::Conflict);
+    let clean = matches!(hunks, Hunks::Favor(_))
+        || regions.iter().all(|region| region.who != Who::Conflict);
     let unwritten = matches!(hunks, Hunks::Unwritten) && !clean;
-    Ok(Some((if unwritten { Vec::new() } else { three.write(&regions, hunks) }, clean)))
+    Some((if unwritten { Vec::new() } else { three.write(&regions, hunks) }, clean))
 }
 
 /// The merge as hunks: joined, with a choice for each conflict, they are the text that [`merge`] makes. With `favor` that choice is
 /// made, each a hunk of its own. None: one of the three is not text.
-pub fn hunks(base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> Result<Option<Vec<Hunk>>> {
+pub fn hunks(base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> Option<Vec<Hunk>> {
     if [base, ours, theirs].into_iter().any(is_binary) {
-        return Ok(None);
+        return None;
     }
     let mut numbers = Numbers::default();
-    let three = Three { base: numbers.text(base), ours: numbers.text(ours), theirs: numbers.text(theirs) };
-    let mut regions = three.regions()?;
+    let three =
+        Three { base: numbers.text(base), ours: numbers.text(ours), theirs: numbers.text(theirs) };
+    let mut regions = three.regions();
     if favor.is_some() {
-        three.refine(&mut regions)?;
+        three.refine(&mut regions);
     }
-    Ok(Some(three.hunks(&regions, favor)))
+    if favor == Some(Favor::Union) {
+        join_near(&mut regions);
+    }
+    Some(three.hunks(&regions, favor))
 }
 
 /// Who changed a region.
@@ -99,9 +104,9 @@ struct Three<'t> {
 
 impl Three<'_> {
     /// What either side changed, brought together where it touches.
-    fn regions(&self) -> Result<Vec<Region>> {
-        let ours = lines::diff(&self.base.ids, &self.ours.ids)?;
-        let theirs = lines::diff(&self.base.ids, &self.theirs.ids)?;
+    fn regions(&self) -> Vec<Region> {
+        let ours = lines::diff(&self.base.ids, &self.ours.ids);
+        let theirs = lines::diff(&self.base.ids, &self.theirs.ids);
         let mut regions = Vec::new();
         let (mut one, mut two) = (ours.iter().peekable(), theirs.iter().peekable());
         // How far each side's line numbers are from the base's, up to here.
@@ -110,13 +115,24 @@ impl Three<'_> {
             match (one.peek().copied(), two.peek().copied()) {
                 (Some(a), b) if b.is_none_or(|b| a.old.end < b.old.start) => {
                     let theirs = moved(&a.old, shift[1]);
-                    append(&mut regions, Region { who: Who::Ours, base: a.old.clone(), ours: a.new.clone(), theirs });
+                    append(
+                        &mut regions,
+                        Region { who: Who::Ours, base: a.old.clone(), ours: a.new.clone(), theirs },
+                    );
                     shift[0] = offset(a);
                     one.next();
                 }
                 (a, Some(b)) if a.is_none_or(|a| b.old.end < a.old.start) => {
                     let ours = moved(&b.old, shift[0]);
-                    append(&mut regions, Region { who: Who::Theirs, base: b.old.clone(), ours, theirs: b.new.clone() });
+                    append(
+                        &mut regions,
+                        Region {
+                            who: Who::Theirs,
+                            base: b.old.clone(),
+                            ours,
+                            theirs: b.new.clone(),
+                        },
+                    );
                     shift[1] = offset(b);
                     two.next();
                 }
@@ -134,7 +150,7 @@ impl Three<'_> {
                         one.next();
                     }
                 }
-                _ => return Ok(regions),
+                _ => return regions,
             }
         }
     }
@@ -145,14 +161,17 @@ impl Three<'_> {
     }
 
     /// Narrows conflicts down to the lines in which the two sides really differ.
-    fn refine(&self, regions: &mut Vec<Region>) -> Result<()> {
+    fn refine(&self, regions: &mut Vec<Region>) {
         let mut refined = Vec::with_capacity(regions.len());
         for region in regions.drain(..) {
             if region.who != Who::Conflict || region.ours.is_empty() || region.theirs.is_empty() {
                 refined.push(region);
                 continue;
             }
-            let changes = lines::diff(&self.ours.ids[region.ours.clone()], &self.theirs.ids[region.theirs.clone()])?;
+            let changes = lines::diff(
+                &self.ours.ids[region.ours.clone()],
+                &self.theirs.ids[region.theirs.clone()],
+            );
             if changes.is_empty() {
                 refined.push(Region { who: Who::Both, ..region });
                 continue;
@@ -161,18 +180,19 @@ impl Three<'_> {
                 who: Who::Conflict,
                 base: region.base.clone(),
                 ours: region.ours.start + change.old.start..region.ours.start + change.old.end,
-                theirs: region.theirs.start + change.new.start..region.theirs.start + change.new.end,
+                theirs: region.theirs.start + change.new.start
+                    ..region.theirs.start + change.new.end,
             }));
         }
         *regions = refined;
-        Ok(())
     }
 
     fn write(&self, regions: &[Region], hunks: Hunks<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         let mut at = 0;
         for region in regions {
-            let (ours, theirs) = (&self.ours.lines[region.ours.clone()], &self.theirs.lines[region.theirs.clone()]);
+            let (ours, theirs) =
+                (&self.ours.lines[region.ours.clone()], &self.theirs.lines[region.theirs.clone()]);
             let before = at..region.ours.start;
             match (region.who, hunks) {
                 (Who::Both, _) => continue,
@@ -206,7 +226,8 @@ impl Three<'_> {
 
     /// Writes what a conflict comes to where a side is favoured.
     fn choose(&self, out: &mut Vec<u8>, region: &Region, favor: Favor) {
-        let (ours, theirs) = (&self.ours.lines[region.ours.clone()], &self.theirs.lines[region.theirs.clone()]);
+        let (ours, theirs) =
+            (&self.ours.lines[region.ours.clone()], &self.theirs.lines[region.theirs.clone()]);
         match favor {
             Favor::Ours => copy(out, ours),
             Favor::Theirs => copy(out, theirs),
@@ -239,10 +260,15 @@ impl Three<'_> {
         for region in regions {
             copy(&mut agreed, &self.ours.lines[at..region.ours.start]);
             at = region.ours.end;
-            let conflict = (region.who == Who::Conflict).then(|| self.conflict(region, favor)).flatten();
+            let conflict =
+                (region.who == Who::Conflict).then(|| self.conflict(region, favor)).flatten();
             match conflict {
-                Some(conflict) => hunks.extend([Hunk::Agreed(std::mem::take(&mut agreed)), conflict]),
-                None if region.who == Who::Theirs => copy(&mut agreed, &self.theirs.lines[region.theirs.clone()]),
+                Some(conflict) => {
+                    hunks.extend([Hunk::Agreed(std::mem::take(&mut agreed)), conflict]);
+                }
+                None if region.who == Who::Theirs => {
+                    copy(&mut agreed, &self.theirs.lines[region.theirs.clone()]);
+                }
                 None => copy(&mut agreed, &self.ours.lines[region.ours.clone()]),
             }
         }
@@ -252,18 +278,12 @@ impl Three<'_> {
         hunks
     }
 
-    /// Whether lines that are added around a conflict end in CR LF: as the lines there do.
+    /// Whether lines that are added around a conflict end in CR LF: as the first line of the base does, if nothing there says otherwise.
     fn needs_cr(&self, region: &Region) -> bool {
-        let places = [(&self.ours, region.ours.start), (&self.theirs, region.theirs.start), (&self.base, 0)];
-        let mut known = None;
-        for (text, at) in places {
-            match ends_in_crlf(&text.lines, at.saturating_sub(1)) {
-                Some(false) => return false,
-                Some(true) => known = Some(true),
-                None => {}
-            }
-        }
-        known.unwrap_or(false)
+        let ends = |text: &Text<'_>, at: usize| ends_in_crlf(&text.lines, at.saturating_sub(1));
+        ends(&self.ours, region.ours.start) != Some(false)
+            && ends(&self.theirs, region.theirs.start) != Some(false)
+            && ends(&self.base, 0) == Some(true)
     }
 }
 
@@ -299,7 +319,9 @@ fn touching(a: &Change, b: &Change) -> Region {
 /// Adds a region; one that touches the last becomes part of it.
 fn append(regions: &mut Vec<Region>, region: Region) {
     match regions.last_mut() {
-        Some(last) if region.ours.start <= last.ours.end || region.theirs.start <= last.theirs.end => {
+        Some(last)
+            if region.ours.start <= last.ours.end || region.theirs.start <= last.theirs.end =>
+        {
             if last.who != region.who {
                 last.who = Who::Conflict;
             }
@@ -311,7 +333,8 @@ fn append(regions: &mut Vec<Region>, region: Region) {
     }
 }
 
-/// Conflicts with three lines or fewer between them read better as one.
+/// Conflicts with three lines or fewer between them read better as one, and git writes both sides'
+/// lines of such a one whole.
 fn join_near(regions: &mut Vec<Region>) {
     const NEAR: usize = 3;
     let mut joined: Vec<Region> = Vec::with_capacity(regions.len());
@@ -364,41 +387,67 @@ mod tests {
 
     #[test]
     fn favour_takes_a_side_hunk_by_hunk() {
-        let favor = |favor| merge(BASE, OURS, THEIRS, Hunks::Favor(favor)).unwrap().unwrap();
+        let favor = |favor| merge(BASE, OURS, THEIRS, Hunks::Favor(favor)).unwrap();
         assert_eq!(favor(Favor::Ours), (b"one\nTWO\nthree\nfour\nFIVE\n".to_vec(), true));
         assert_eq!(favor(Favor::Theirs), (b"one\n2\nthree\nfour\nFIVE\n".to_vec(), true));
         assert_eq!(favor(Favor::Union), (b"one\nTWO\n2\nthree\nfour\nFIVE\n".to_vec(), true));
     }
 
     #[test]
+    fn added_line_ends_are_the_base_s() {
+        let hunks = Hunks::Marked { size: 1, ours: "a", theirs: "b" };
+        let marked = |base: &[u8]| merge(base, b"1\r\n", b"2\r\n", hunks).unwrap().0;
+        assert_eq!(marked(b"0\r\n"), b"< a\r\n1\r\n=\r\n2\r\n> b\r\n");
+        // Of an empty base nothing is known, whatever the sides have.
+        assert_eq!(marked(b""), b"< a\n1\r\n=\n2\r\n> b\n");
+    }
+
+    #[test]
+    fn with_union_near_conflicts_are_one_as_git_has_it() {
+        let (base, ours, theirs) = (b"a\n}\nb\n}\n", b"a\n}\nunion\n}P\n", b"b\n}\na\n}\n");
+        let merged = b"a\n}\nunion\n}P\nb\n}\na\n}\n".to_vec();
+        let union = merge(base, ours, theirs, Hunks::Favor(Favor::Union)).unwrap();
+        assert_eq!(union, (merged.clone(), true));
+        let hunks = hunks(base, ours, theirs, Some(Favor::Union)).unwrap();
+        assert_eq!(hunks, [Hunk::Agreed(merged)]);
+    }
+
+    #[test]
     fn marked_conflicts_are_not_clean() {
         let hunks = Hunks::Marked { size: 3, ours: "a", theirs: "b" };
-        let (text, clean) = merge(BASE, OURS, THEIRS, hunks).unwrap().unwrap();
-        assert_eq!(String::from_utf8(text).unwrap(), "one\n<<< a\nTWO\n===\n2\n>>> b\nthree\nfour\nFIVE\n");
+        let (text, clean) = merge(BASE, OURS, THEIRS, hunks).unwrap();
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "one\n<<< a\nTWO\n===\n2\n>>> b\nthree\nfour\nFIVE\n"
+        );
         assert!(!clean);
     }
 
     #[test]
     fn hunks_carry_all_three_sides() {
         let [Hunk::Agreed(one), Hunk::Conflict { base, ours, theirs }, Hunk::Agreed(rest)] =
-            &hunks(BASE, OURS, THEIRS, None).unwrap().unwrap()[..]
+            &hunks(BASE, OURS, THEIRS, None).unwrap()[..]
         else {
             panic!("three hunks");
         };
         assert_eq!((one.as_slice(), rest.as_slice()), (&b"one\n"[..], &b"three\nfour\nFIVE\n"[..]));
-        assert_eq!((base.as_slice(), ours.as_slice(), theirs.as_slice()), (&b"two\n"[..], &b"TWO\n"[..], &b"2\n"[..]));
+        assert_eq!(
+            (base.as_slice(), ours.as_slice(), theirs.as_slice()),
+            (&b"two\n"[..], &b"TWO\n"[..], &b"2\n"[..])
+        );
     }
 
     #[test]
     fn a_missing_line_end_stays_missing() {
-        let found = hunks(b"a\nb", b"a\nx", b"a\ny", None).unwrap().unwrap();
-        let conflict = Hunk::Conflict { base: b"b".to_vec(), ours: b"x".to_vec(), theirs: b"y".to_vec() };
+        let found = hunks(b"a\nb", b"a\nx", b"a\ny", None).unwrap();
+        let conflict =
+            Hunk::Conflict { base: b"b".to_vec(), ours: b"x".to_vec(), theirs: b"y".to_vec() };
         assert_eq!(found, [Hunk::Agreed(b"a\n".to_vec()), conflict]);
     }
 
     #[test]
     fn a_favoured_hunk_is_one_of_its_own_and_lines_in_it_stay_lines() {
-        let favored = |favor| hunks(b"a\nb", b"a\nx", b"a\ny", Some(favor)).unwrap().unwrap();
+        let favored = |favor| hunks(b"a\nb", b"a\nx", b"a\ny", Some(favor)).unwrap();
         let agreed = |lines: &[u8]| Hunk::Agreed(lines.to_vec());
         assert_eq!(favored(Favor::Ours), [agreed(b"a\n"), agreed(b"x")]);
         assert_eq!(favored(Favor::Theirs), [agreed(b"a\n"), agreed(b"y")]);
@@ -413,7 +462,9 @@ mod tests {
         };
         let count = next() % 9;
         let mut text: Vec<u8> = (0..count)
-            .flat_map(|_| [b"abc"[next() as usize % 3], [b'\n', b' '][usize::from(next() % 40 == 0)]])
+            .flat_map(|_| {
+                [b"abc"[next() as usize % 3], [b'\n', b' '][usize::from(next() % 40 == 0)]]
+            })
             .collect();
         if next() % 4 == 0 {
             text.pop();
@@ -427,7 +478,7 @@ mod tests {
         for case in 0..3000 {
             let [base, ours, theirs] = [(); 3].map(|()| text(&mut seed));
             for favor in [Favor::Ours, Favor::Theirs, Favor::Union] {
-                let whole = merge(&base, &ours, &theirs, Hunks::Favor(favor)).unwrap().unwrap().0;
+                let whole = merge(&base, &ours, &theirs, Hunks::Favor(favor)).unwrap().0;
                 let join = |hunk| match hunk {
                     Hunk::Agreed(lines) => lines,
                     Hunk::Conflict { ours, theirs, .. } => {
@@ -438,10 +489,19 @@ mod tests {
                         }
                     }
                 };
-                let joined = |favor| hunks(&base, &ours, &theirs, favor).unwrap().unwrap().into_iter().flat_map(join);
-                assert_eq!(joined(Some(favor)).collect::<Vec<u8>>(), whole, "case {case}, {favor:?}");
+                let joined =
+                    |favor| hunks(&base, &ours, &theirs, favor).unwrap().into_iter().flat_map(join);
+                assert_eq!(
+                    joined(Some(favor)).collect::<Vec<u8>>(),
+                    whole,
+                    "case {case}, {favor:?}"
+                );
                 if favor != Favor::Union {
-                    assert_eq!(joined(None).collect::<Vec<u8>>(), whole, "case {case}, {favor:?} chosen afterwards");
+                    assert_eq!(
+                        joined(None).collect::<Vec<u8>>(),
+                        whole,
+                        "case {case}, {favor:?} chosen afterwards"
+                    );
                 }
             }
         }
@@ -449,7 +509,7 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_not_merged() {
-        assert_eq!(merge(b"a\0", b"b", b"c", Hunks::Favor(Favor::Ours)).unwrap(), None);
-        assert_eq!(hunks(b"a", b"b\0", b"c", None).unwrap(), None);
+        assert_eq!(merge(b"a\0", b"b", b"c", Hunks::Favor(Favor::Ours)), None);
+        assert_eq!(hunks(b"a", b"b\0", b"c", None), None);
     }
 }

@@ -94,20 +94,30 @@ fn sorted_as((name, version): &(Vec<u8>, Version)) -> impl Iterator<Item = &u8> 
 }
 
 /// Takes a tree object apart; none where it is damaged.
-fn parse(mut bytes: &[u8]) -> Option<Folder> {
+pub(crate) fn parse(mut bytes: &[u8]) -> Option<Folder> {
     const ID: usize = 20;
     let mut folder = Folder::new();
     while !bytes.is_empty() {
         let space = bytes.iter().position(|byte| *byte == b' ')?;
-        let mode = u32::from_str_radix(std::str::from_utf8(&bytes[..space]).ok()?, 8).ok()?;
+        let mode = octal(&bytes[..space])?;
         bytes = &bytes[space + 1..];
         let end = bytes.iter().position(|byte| *byte == 0)?;
         let (name, rest) = (&bytes[..end], &bytes[end + 1..]);
         let (id, rest) = rest.split_at_checked(ID)?;
-        folder.push((name.to_vec(), Version { mode: canonical(mode), oid: Oid::from_bytes(id).ok()? }));
+        folder.push((
+            name.to_vec(),
+            Version { mode: canonical(mode), oid: Oid::from_bytes(id).ok()? },
+        ));
         bytes = rest;
     }
     Some(folder)
+}
+
+/// A mode's digits: no sign, and no more than a mode has.
+fn octal(digits: &[u8]) -> Option<u32> {
+    let plain = digits.iter().all(u8::is_ascii_digit);
+    let mode = u16::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()?;
+    plain.then_some(mode.into())
 }
 
 /// The mode as git reads it: old clones hold more kinds of permissions than there are.
@@ -135,11 +145,18 @@ mod tests {
         let git = Repository::init_bare(folder.path()).unwrap();
         let trees = Trees::of(&git).unwrap();
         let names = [("a", FOLDER), ("a.b", 0o100_644), ("a0", 0o100_755), ("b\u{fc}", 0o120_000)];
-        let unsorted: Folder = names.iter().map(|(name, mode)| (name.as_bytes().to_vec(), version(*mode))).collect();
+        let unsorted: Folder =
+            names.iter().map(|(name, mode)| (name.as_bytes().to_vec(), version(*mode))).collect();
         let tree = trees.make(unsorted).unwrap();
         assert!(git.find_tree(tree).is_err(), "only in memory");
         trees.store(tree).unwrap();
-        let read: Vec<_> = Trees::of(&git).unwrap().read(tree).unwrap().iter().map(|(name, _)| name.clone()).collect();
+        let read: Vec<_> = Trees::of(&git)
+            .unwrap()
+            .read(tree)
+            .unwrap()
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
         assert_eq!(read, [&b"a.b"[..], b"a", b"a0", "b\u{fc}".as_bytes()]);
         assert_eq!(git.find_tree(tree).unwrap().len(), names.len());
     }
@@ -149,6 +166,8 @@ mod tests {
         assert!(parse(b"100644 name\0short").is_none());
         assert!(parse(b"100644").is_none());
         assert!(parse(b"99 name\0aaaaaaaaaaaaaaaaaaaa").is_none());
+        assert!(parse(b"+100644 name\0aaaaaaaaaaaaaaaaaaaa").is_none());
+        assert!(parse(b"1100644 name\0aaaaaaaaaaaaaaaaaaaa").is_none());
         assert_eq!(parse(b""), Some(Folder::new()));
         let old = parse(&[b"100664 name\0".as_slice(), &[7; 20]].concat()).unwrap();
         assert_eq!(old, [(b"name".to_vec(), version(0o100_644))]);

@@ -149,7 +149,13 @@ impl Walk {
         }
     }
 
-    fn folder(&mut self, trees: &Trees<'_>, path: &[u8], versions: Three, deferrable: [bool; 3]) -> Result<()> {
+    fn folder(
+        &mut self,
+        trees: &Trees<'_>,
+        path: &[u8],
+        versions: Three,
+        deferrable: [bool; 3],
+    ) -> Result<()> {
         let [base, ours, theirs] = versions;
         let changed = match versions {
             _ if base == ours && base == theirs => return Ok(()),
@@ -166,7 +172,13 @@ impl Walk {
         Ok(())
     }
 
-    fn children(&mut self, trees: &Trees<'_>, path: &[u8], folders: Three, deferrable: [bool; 3]) -> Result<()> {
+    fn children(
+        &mut self,
+        trees: &Trees<'_>,
+        path: &[u8],
+        folders: Three,
+        deferrable: [bool; 3],
+    ) -> Result<()> {
         let mut names: BTreeMap<Vec<u8>, Three> = BTreeMap::new();
         for (side, folder) in folders.iter().enumerate() {
             let Some(folder) = folder else { continue };
@@ -184,12 +196,20 @@ impl Walk {
         Ok(())
     }
 
-    fn child(&mut self, trees: &Trees<'_>, path: Vec<u8>, versions: Three, deferrable: [bool; 3]) -> Result<()> {
+    fn child(
+        &mut self,
+        trees: &Trees<'_>,
+        path: Vec<u8>,
+        versions: Three,
+        deferrable: [bool; 3],
+    ) -> Result<()> {
         let [base, ours, theirs] = versions;
         if base == ours && base == theirs {
             return Ok(());
         }
-        let is = |side: usize, folder: bool| versions[side].is_some_and(|version| version.is_folder() == folder);
+        let is = |side: usize, folder: bool| {
+            versions[side].is_some_and(|version| version.is_folder() == folder)
+        };
         let files = [is(BASE, false), is(OURS, false), is(THEIRS, false)];
         let folders = [is(BASE, true), is(OURS, true), is(THEIRS, true)];
         if files == [true; 3] && (base == ours || base == theirs || ours == theirs) {
@@ -206,9 +226,10 @@ impl Walk {
         if !folders.contains(&true) {
             return Ok(());
         }
-        let only_folders = [BASE, OURS, THEIRS].map(|side| versions[side].filter(|_| folders[side]));
-        if files.contains(&true) {
-            // A file against a folder: every file beneath has to be known.
+        let only_folders =
+            [BASE, OURS, THEIRS].map(|side| versions[side].filter(|_| folders[side]));
+        if files.contains(&true) && base != ours && base != theirs {
+            // A file against a folder, and both sides changed it: every file beneath has to be known.
             return self.children(trees, &path, only_folders, deferrable);
         }
         self.folder(trees, &path, only_folders, deferrable)
@@ -232,7 +253,11 @@ impl Walk {
             };
             let source = if files[BASE] { versions[BASE] } else { versions[side] };
             let Some(version) = source else { continue };
-            list.push(Candidate { path: path.to_vec(), version, relevant: files[BASE] && !any_equal });
+            list.push(Candidate {
+                path: path.to_vec(),
+                version,
+                relevant: files[BASE] && !any_equal,
+            });
         }
     }
 }
@@ -241,8 +266,10 @@ impl Walk {
 /// files became which.
 fn hash_order<T>(folders: Vec<(Vec<u8>, T)>) -> Vec<(Vec<u8>, T)> {
     const FULL: usize = 80;
-    let hash =
-        |path: &[u8]| path.iter().fold(0x811c_9dc5_u32, |hash, byte| hash.wrapping_mul(0x0100_0193) ^ u32::from(*byte));
+    let hash = |path: &[u8]| {
+        path.iter()
+            .fold(0x811c_9dc5_u32, |hash, byte| hash.wrapping_mul(0x0100_0193) ^ u32::from(*byte))
+    };
     let mut table: Vec<Vec<(Vec<u8>, T)>> = std::iter::repeat_with(Vec::new).take(64).collect();
     let put = |table: &mut Vec<Vec<(Vec<u8>, T)>>, entry: (Vec<u8>, T)| {
         let slot = hash(&entry.0) as usize & (table.len() - 1);
@@ -251,7 +278,8 @@ fn hash_order<T>(folders: Vec<(Vec<u8>, T)>) -> Vec<(Vec<u8>, T)> {
     for (count, folder) in folders.into_iter().enumerate() {
         put(&mut table, folder);
         if (count + 1) * 100 > table.len() * FULL {
-            let mut larger: Vec<Vec<(Vec<u8>, T)>> = std::iter::repeat_with(Vec::new).take(table.len() * 4).collect();
+            let mut larger: Vec<Vec<(Vec<u8>, T)>> =
+                std::iter::repeat_with(Vec::new).take(table.len() * 4).collect();
             table.into_iter().flatten().for_each(|entry| put(&mut larger, entry));
             table = larger;
         }

@@ -2,18 +2,20 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode as Bits, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode as Bits, OFlags, RenameFlags, Uid, renameat_with};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::dir::{Dir, beside, read_at_most};
 use crate::error::{Context, Error, Result};
 use crate::git::merge::Mode;
+use crate::git::repo::MOST_OF_A_FILE;
 use crate::path::SitePath;
 
 /// Who owns a file and who may use it.
@@ -68,10 +70,11 @@ pub struct ToWrite<'a> {
 /// The access control list's name.
 const ACL: &str = "system.posix_acl_access";
 /// Opens a folder and nothing else.
-const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::RDONLY).union(OFlags::CLOEXEC);
+const FOLDER: OFlags =
+    OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
-/// The site's folder, held open.
-pub struct Disk(OwnedFd);
+/// The site's folder, held open, in git's terms.
+pub struct Disk(Dir);
 
 impl AsFd for Disk {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -82,38 +85,37 @@ impl AsFd for Disk {
 impl Disk {
     /// Opens the site's folder.
     pub fn open(root: &Path) -> Result<Self> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let handle = rustix::fs::open(root, flags, Bits::empty());
-        Ok(Self(handle.what_with(|| format!("could not open {}", root.display()))?))
+        Ok(Self(Dir::open(root).what_with(|| format!("could not open {}", root.display()))?))
     }
 
     /// What is at a path.
     pub fn find(&self, path: &SitePath) -> Result<Found> {
         let doing = || format!("could not read {path}");
         let Some((folder, name)) = self.parent(path, false)? else { return Ok(Found::Nothing) };
-        let stat = match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => return Ok(Found::Nothing),
-            Err(error) => return Err(error).what_with(doing),
-        };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => Ok(Found::Folder),
-            FileType::Symlink => {
-                let target = rustix::fs::readlinkat(&folder, &name, Vec::new()).what_with(doing)?;
-                let access = Access { bits: 0o777, user: stat.st_uid, group: stat.st_gid, list: None };
-                Ok(Found::File(OnDisk { mode: Mode::Link, content: target.into_bytes(), access }))
-            }
-            FileType::RegularFile => read(&folder, &name).what_with(doing).map(Found::File),
-            _ => Ok(Found::Other),
-        }
+        look(&folder, &name).what_with(doing)
     }
 
-    /// Writes a file beside its place, makes it durable, and moves it there. Missing folders are made; an empty folder at its
+    /// Takes away the file that a switch which was killed had displaced, or had not finished
+    /// writing, and returns it.
+    pub fn take_leftover(&self, path: &SitePath) -> Result<Found> {
+        let doing = || format!("could not clear up beside {path}");
+        let Some((folder, name)) = self.parent(path, false)? else { return Ok(Found::Nothing) };
+        let beside = beside(&name);
+        let found = look(&folder, &beside).what_with(doing)?;
+        if matches!(found, Found::File(_) | Found::Other) {
+            remove_file(&folder, &beside).what_with(doing)?;
+        }
+        Ok(found)
+    }
+
+    /// Writes a file beside its place, makes it durable, and swaps it with what is there, which is
+    /// returned: nobody can write in between. Missing folders are made; an empty folder at its
     /// place goes.
-    pub fn write(&self, path: &SitePath, file: ToWrite<'_>) -> Result<()> {
+    pub fn write(&self, path: &SitePath, file: ToWrite<'_>) -> Result<Found> {
         let doing = || format!("could not write {path}");
         let Some((folder, name)) = self.parent(path, true)? else {
-            return Err(Error::new(doing()).because("something that is no folder stands where it needs one"));
+            return Err(Error::new(doing())
+                .because("something that is no folder stands where it needs one"));
         };
         let beside = beside(&name);
         remove_file(&folder, &beside).what_with(doing)?;
@@ -121,34 +123,42 @@ impl Disk {
             Mode::Link => write_link(&folder, &beside, file),
             _ => write_file(&folder, &beside, file),
         };
-        let moved = written.and_then(|()| put(&folder, &beside, &name));
-        if let Err(error) = moved {
-            // Best effort: what could not be written is not to be left lying about.
-            let _ = remove_file(&folder, &beside);
-            return Err(error).what_with(doing);
-        }
-        rustix::fs::fsync(&folder).what_with(doing)
+        let moved = written.and_then(|()| swap(&folder, &beside, &name));
+        let displaced = match moved {
+            Ok(displaced) => displaced,
+            Err(error) => {
+                // Best effort: what could not be written is not to be left lying about.
+                let _ = remove_file(&folder, &beside);
+                return Err(error).what_with(doing);
+            }
+        };
+        rustix::fs::fsync(&folder).what_with(doing)?;
+        Ok(displaced)
     }
 
-    /// Removes a file, and the folders above that are empty then.
-    pub fn remove(&self, path: &SitePath) -> Result<()> {
+    /// Removes a file, which is returned, and the folders above that are empty then.
+    pub fn remove(&self, path: &SitePath) -> Result<Found> {
         let doing = || format!("could not remove {path}");
+        let mut removed = Found::Nothing;
         if let Some((folder, name)) = self.parent(path, false)? {
-            remove_file(&folder, &name).what_with(doing)?;
-            remove_file(&folder, &beside(&name)).what_with(doing)?;
+            removed = take(&folder, &name).what_with(doing)?;
             rustix::fs::fsync(&folder).what_with(doing)?;
         }
-        self.remove_empty_folders(path)
+        self.remove_empty_folders(path)?;
+        Ok(removed)
     }
 
     /// Removes the folders above a path as long as they are empty; a mount point or a busy folder stays.
     fn remove_empty_folders(&self, path: &SitePath) -> Result<()> {
-        for above in path.as_path().ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        for above in
+            path.as_path().ancestors().skip(1).filter(|above| !above.as_os_str().is_empty())
+        {
             let above = SitePath::from(above);
             let Some((folder, name)) = self.parent(&above, false)? else { continue };
             match rustix::fs::unlinkat(&folder, &name, AtFlags::REMOVEDIR) {
                 Ok(()) => {
-                    rustix::fs::fsync(&folder).what_with(|| format!("could not sync the folder above {above}"))?;
+                    rustix::fs::fsync(&folder)
+                        .what_with(|| format!("could not sync the folder above {above}"))?;
                 }
                 Err(Errno::NOENT) => {}
                 Err(_) => break,
@@ -157,56 +167,46 @@ impl Disk {
         Ok(())
     }
 
-    /// The folder that holds a path's last part, opened part by part; none where a part is missing (unless made) or no folder.
-    fn parent(&self, path: &SitePath, make: bool) -> Result<Option<(OwnedFd, OsString)>> {
+    /// The folder that holds a path's last part; none where a part is missing (unless made) or no
+    /// folder.
+    fn parent(&self, path: &SitePath, make: bool) -> Result<Option<(Dir, OsString)>> {
         let doing = || format!("could not open the folder of {path}");
-        let mut parts: Vec<&OsStr> = path.as_bytes().split(|byte| *byte == b'/').map(OsStr::from_bytes).collect();
-        let safe = |part: &&OsStr| !part.is_empty() && *part != "." && *part != "..";
-        let (Some(name), true) = (parts.pop(), parts.iter().all(safe)) else {
-            return Err(Error::new(doing()).because("it is no path inside the site"));
-        };
-        if !safe(&name) {
+        let mut parts = path.as_bytes().split(|byte| *byte == b'/');
+        // git has no such paths; a file system would read them in its own way.
+        if parts.any(|part| matches!(part, b"" | b"." | b"..")) {
             return Err(Error::new(doing()).because("it is no path inside the site"));
         }
-        let mut folder = rustix::io::dup(&self.0).what_with(doing)?;
-        for part in parts {
-            let opened = match rustix::fs::openat(&folder, part, FOLDER, Bits::empty()) {
-                Err(Errno::NOENT) if make => {
-                    rustix::fs::mkdirat(&folder, part, Bits::from_raw_mode(0o755)).what_with(doing)?;
-                    rustix::fs::fsync(&folder).what_with(doing)?;
-                    rustix::fs::openat(&folder, part, FOLDER, Bits::empty())
-                }
-                opened => opened,
-            };
-            folder = match opened {
-                Ok(opened) => opened,
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-                Err(error) => return Err(error).what_with(doing),
-            };
+        match self.0.parent(path.as_path(), make) {
+            Ok((folder, name)) => Ok(Some((folder, name.to_owned()))),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error).what_with(doing),
         }
-        Ok(Some((folder, name.to_owned())))
     }
 }
 
-/// Where a file is written before it is moved to its place: hidden, and the same after a crash.
-fn beside(name: &OsStr) -> OsString {
-    const LONGEST: usize = 200;
-    let name = name.as_bytes();
-    let mut beside = b".cowhand-".to_vec();
-    beside.extend_from_slice(&name[..name.len().min(LONGEST)]);
-    OsString::from_vec(beside)
-}
-
-fn read(folder: &OwnedFd, name: &OsStr) -> std::io::Result<OnDisk> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(folder, name, flags, Bits::empty())?);
-    let found = file.metadata()?;
-    let mut content = Vec::new();
-    file.read_to_end(&mut content)?;
+fn look(folder: &Dir, name: &OsStr) -> io::Result<Found> {
+    let name = Path::new(name);
+    let Some(found) = folder.metadata(name)? else { return Ok(Found::Nothing) };
+    if found.is_dir() {
+        return Ok(Found::Folder);
+    }
+    if found.is_symlink() {
+        let content = folder.read_link(name)?.into_os_string().into_encoded_bytes();
+        let access = Access { bits: 0o777, user: found.uid(), group: found.gid(), list: None };
+        return Ok(Found::File(OnDisk { mode: Mode::Link, content, access }));
+    }
+    if !found.is_file() {
+        return Ok(Found::Other);
+    }
+    let (file, found) = folder.file(name)?;
     let bits = found.permissions().mode() & 0o7777;
     let mode = if bits & 0o100 == 0 { Mode::File } else { Mode::Executable };
     let access = Access { bits, user: found.uid(), group: found.gid(), list: access_list(&file) };
-    Ok(OnDisk { mode, content, access })
+    Ok(Found::File(OnDisk { mode, content: read_at_most(file, MOST_OF_A_FILE)?, access }))
 }
 
 fn access_list(file: &File) -> Option<Vec<u8>> {
@@ -216,7 +216,7 @@ fn access_list(file: &File) -> Option<Vec<u8>> {
     Some(list)
 }
 
-fn write_file(folder: &OwnedFd, name: &OsStr, to_write: ToWrite<'_>) -> std::io::Result<()> {
+fn write_file(folder: &impl AsFd, name: &OsStr, to_write: ToWrite<'_>) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::openat(folder, name, flags, Bits::from_raw_mode(0o600))?);
     file.write_all(to_write.content)?;
@@ -237,7 +237,7 @@ fn write_file(folder: &OwnedFd, name: &OsStr, to_write: ToWrite<'_>) -> std::io:
     file.sync_all()
 }
 
-fn write_link(folder: &OwnedFd, name: &OsStr, to_write: ToWrite<'_>) -> std::io::Result<()> {
+fn write_link(folder: &impl AsFd, name: &OsStr, to_write: ToWrite<'_>) -> io::Result<()> {
     rustix::fs::symlinkat(OsStr::from_bytes(to_write.content), folder, name)?;
     let Some(access) = to_write.access else { return Ok(()) };
     let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -252,15 +252,55 @@ fn own(
     found: &std::fs::Metadata,
     access: &Access,
     chown: impl FnOnce(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     if (found.uid(), found.gid()) == (access.user, access.group) {
         return Ok(());
     }
     Ok(chown(Some(Uid::from_raw(access.user)), Some(Gid::from_raw(access.group)))?)
 }
 
+/// Swaps a written file with what is in its place, and removes and returns that. Folders there that
+/// hold nothing but empty folders give way.
+fn swap(folder: &Dir, beside: &OsStr, name: &OsStr) -> io::Result<Found> {
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        match renameat_with(folder, beside, folder, name, RenameFlags::EXCHANGE) {
+            Ok(()) => return displaced(folder, beside, name),
+            Err(Errno::NOENT) => {}
+            // A file system that cannot swap.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                let found = look(folder, name)?;
+                put(folder, beside, name)?;
+                return Ok(found);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        match renameat_with(folder, beside, folder, name, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(Found::Nothing),
+            // Somebody has made it just now.
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(io::Error::other("it comes and goes"))
+}
+
+/// Removes and returns what was swapped; a folder that holds something is swapped back.
+fn displaced(folder: &Dir, beside: &OsStr, name: &OsStr) -> io::Result<Found> {
+    let found = look(folder, beside);
+    let removed = match &found {
+        Ok(Found::Folder) => remove_hollow(folder, beside),
+        Ok(_) => remove_file(folder, beside).map_err(Into::into),
+        Err(_) => Ok(()),
+    };
+    if found.is_err() || removed.is_err() {
+        renameat_with(folder, beside, folder, name, RenameFlags::EXCHANGE)?;
+    }
+    removed.and(found)
+}
+
 /// Moves a written file to its place; folders there that hold nothing but empty folders give way.
-fn put(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> std::io::Result<()> {
+fn put(folder: &impl AsFd, from: &OsStr, to: &OsStr) -> io::Result<()> {
     match rustix::fs::renameat(folder, from, folder, to) {
         Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
             remove_hollow(folder, to)?;
@@ -270,10 +310,35 @@ fn put(folder: &OwnedFd, from: &OsStr, to: &OsStr) -> std::io::Result<()> {
     }
 }
 
+/// Takes a file away, out of everybody's reach first, and returns it. A folder stays.
+fn take(folder: &Dir, name: &OsStr) -> io::Result<Found> {
+    let beside = beside(name);
+    remove_file(folder, &beside)?;
+    if !matches!(look(folder, name)?, Found::File(_) | Found::Other) {
+        return Ok(Found::Nothing);
+    }
+    match rustix::fs::renameat(folder, name, folder, &beside) {
+        Err(Errno::NOENT) => return Ok(Found::Nothing),
+        moved => moved?,
+    }
+    match look(folder, &beside)? {
+        Found::Folder => {
+            renameat_with(folder, &beside, folder, name, RenameFlags::NOREPLACE)?;
+            Ok(Found::Nothing)
+        }
+        found => {
+            remove_file(folder, &beside)?;
+            Ok(found)
+        }
+    }
+}
+
 /// Removes a folder of empty folders; fails where a file is in it.
-fn remove_hollow(folder: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
+fn remove_hollow(folder: &impl AsFd, name: &OsStr) -> io::Result<()> {
     let inside = match rustix::fs::openat(folder, name, FOLDER, Bits::empty()) {
-        Err(Errno::NOTDIR | Errno::LOOP) => return Err(std::io::ErrorKind::DirectoryNotEmpty.into()),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            return Err(std::io::ErrorKind::DirectoryNotEmpty.into());
+        }
         opened => opened?,
     };
     for entry in rustix::fs::Dir::read_from(&inside)? {
@@ -286,7 +351,7 @@ fn remove_hollow(folder: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
     Ok(rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
 }
 
-fn remove_file(folder: &OwnedFd, name: &OsStr) -> rustix::io::Result<()> {
+fn remove_file(folder: &impl AsFd, name: &OsStr) -> rustix::io::Result<()> {
     match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
         Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
         removed => removed,

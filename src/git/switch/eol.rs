@@ -42,7 +42,8 @@ impl Worktree {
             _ => config.get_bool("core.autocrlf").ok().filter(|set| *set),
         };
         let native_crlf = auto_crlf == Some(true)
-            || auto_crlf.is_none() && config.get_string("core.eol").is_ok_and(|eol| eol.eq_ignore_ascii_case("crlf"));
+            || auto_crlf.is_none()
+                && config.get_string("core.eol").is_ok_and(|eol| eol.eq_ignore_ascii_case("crlf"));
         Ok(Self { git, auto_crlf, native_crlf })
     }
 
@@ -73,14 +74,18 @@ impl Worktree {
             Some("") => (Text::Yes, crlf.unwrap_or(self.native_crlf)),
             _ => match crlf {
                 Some(crlf) => (Text::Yes, crlf),
-                None => (if self.auto_crlf.is_some() { Text::Auto } else { Text::No }, self.auto_crlf == Some(true)),
+                None => (
+                    if self.auto_crlf.is_some() { Text::Auto } else { Text::No },
+                    self.auto_crlf == Some(true),
+                ),
             },
         })
     }
 
     /// An attribute: empty where it is set, `-` where it is unset, its value, or none.
     fn attribute(&self, path: &SitePath, name: &str) -> Result<Option<String>> {
-        let value = self.git.get_attr_bytes(Path::new(path.as_path()), name, AttrCheckFlags::INDEX_ONLY);
+        let value =
+            self.git.get_attr_bytes(Path::new(path.as_path()), name, AttrCheckFlags::INDEX_ONLY);
         let value = value.what_with(|| format!("could not read the attributes of {path}"))?;
         Ok(match AttrValue::from_bytes(value) {
             AttrValue::True => Some(String::new()),
@@ -120,9 +125,10 @@ fn expand_ident(text: &[u8], oid: Oid) -> Vec<u8> {
         let after = &from[START.len()..];
         let end = match after.first() {
             Some(b'$') => Some(0),
-            Some(b':') => {
-                after.iter().position(|byte| *byte == b'$' || *byte == b'\n').filter(|end| after[*end] == b'$')
-            }
+            Some(b':') => after
+                .iter()
+                .position(|byte| *byte == b'$' || *byte == b'\n')
+                .filter(|end| after[*end] == b'$'),
             _ => None,
         };
         let Some(end) = end else {
@@ -146,7 +152,10 @@ mod tests {
         let oid = Oid::ZERO_SHA1;
         let text = expand_ident(b"a $Id$ b $Id: old $ c $Idx$ d $Id: open\n$", oid);
         let id = format!("$Id: {oid} $");
-        assert_eq!(String::from_utf8(text).unwrap(), format!("a {id} b {id} c $Idx$ d $Id: open\n$"));
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            format!("a {id} b {id} c $Idx$ d $Id: open\n$")
+        );
     }
 
     #[test]

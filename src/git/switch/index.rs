@@ -1,5 +1,7 @@
 //! The index after the switch, and as it was before: the original file, byte for byte.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
+
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -12,6 +14,7 @@ use super::{Switch, place};
 use crate::error::{Context, Result};
 use crate::git::Repo;
 use crate::git::local::{blank_entry, low};
+use crate::git::repo::MOST_OF_A_FILE;
 
 /// git's flags in an index entry that a site sets: "assume unchanged" and "skip worktree".
 const MARKS: (u16, u16) = (0x8000, 0x4000);
@@ -33,12 +36,17 @@ pub fn write(repo: &Repo, switch: &Switch) -> Result<()> {
     let doing = "could not write the clone's index";
     let mut index = repo.git.index().what(doing)?;
     index.read(true).what(doing)?;
-    let known: HashMap<Vec<u8>, IndexEntry> = index.iter().map(|entry| (entry.path.clone(), entry)).collect();
+    let known: HashMap<Vec<u8>, IndexEntry> =
+        index.iter().map(|entry| (entry.path.clone(), entry)).collect();
     let mut tree = Index::new().what(doing)?;
     tree.read_tree(&repo.git.find_tree(switch.after).what(doing)?).what(doing)?;
-    let written: HashMap<&[u8], Oid> =
-        switch.steps.iter().filter_map(|step| Some((step.path.as_bytes(), step.becomes.as_ref()?.oid))).collect();
-    let entries: Vec<IndexEntry> = tree.iter().map(|entry| fill(repo, entry, &known, &written)).collect();
+    let written: HashMap<&[u8], Oid> = switch
+        .steps
+        .iter()
+        .filter_map(|step| Some((step.path.as_bytes(), step.becomes.as_ref()?.oid)))
+        .collect();
+    let entries: Vec<IndexEntry> =
+        tree.iter().map(|entry| fill(repo, entry, &known, &written)).collect();
     let path = repo.git_folder().join("index");
     let _held = place::Held::take(repo, &path)?;
     let beside = place::beside(repo);
@@ -59,7 +67,11 @@ fn fill(
 ) -> IndexEntry {
     let old = known.get(&entry.path);
     let mut new = match old {
-        Some(old) if old.id == entry.id && old.mode == entry.mode && !written.contains_key(entry.path.as_slice()) => {
+        Some(old)
+            if old.id == entry.id
+                && old.mode == entry.mode
+                && !written.contains_key(entry.path.as_slice()) =>
+        {
             IndexEntry { path: entry.path, ..*old }
         }
         _ => looked_at(repo, &entry, written.get(entry.path.as_slice())).unwrap_or(entry),
@@ -73,21 +85,27 @@ fn fill(
 
 /// The entry with what `lstat` says; none where the file is not what the tree has, so that git looks for itself.
 fn looked_at(repo: &Repo, entry: &IndexEntry, written: Option<&Oid>) -> Option<IndexEntry> {
-    let path = repo.root().join(Path::new(std::ffi::OsStr::from_bytes(&entry.path)));
-    let found = fs::symlink_metadata(&path).ok()?;
+    let path = Path::new(std::ffi::OsStr::from_bytes(&entry.path));
+    let found = repo.dir.metadata(path).ok()??;
     if !found.is_file() && !found.is_symlink() {
         return None;
     }
     let is_this = match written {
-        Some(oid) if found.is_file() => Oid::hash_file(git2::ObjectType::Blob, &path).ok()? == *oid,
-        _ => repo.hash(&path, &found).ok()? == entry.id,
+        Some(oid) if found.is_file() => {
+            let content = repo.dir.read(path, MOST_OF_A_FILE).ok()?;
+            Oid::hash_object(git2::ObjectType::Blob, &content).ok()? == *oid
+        }
+        _ => repo.hash(path, &found).ok()? == entry.id,
     };
     let executable = found.permissions().mode() & 0o100 != 0;
     if !is_this || found.is_file() && executable != (entry.mode == 0o100_755) {
         return None;
     }
     let time = |seconds: i64, nanoseconds: i64| {
-        IndexTime::new(i32::try_from(seconds).unwrap_or_default(), u32::try_from(nanoseconds).unwrap_or_default())
+        IndexTime::new(
+            i32::try_from(seconds).unwrap_or_default(),
+            u32::try_from(nanoseconds).unwrap_or_default(),
+        )
     };
     Some(IndexEntry {
         ctime: time(found.ctime(), found.ctime_nsec()),

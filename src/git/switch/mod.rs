@@ -14,7 +14,7 @@ use git2::Oid;
 use serde::{Deserialize, Serialize};
 
 pub use disk::Access;
-use disk::{Disk, Found, ToWrite};
+use disk::{Disk, Found, OnDisk, ToWrite};
 pub use onto::Onto;
 
 use super::conflict::Collision;
@@ -106,11 +106,13 @@ impl Switch {
     }
 
     /// Does it: files, then the index, then the branch, whose log gets `message`. Harmless when done already, whole or in part.
-    /// Before the first file is touched, it is certain that nobody has changed one since the plan.
-    pub fn apply(&self, repo: &Repo, message: &str, events: &Events) -> Result<()> {
+    /// Before the first file is touched, it is certain that nobody has changed one since the plan;
+    /// what is written from then on is stored as a blob before it is replaced, and returned.
+    pub fn apply(&self, repo: &Repo, message: &str, events: &Events) -> Result<Vec<Kept>> {
+        let mut kept = Vec::new();
         let disk = Disk::open(repo.root())?;
         match self.branch_at(repo)? {
-            at if at == self.to && at != self.from => return Ok(()),
+            at if at == self.to && at != self.from => return Ok(kept),
             at if at == self.from => {}
             at => return Err(self.moved(at)),
         }
@@ -121,12 +123,14 @@ impl Switch {
         let removals = self.steps.iter().rev().filter(|step| step.becomes.is_none());
         let writes = self.steps.iter().filter(|step| step.becomes.is_some());
         for (step, done) in removals.chain(writes).zip(1_u64..) {
-            put(repo, &disk, &step.path, step.becomes.as_ref(), step.was.as_ref())?;
+            let states = (step.was.as_ref(), step.becomes.as_ref());
+            put(repo, &disk, &step.path, states, &mut kept)?;
             events.progress(task, done, Some(self.steps.len() as u64), Unit::Items);
         }
         events.finished(task, self.steps.len() as u64, Unit::Items);
         index::write(repo, self)?;
-        self.move_branch(repo, self.to, message)
+        self.move_branch(repo, self.to, message)?;
+        Ok(kept)
     }
 
     /// Brings back files, index and branch as they were. Harmless when done already, whole or in part. What was neither the
@@ -138,13 +142,14 @@ impl Switch {
             return Err(self.moved(at));
         }
         // Before anything moves: what somebody wrote since.
-        let kept = self.written_since(repo, &disk)?;
+        let mut kept = self.written_since(repo, &disk)?;
         self.move_branch(repo, self.from, message)?;
         let task = "Bringing files back";
         let removals = self.steps.iter().rev().filter(|step| step.was.is_none());
         let writes = self.steps.iter().filter(|step| step.was.is_some());
         for (step, done) in removals.chain(writes).zip(1_u64..) {
-            put(repo, &disk, &step.path, step.was.as_ref(), None)?;
+            let states = (step.becomes.as_ref(), step.was.as_ref());
+            put(repo, &disk, &step.path, states, &mut kept)?;
             events.progress(task, done, Some(self.steps.len() as u64), Unit::Items);
         }
         events.finished(task, self.steps.len() as u64, Unit::Items);
@@ -171,8 +176,10 @@ impl Switch {
     /// Where the branch is. HEAD has to be on it: the index and working tree are HEAD's.
     fn branch_at(&self, repo: &Repo) -> Result<Oid> {
         let head = repo.git.find_reference("HEAD").what("could not read HEAD of the clone")?;
-        let expected = std::iter::once(&self.reference).chain(self.onto.iter().map(|onto| &onto.reference));
-        let found = expected.clone().find(|name| head.symbolic_target_bytes() == Some(name.as_bytes()));
+        let expected =
+            std::iter::once(&self.reference).chain(self.onto.iter().map(|onto| &onto.reference));
+        let found =
+            expected.clone().find(|name| head.symbolic_target_bytes() == Some(name.as_bytes()));
         let Some(reference) = found else {
             let name = self.reference.trim_start_matches("refs/heads/");
             return Err(Error::new(format!("the site is not on branch {name} any more"))
@@ -183,9 +190,15 @@ impl Switch {
     }
 
     fn moved(&self, at: Oid) -> Error {
-        Error::new(format!("{} is at {at}: somebody moved it since the update began", self.reference))
-            .because(format!("the update moves it from {} to {}", self.from, self.to))
-            .hint(format!("git branch saved-work {at}, then git update-ref {} {}", self.reference, self.from))
+        Error::new(format!(
+            "{} is at {at}: somebody moved it since the update began",
+            self.reference
+        ))
+        .because(format!("the update moves it from {} to {}", self.from, self.to))
+        .hint(format!(
+            "git branch saved-work {at}, then git update-ref {} {}",
+            self.reference, self.from
+        ))
     }
 
     fn move_branch(&self, repo: &Repo, to: Oid, message: &str) -> Result<()> {
@@ -207,7 +220,12 @@ impl Switch {
         if at == to {
             return Ok(());
         }
-        place::line(repo, &repo.common_folder().join(&self.reference), &to.to_string(), is_unmoved)?;
+        place::line(
+            repo,
+            &repo.common_folder().join(&self.reference),
+            &to.to_string(),
+            is_unmoved,
+        )?;
         place::log(repo, &[&self.reference, "HEAD"], to, message);
         Ok(())
     }
@@ -231,7 +249,8 @@ impl Switch {
     /// Every file of the plan is still the old one, or already the new one.
     fn nobody_changed(&self, disk: &Disk) -> Result<()> {
         const NAMED: usize = 5;
-        let mut changed: Vec<String> = self.changed(disk)?.iter().map(ToString::to_string).collect();
+        let mut changed: Vec<String> =
+            self.changed(disk)?.iter().map(ToString::to_string).collect();
         if changed.is_empty() {
             return Ok(());
         }
@@ -255,7 +274,12 @@ impl Switch {
             }
             if let Found::File(file) = now {
                 let oid = repo.store(&file.content)?;
-                kept.push(Kept { path: step.path.clone(), mode: file.mode, oid, collision: Collision::Untracked });
+                kept.push(Kept {
+                    path: step.path.clone(),
+                    mode: file.mode,
+                    oid,
+                    collision: Collision::Untracked,
+                });
             }
         }
         Ok(kept)
@@ -264,26 +288,57 @@ impl Switch {
 
 /// Whether what is on disk is this state: its content, its type, whether it can be executed.
 fn is(now: &Found, state: Option<&State>) -> Result<bool> {
-    Ok(match (now, state) {
-        (Found::Nothing | Found::Folder, None) => true,
-        (Found::File(file), Some(state)) => {
-            file.mode == state.mode
-                && Oid::hash_object(git2::ObjectType::Blob, &file.content).what("could not hash a file")? == state.oid
-        }
-        _ => false,
-    })
+    match (now, state) {
+        (Found::Nothing | Found::Folder, None) => Ok(true),
+        (Found::File(file), Some(_)) => is_one_of(file, [state, None]),
+        _ => Ok(false),
+    }
 }
 
-/// Makes a path this state, unless it is already. `like` is whose owner and permissions a state without its own takes over.
-fn put(repo: &Repo, disk: &Disk, path: &SitePath, state: Option<&State>, like: Option<&State>) -> Result<()> {
+/// Makes a path the state `to`, unless it is already; `from` is the state that it should have. What
+/// was there and is neither has been written meanwhile: it is stored, and added to `kept`.
+fn put(
+    repo: &Repo,
+    disk: &Disk,
+    path: &SitePath,
+    (from, to): (Option<&State>, Option<&State>),
+    kept: &mut Vec<Kept>,
+) -> Result<()> {
+    let mut keep = |displaced: Found| match displaced {
+        Found::File(file) if !is_one_of(&file, [from, to])? => {
+            let oid = repo.store(&file.content)?;
+            if !kept.iter().any(|known: &Kept| known.path == *path && known.oid == oid) {
+                let collision = Collision::Untracked;
+                kept.push(Kept { path: path.clone(), mode: file.mode, oid, collision });
+            }
+            Ok(())
+        }
+        _ => Ok::<(), Error>(()),
+    };
     let now = disk.find(path)?;
-    let Some(state) = state else { return disk.remove(path) };
-    if is(&now, Some(state))?
-        && (state.access.is_none() || matches!(&now, Found::File(file) if Some(&file.access) == state.access.as_ref()))
+    let leftover = disk.take_leftover(path)?;
+    if is(&now, to)? {
+        // A kill came after the swap: what it had displaced lay beside.
+        keep(leftover)?;
+    }
+    let Some(state) = to else { return keep(disk.remove(path)?) };
+    if is(&now, to)?
+        && (state.access.is_none()
+            || matches!(&now, Found::File(file) if Some(&file.access) == state.access.as_ref()))
     {
         return Ok(());
     }
-    let like = like.filter(|like| like.mode.is_file() == state.mode.is_file()).and_then(|like| like.access.as_ref());
+    // A state without owner and permissions of its own takes over those of the file it replaces.
+    let like = from
+        .filter(|from| from.mode.is_file() == state.mode.is_file())
+        .and_then(|from| from.access.as_ref());
     let content = repo.blob(state.oid)?;
-    disk.write(path, ToWrite { mode: state.mode, content: &content, access: state.access.as_ref().or(like) })
+    let access = state.access.as_ref().or(like);
+    keep(disk.write(path, ToWrite { mode: state.mode, content: &content, access })?)
+}
+
+fn is_one_of(file: &OnDisk, states: [Option<&State>; 2]) -> Result<bool> {
+    let oid = Oid::hash_object(git2::ObjectType::Blob, &file.content);
+    let oid = oid.what("could not hash a file")?;
+    Ok(states.into_iter().flatten().any(|state| file.mode == state.mode && oid == state.oid))
 }

@@ -1,5 +1,7 @@
 //! Moving HEAD to another branch: that branch first, then HEAD; and back in the opposite order. Each step may be repeated.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
+
 use git2::{BranchType, ErrorCode, Oid};
 use serde::{Deserialize, Serialize};
 
@@ -56,16 +58,25 @@ impl Onto {
     ) -> Result<()> {
         let doing = || format!("could not switch to the branch {}", self.name());
         match self.tip(repo, to)? {
-            Some(tip) => repo.git.reference_matching(&self.reference, to, true, tip, message).what_with(doing)?,
+            Some(tip) => repo
+                .git
+                .reference_matching(&self.reference, to, true, tip, message)
+                .what_with(doing)?,
             None => repo.git.reference(&self.reference, to, false, message).what_with(doing)?,
         };
         if self.was.is_none() {
-            let mut branch = repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
+            let mut branch =
+                repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
             branch.set_upstream(Some(&self.follows)).what_with(doing)?;
         }
         // The branch is on the disk before HEAD says that the site is on it.
         sync(repo).what_with(doing)?;
-        place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {}", self.reference), is_unmoved)?;
+        place::line(
+            repo,
+            &repo.git_folder().join("HEAD"),
+            &format!("ref: {}", self.reference),
+            is_unmoved,
+        )?;
         place::log(repo, &["HEAD"], to, message);
         Ok(())
     }
@@ -81,14 +92,22 @@ impl Onto {
     ) -> Result<()> {
         let doing = || format!("could not switch back from the branch {}", self.name());
         let tip = repo.branch_tip(self.name())?.filter(|tip| *tip == to);
-        place::line(repo, &repo.git_folder().join("HEAD"), &format!("ref: {reference}"), is_unmoved)?;
+        place::line(
+            repo,
+            &repo.git_folder().join("HEAD"),
+            &format!("ref: {reference}"),
+            is_unmoved,
+        )?;
         match (&self.was, tip) {
             (Some(was), Some(tip)) => {
                 let was = Oid::from_str(was).what_with(doing)?;
-                repo.git.reference_matching(&self.reference, was, true, tip, message).what_with(doing)?;
+                repo.git
+                    .reference_matching(&self.reference, was, true, tip, message)
+                    .what_with(doing)?;
             }
             (None, Some(_)) => {
-                let mut branch = repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
+                let mut branch =
+                    repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
                 branch.delete().what_with(doing)?;
             }
             // It is where it was, or where somebody moved it meanwhile.
@@ -105,7 +124,9 @@ impl Onto {
             return Ok(tip);
         }
         let (name, at) = (self.name(), known.as_deref().unwrap_or("gone"));
-        let error = Error::new(format!("somebody moved the branch {name} since the update began: it is {at}"));
+        let error = Error::new(format!(
+            "somebody moved the branch {name} since the update began: it is {at}"
+        ));
         let was = self.was.as_deref().unwrap_or("no such branch");
         Err(error.because(format!("it was {was}, and the update moves it to {to}")))
     }

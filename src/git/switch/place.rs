@@ -1,6 +1,8 @@
 //! Putting the files of git's own folder in place: under git's lock, and on the disk before they are seen. libgit2 renames first and leaves
 //! it to the kernel when the content follows, so a power cut could leave a branch that is empty.
 
+#![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
+
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -30,12 +32,15 @@ impl Held {
         let path = PathBuf::from(name);
         let doing = || format!("could not lock {}", file.display());
         let own = repo.git_folder().join(LOCK);
-        File::create(&own).and_then(|mut lock| lock.write_all(OURS).and_then(|()| lock.sync_all())).what_with(doing)?;
+        File::create(&own)
+            .and_then(|mut lock| lock.write_all(OURS).and_then(|()| lock.sync_all()))
+            .what_with(doing)?;
         let linked = fs::hard_link(&own, &path);
         let _ = fs::remove_file(&own);
         match linked {
             Err(taken)
-                if taken.kind() == ErrorKind::AlreadyExists && fs::read(&path).is_ok_and(|held| held == OURS) => {}
+                if taken.kind() == ErrorKind::AlreadyExists
+                    && fs::read(&path).is_ok_and(|held| held == OURS) => {}
             Err(taken) if taken.kind() == ErrorKind::AlreadyExists => {
                 return Err(Error::new(doing())
                     .because("another git command is at work there, or was killed")
@@ -72,7 +77,12 @@ pub(super) fn put(repo: &Repo, new: &Path, file: &Path) -> Result<()> {
 }
 
 /// Lets a reference, or HEAD, hold this line, if `is_unmoved` still says so once nobody else can write there.
-pub(super) fn line(repo: &Repo, file: &Path, line: &str, is_unmoved: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(super) fn line(
+    repo: &Repo,
+    file: &Path,
+    line: &str,
+    is_unmoved: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let doing = || format!("could not write {}", file.display());
     fs::create_dir_all(file.parent().unwrap_or(repo.git_folder())).what_with(doing)?;
     let _held = Held::take(repo, file)?;
@@ -84,7 +94,8 @@ pub(super) fn line(repo: &Repo, file: &Path, line: &str, is_unmoved: impl FnOnce
 
 /// Notes a move in the logs of references, as git does where they are kept. They are for people: without them nothing is lost.
 pub(super) fn log(repo: &Repo, references: &[&str], to: Oid, message: &str) {
-    let who = repo.git.signature().or_else(|_| git2::Signature::now("cowhand", "cowhand@localhost"));
+    let who =
+        repo.git.signature().or_else(|_| git2::Signature::now("cowhand", "cowhand@localhost"));
     let Ok(who) = who else { return };
     for name in references {
         let noted = repo.git.reflog(name).and_then(|mut log| {

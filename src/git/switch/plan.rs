@@ -26,7 +26,8 @@ impl Switch {
         };
         let kept: BTreeSet<&SitePath> = merged.kept.iter().map(|kept| &kept.path).collect();
         let changed = repo.changed_paths(local.tree, merged.tree)?;
-        let paths: BTreeSet<&SitePath> = changed.iter().map(|(path, _)| path).chain(kept.iter().copied()).collect();
+        let paths: BTreeSet<&SitePath> =
+            changed.iter().map(|(path, _)| path).chain(kept.iter().copied()).collect();
         let mut steps = Vec::new();
         for path in paths {
             steps.extend(planner.step(path, kept.contains(path))?);
@@ -64,7 +65,8 @@ impl Planner<'_> {
             Found::Nothing | Found::Folder => None,
         };
         let same = |one: &Option<State>, two: &Option<State>| {
-            one.as_ref().map(|one| (one.mode, one.oid)) == two.as_ref().map(|two| (two.mode, two.oid))
+            one.as_ref().map(|one| (one.mode, one.oid))
+                == two.as_ref().map(|two| (two.mode, two.oid))
         };
         if same(&was, &becomes) {
             return Ok(None);
@@ -87,14 +89,20 @@ impl Planner<'_> {
         if was.oid == expected {
             return Ok(true);
         }
-        let on_disk = self.repo.root().join(path.as_path());
-        let found = std::fs::symlink_metadata(&on_disk).what_with(|| format!("could not look at {path}"))?;
-        Ok(self.repo.hash(&on_disk, &found)? == expected)
+        let found = self.repo.dir.metadata(path.as_path());
+        let Some(found) = found.what_with(|| format!("could not look at {path}"))? else {
+            return Ok(false);
+        };
+        Ok(self.repo.hash(path.as_path(), &found)? == expected)
     }
 
     fn becomes(&self, path: &SitePath) -> Result<Option<State>> {
-        let Some(version) = self.repo.version_in(self.merged.tree, path.as_bytes())? else { return Ok(None) };
-        let Some(mode) = Mode::of_bits(version.mode).filter(|mode| *mode != Mode::Submodule) else { return Ok(None) };
+        let Some(version) = self.repo.version_in(self.merged.tree, path.as_bytes())? else {
+            return Ok(None);
+        };
+        let Some(mode) = Mode::of_bits(version.mode).filter(|mode| *mode != Mode::Submodule) else {
+            return Ok(None);
+        };
         let mut oid = version.oid;
         if mode.is_file() {
             let content = self.repo.blob(oid)?;
@@ -107,7 +115,11 @@ impl Planner<'_> {
     }
 
     fn state(&self, file: &OnDisk) -> Result<State> {
-        Ok(State { mode: file.mode, oid: self.repo.store(&file.content)?, access: Some(file.access.clone()) })
+        Ok(State {
+            mode: file.mode,
+            oid: self.repo.store(&file.content)?,
+            access: Some(file.access.clone()),
+        })
     }
 }
 

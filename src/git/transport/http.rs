@@ -44,7 +44,11 @@ impl Http {
     /// A `secure` one is led to no plain http.
     fn client(&self, secure: bool) -> Result<Client, git2::Error> {
         let client = https::client().map_err(|error| net(error.summary()))?;
-        let client = client.user_agent(AGENT).connect_timeout(CONNECT).read_timeout(SILENCE).https_only(secure);
+        let client = client
+            .user_agent(AGENT)
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
+            .https_only(secure);
         let client = match self.proxy.as_deref() {
             None => client,
             // As git has it: an empty name is no proxy, whatever the environment says.
@@ -56,12 +60,17 @@ impl Http {
 
     fn refs(&self, url: &str) -> Result<Body, git2::Error> {
         let asked = format!("{}{REFS}?service=git-upload-pack", url.trim_end_matches('/'));
-        let asked = Url::parse(&asked).map_err(|error| net(format!("this is not an address: {error}")))?;
+        let asked =
+            Url::parse(&asked).map_err(|error| net(format!("this is not an address: {error}")))?;
         let client = self.client(asked.scheme() == "https")?;
         let answer = self.worker.ask(client.get(asked.clone()))?.demand("advertisement")?;
         let mut place = answer.url;
         let path = place.path().strip_suffix(REFS).map(str::to_owned);
-        place.set_path(&path.ok_or_else(|| net(format!("it redirects to {place}, where no git repository is")))?);
+        place.set_path(
+            &path.ok_or_else(|| {
+                net(format!("it redirects to {place}, where no git repository is"))
+            })?,
+        );
         place.set_query(None);
         if place.origin() == asked.origin() {
             // A login is for the server that it was given for.
@@ -81,7 +90,11 @@ impl Http {
 }
 
 impl SmartSubtransport for Http {
-    fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+    fn action(
+        &self,
+        url: &str,
+        action: Service,
+    ) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         match action {
             Service::UploadPackLs => Ok(Box::new(Exchange::Answer(self.refs(url)?))),
             Service::UploadPack => Ok(Box::new(self.pack()?)),
@@ -118,10 +131,16 @@ impl Read for Exchange {
         match self {
             Self::Answer(answer) => answer.read(buffer),
             Self::Question { worker, client, place, body } => {
-                let request = client.post(place.clone()).header(CONTENT_TYPE, "application/x-git-upload-pack-request");
-                let request = request.header(ACCEPT, "application/x-git-upload-pack-result").body(std::mem::take(body));
+                let request = client
+                    .post(place.clone())
+                    .header(CONTENT_TYPE, "application/x-git-upload-pack-request");
+                let request = request
+                    .header(ACCEPT, "application/x-git-upload-pack-result")
+                    .body(std::mem::take(body));
                 let answer = worker.ask(request).and_then(|answer| answer.demand("result"));
-                *self = Self::Answer(answer.map_err(|error| io::Error::other(error.message().to_owned()))?.body);
+                *self = Self::Answer(
+                    answer.map_err(|error| io::Error::other(error.message().to_owned()))?.body,
+                );
                 self.read(buffer)
             }
         }
@@ -142,9 +161,15 @@ impl Answer {
         let Self { url, status, kind, .. } = &self;
         if matches!(
             *status,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::PROXY_AUTHENTICATION_REQUIRED
         ) {
-            return Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Http, format!("{url} answers {status}")));
+            return Err(git2::Error::new(
+                ErrorCode::Auth,
+                ErrorClass::Http,
+                format!("{url} answers {status}"),
+            ));
         }
         if !status.is_success() {
             return Err(net(format!("{url} answers {status}")));
@@ -186,7 +211,10 @@ impl Worker {
         let (ask, asked) = channel::<(RequestBuilder, SyncSender<_>)>();
         std::thread::spawn(move || {
             // Without a runtime nobody listens, which whoever asks is told.
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
+            else {
+                return;
+            };
             for (request, told) in asked {
                 runtime.block_on(carry_out(request, &told));
             }
@@ -207,7 +235,8 @@ async fn carry_out(request: RequestBuilder, told: &SyncSender<reqwest::Result<An
         Ok(response) => response,
         Err(error) => return told.send(Err(error)).unwrap_or_default(),
     };
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| Some(kind.to_str().ok()?.to_owned()));
+    let kind =
+        response.headers().get(CONTENT_TYPE).and_then(|kind| Some(kind.to_str().ok()?.to_owned()));
     let (give, pieces) = sync_channel(AHEAD);
     let body = Body { pieces, rest: Bytes::new() };
     let answer = Answer { url: response.url().clone(), status: response.status(), kind, body };
@@ -231,7 +260,8 @@ fn proxy(named: &str) -> Result<Proxy, git2::Error> {
 }
 
 fn failed(error: &reqwest::Error) -> git2::Error {
-    let code = if https::untrusted(error) { ErrorCode::Certificate } else { ErrorCode::GenericError };
+    let code =
+        if https::untrusted(error) { ErrorCode::Certificate } else { ErrorCode::GenericError };
     git2::Error::new(code, ErrorClass::Http, https::reason(error))
 }
 

@@ -22,7 +22,9 @@ pub(super) fn prepare(config: Option<&Config>, remote: &str, url: &str) {
     PROXY.set(config.and_then(|config| configured_proxy(config, remote, url)));
     ONCE.call_once(|| {
         for scheme in ["https", "http"] {
-            add(scheme, |remote| Transport::smart(remote, true, http::Http::new(PROXY.with_borrow(Clone::clone))));
+            add(scheme, |remote| {
+                Transport::smart(remote, true, http::Http::new(PROXY.with_borrow(Clone::clone)))
+            });
         }
         // An address like `git@host:path` counts as ssh, too.
         for scheme in ["ssh", "git+ssh", "ssh+git"] {
@@ -33,8 +35,13 @@ pub(super) fn prepare(config: Option<&Config>, remote: &str, url: &str) {
 
 /// The remote's own proxy, that of the longest part of its address that has one (`http.URL.proxy`), or that of all.
 fn configured_proxy(config: &Config, remote: &str, url: &str) -> Option<String> {
-    let parts = parts(url).into_iter().flat_map(|part| [format!("http.{part}.proxy"), format!("http.{part}/.proxy")]);
-    let mut keys = [format!("remote.{remote}.proxy")].into_iter().chain(parts).chain(["http.proxy".to_owned()]);
+    let parts = parts(url)
+        .into_iter()
+        .flat_map(|part| [format!("http.{part}.proxy"), format!("http.{part}/.proxy")]);
+    let mut keys = [format!("remote.{remote}.proxy")]
+        .into_iter()
+        .chain(parts)
+        .chain(["http.proxy".to_owned()]);
     keys.find_map(|key| config.get_string(&key).ok())
 }
 
@@ -43,12 +50,17 @@ fn parts(url: &str) -> Vec<String> {
     let Ok(mut url) = Url::parse(url) else { return Vec::new() };
     let _ = (url.set_username(""), url.set_password(None));
     let whole = url.as_str().trim_end_matches('/').to_owned();
-    let shorter = |part: &String| Some(part.rsplit_once('/')?.0.to_owned()).filter(|part| !part.ends_with('/'));
+    let shorter = |part: &String| {
+        Some(part.rsplit_once('/')?.0.to_owned()).filter(|part| !part.ends_with('/'))
+    };
     std::iter::successors(Some(whole), shorter).collect()
 }
 
 #[expect(unsafe_code, reason = "libgit2's list of transports has no lock of its own")]
-fn add(scheme: &str, transport: impl Fn(&Remote<'_>) -> Result<Transport, git2::Error> + Send + Sync + 'static) {
+fn add(
+    scheme: &str,
+    transport: impl Fn(&Remote<'_>) -> Result<Transport, git2::Error> + Send + Sync + 'static,
+) {
     // SAFETY: called once, and before anything here connects to a remote. Failing leaves the address unsupported, which the fetch then says.
     let _ = unsafe { register(scheme, transport) };
 }
@@ -68,7 +80,12 @@ mod tests {
             config.set_str(key, key).unwrap();
             configured_proxy(&config, "origin", "https://host/a/b.git").unwrap()
         };
-        for key in ["http.proxy", "http.https://host/.proxy", "http.https://host/a.proxy", "remote.origin.proxy"] {
+        for key in [
+            "http.proxy",
+            "http.https://host/.proxy",
+            "http.https://host/a.proxy",
+            "remote.origin.proxy",
+        ] {
             assert_eq!(proxy(key), key);
         }
         assert_eq!(proxy("http.https://other.proxy"), "remote.origin.proxy");

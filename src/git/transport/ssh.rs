@@ -11,8 +11,13 @@ use percent_encoding::percent_decode_str;
 use crate::process::{self, Command, Dialogue};
 
 /// Nobody is asked for a passphrase or about a host, and no connection is shared with anybody, whom its end would hit too.
-const OPTIONS: [&str; 5] =
-    ["BatchMode=yes", "ControlPath=none", "ConnectTimeout=30", "ServerAliveInterval=20", "ServerAliveCountMax=3"];
+const OPTIONS: [&str; 5] = [
+    "BatchMode=yes",
+    "ControlPath=none",
+    "ConnectTimeout=30",
+    "ServerAliveInterval=20",
+    "ServerAliveCountMax=3",
+];
 /// How long the other side may be silent.
 const SILENCE: Duration = Duration::from_mins(1);
 
@@ -20,7 +25,11 @@ const SILENCE: Duration = Duration::from_mins(1);
 pub(super) struct Ssh;
 
 impl SmartSubtransport for Ssh {
-    fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+    fn action(
+        &self,
+        url: &str,
+        action: Service,
+    ) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         // What follows the refs goes through the same stream, and is not asked for here.
         if action != Service::UploadPackLs {
             return Err(wrong(ErrorCode::GenericError, "nothing is ever pushed"));
@@ -29,8 +38,12 @@ impl SmartSubtransport for Ssh {
             let why = "this is no address that ssh could be given (a folder with a colon in its name is file:///…)";
             wrong(ErrorCode::InvalidSpec, why)
         })?;
-        let ssh = process::find("ssh").ok_or_else(|| wrong(ErrorCode::NotFound, "there is no `ssh` here"))?;
-        let dialogue = place.command(&ssh).talk().map_err(|error| wrong(ErrorCode::GenericError, error.summary()))?;
+        let ssh = process::find("ssh")
+            .ok_or_else(|| wrong(ErrorCode::NotFound, "there is no `ssh` here"))?;
+        let dialogue = place
+            .command(&ssh)
+            .talk()
+            .map_err(|error| wrong(ErrorCode::GenericError, error.summary()))?;
         let mut stream = Stream(BufReader::new(dialogue));
         match stream.0.fill_buf() {
             Ok([]) => Err(stream.refused()),
@@ -64,8 +77,10 @@ impl Stream {
     /// What ssh or the other side's git said, to be read in a message.
     fn last_words(&mut self) -> String {
         let ended = self.0.get_mut().end();
-        let told: String = ended.tail().chars().filter(|char| *char == '\n' || !char.is_control()).collect();
-        let code = ended.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
+        let told: String =
+            ended.tail().chars().filter(|char| *char == '\n' || !char.is_control()).collect();
+        let code =
+            ended.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
         if told.is_empty() { format!("ssh ended {code} and said nothing") } else { told }
     }
 }
@@ -108,7 +123,9 @@ impl Place {
             None => Self::of_short(url),
         };
         let fit = |word: &str| !word.is_empty() && !word.starts_with('-');
-        place.filter(|place| place.host.rsplit('@').all(fit) && !place.host.contains('/') && fit(&place.path))
+        place.filter(|place| {
+            place.host.rsplit('@').all(fit) && !place.host.contains('/') && fit(&place.path)
+        })
     }
 
     fn of_url(rest: &str) -> Option<Self> {
@@ -116,7 +133,8 @@ impl Place {
         // `/~user/path` is below a home folder, every other path begins at the root.
         let path = percent_decode_str(path).decode_utf8().ok()?;
         let path = if path.starts_with('~') { path.into_owned() } else { format!("/{path}") };
-        let (user, host) = place.rsplit_once('@').map_or((None, place), |(user, host)| (Some(user), host));
+        let (user, host) =
+            place.rsplit_once('@').map_or((None, place), |(user, host)| (Some(user), host));
         let user = user.map(|user| user.split_once(':').map_or(user, |(user, _)| user));
         let (host, port) = match host.strip_prefix('[').and_then(|six| six.split_once(']')) {
             Some((six, port)) => (six, port.strip_prefix(':')),
@@ -132,11 +150,14 @@ impl Place {
             Some((user, rest)) if !user.contains([':', '/']) => (Some(user), rest),
             _ => (None, url),
         };
-        let Some((inside, path)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("]:")) else {
+        let Some((inside, path)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("]:"))
+        else {
             let (host, path) = rest.split_once(':')?;
             return Some(Self::new(user, host, None, path.to_owned()));
         };
-        let with_port = inside.split_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let with_port = inside
+            .split_once(':')
+            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
         let (host, port) = with_port.map_or((inside, None), |(host, port)| (host, Some(port)));
         Some(Self::new(user, host, port, path.to_owned()))
     }
@@ -170,7 +191,8 @@ mod tests {
 
     #[track_caller]
     fn is_read_as(url: &str, host: &str, port: Option<&str>, path: &str) {
-        let place = Place { host: host.to_owned(), port: port.map(str::to_owned), path: path.to_owned() };
+        let place =
+            Place { host: host.to_owned(), port: port.map(str::to_owned), path: path.to_owned() };
         assert_eq!(Place::of(url), Some(place));
     }
 

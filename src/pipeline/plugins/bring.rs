@@ -1,5 +1,7 @@
 //! Where a plugin that is to be added comes from: its bytes, its name and its signature.
 
+#![expect(clippy::disallowed_methods, reason = "the caller named these files")]
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +21,11 @@ pub(super) struct Brought {
 
 impl Shelf {
     /// The bytes of what is to be added, its source in `cowhand.toml`, and where the bytes are to be kept.
-    pub(super) async fn bring(&self, name: &str, wanted: &Wanted<'_>) -> Result<(Brought, String, Option<PathBuf>)> {
+    pub(super) async fn bring(
+        &self,
+        name: &str,
+        wanted: &Wanted<'_>,
+    ) -> Result<(Brought, String, Option<PathBuf>)> {
         let source = Source::of(wanted.source);
         if source.is_remote() {
             let digest = self.demanded(name, wanted)?;
@@ -28,14 +34,20 @@ impl Shelf {
             let from = pinned.as_deref().unwrap_or(wanted.source);
             let fetched = plugin::fetch(from, digest, login, &self.options.events).await?;
             let place = fetched_path(&self.options.fetched, &fetched.digest);
-            let brought = Brought { bytes: fetched.bytes.into(), digest: fetched.digest, manifest: fetched.manifest };
+            let brought = Brought {
+                bytes: fetched.bytes.into(),
+                digest: fetched.digest,
+                manifest: fetched.manifest,
+            };
             return Ok((brought, wanted.source.to_owned(), Some(place)));
         }
-        let (bytes, digest) =
-            plugin::read_source(wanted.source).map_err(|error| error.exit(Exit::Usage).hint(SOURCES))?;
+        let (bytes, digest) = plugin::read_source(wanted.source)
+            .map_err(|error| error.exit(Exit::Usage).hint(SOURCES))?;
         plugin::demand(wanted.source, wanted.digest, digest)?;
         let brought = Brought { bytes, digest, manifest: None };
-        let Source::File(file) = source else { return Ok((brought, wanted.source.to_owned(), None)) };
+        let Source::File(file) = source else {
+            return Ok((brought, wanted.source.to_owned(), None));
+        };
         let file = Path::new(file).canonicalize().what_with(|| format!("could not read {file}"))?;
         if let Ok(inside) = file.strip_prefix(self.site.root())
             && let Some(inside) = inside.to_str()
@@ -48,7 +60,8 @@ impl Shelf {
         let place = self.site.path(&source);
         let own = self.specs().iter().any(|spec| spec.name == name && spec.source == source);
         if place.exists() && !own {
-            let what = format!("{} is there already, and belongs to no plugin `{name}`", place.display());
+            let what =
+                format!("{} is there already, and belongs to no plugin `{name}`", place.display());
             return Err(Error::new(what)
                 .exit(Exit::Usage)
                 .hint("Choose another name with --name, or remove that file."));
@@ -66,7 +79,11 @@ impl Shelf {
 
     /// The digest that what is fetched must have. An https address says nothing about what is behind it, so that it needs one.
     fn demanded(&self, name: &str, wanted: &Wanted<'_>) -> Result<Option<Digest>> {
-        let known = || self.before(name).filter(|before| before.source == wanted.source).map(|before| before.digest);
+        let known = || {
+            self.before(name)
+                .filter(|before| before.source == wanted.source)
+                .map(|before| before.digest)
+        };
         match (Source::of(wanted.source), wanted.digest.or_else(known)) {
             (Source::Https(address), None) => {
                 Err(Error::new(format!("{address} needs a digest")).exit(Exit::Usage).hint(format!(
@@ -87,9 +104,15 @@ pub(super) fn name_of(source: &str) -> Result<String> {
         Source::Https(address) => address.split(['?', '#']).next().unwrap_or(address),
         Source::File(file) => file,
     };
-    let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().replace('_', "-");
+    let stem = Path::new(path)
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default()
+        .replace('_', "-");
     if stem.is_empty() || stem.starts_with('.') {
-        return Err(Error::new(format!("`{source}` gives no name")).exit(Exit::Usage).hint("Give one with --name."));
+        return Err(Error::new(format!("`{source}` gives no name"))
+            .exit(Exit::Usage)
+            .hint("Give one with --name."));
     }
     Ok(stem)
 }
@@ -97,7 +120,10 @@ pub(super) fn name_of(source: &str) -> Result<String> {
 /// A reference without its tag and digest.
 fn without_tag(reference: &str) -> &str {
     let reference = reference.split_once('@').map_or(reference, |(name, _)| name);
-    reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(reference, |(name, _)| name)
+    reference
+        .rsplit_once(':')
+        .filter(|(_, tag)| !tag.contains('/'))
+        .map_or(reference, |(name, _)| name)
 }
 
 /// What Docker's configuration has for a registry.
@@ -110,7 +136,10 @@ pub async fn login(source: Source<'_>) -> Result<Option<Login>> {
 /// The signature that was named, or lies beside the file.
 pub(super) fn signature(wanted: &Wanted<'_>, found: &Examined) -> Result<Option<String>> {
     if let Some(file) = wanted.signature {
-        return Ok(Some(std::fs::read_to_string(file).what_with(|| format!("could not read {}", file.display()))?));
+        return Ok(Some(
+            std::fs::read_to_string(file)
+                .what_with(|| format!("could not read {}", file.display()))?,
+        ));
     }
     Ok(match Source::of(&found.spec.source) {
         Source::File(_) => signature_beside(Path::new(wanted.source)),

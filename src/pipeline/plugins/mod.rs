@@ -1,7 +1,10 @@
 //! The site's plugins between runs: what the commands do that add, approve and remove them.
 
+#![expect(clippy::disallowed_methods, reason = "fetched components are in git's own directory")]
+
 mod bring;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +13,7 @@ use jiff::Timestamp;
 use super::adapt;
 use crate::config::edit::{self, GrantLine};
 use crate::config::{Config, NAMES};
+use crate::dir::Attributes;
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::exit::Exit;
@@ -17,26 +21,44 @@ use crate::files;
 use crate::git::Repo;
 use crate::plugin::spec::{Spec, is_name};
 use crate::plugin::types::TextMerge;
-use crate::plugin::{self, Approved, Cache, Digest, Examined, LockFile, Source, Trust, fetched_path};
+use crate::plugin::{
+    self, Approved, Cache, Compiler, Digest, Examined, LockFile, RootApprovals, Source, Trust,
+    fetched_path,
+};
 use crate::site::lock::Lock;
 use crate::site::store::{self, Store};
-use crate::site::{CONFIG_FILE, Site};
+use crate::site::{CONFIG_FILE, MOST_OF_A_TEXT, Site};
 
 use bring::{Brought, name_of, signature, signature_beside};
 
 pub use bring::login;
 
 /// What a source can be, for who named none.
-pub const SOURCES: &str = "Name a file, stock:NAME, an https:// address, or a reference in a registry.";
+pub const SOURCES: &str =
+    "Name a file, stock:NAME, an https:// address, or a reference in a registry.";
 
 /// How a site's plugins are looked at and loaded.
-pub fn options(site: &Site, repo: &Repo, events: &Events, offline: bool) -> Result<plugin::Options> {
+pub fn options(
+    site: &Site,
+    repo: &Repo,
+    events: &Events,
+    offline: bool,
+) -> Result<plugin::Options> {
+    let (lock, exposed) = LockFile::read(site.dir(), site.root())?;
+    let exposures = [site.exposures(), &exposed].concat();
+    let by_root = if exposures.is_empty() {
+        LockFile::default()
+    } else {
+        RootApprovals::of_the_system().read(site.root())?
+    };
+    let policy = site.config().trust.clone();
     Ok(plugin::Options {
         site: site.root().to_owned(),
         fetched: Store::of(repo.git_folder()).plugins(),
         protected: vec![repo.git_folder().to_owned(), repo.common_folder().to_owned()],
-        trust: Some(Trust { lock: LockFile::read(site.root())?, policy: site.config().trust.clone() }),
-        cache: Cache::of_the_platform(),
+        trust: Some(Trust { lock, policy, exposures, by_root }),
+        compiler: Compiler::in_this_program(),
+        cache: Cache::of_the_caller(),
         offline,
         events: events.clone(),
         text_merge: text_merge(),
@@ -115,15 +137,21 @@ impl Shelf {
 
     /// Fetches or reads what is to be added, and looks at it.
     pub async fn propose(&self, wanted: &Wanted<'_>) -> Result<Proposal> {
-        let name = wanted.name.map_or_else(|| name_of(wanted.source), |name| Ok(name.to_owned()))?;
+        let name =
+            wanted.name.map_or_else(|| name_of(wanted.source), |name| Ok(name.to_owned()))?;
         if !is_name(&name) {
-            return Err(Error::new(format!("{name:?} cannot be a plugin's name")).exit(Exit::Usage).hint(NAMES));
+            return Err(Error::new(format!("{name:?} cannot be a plugin's name"))
+                .exit(Exit::Usage)
+                .hint(NAMES));
         }
         let (brought, source, place) = self.bring(&name, wanted).await?;
         let text = self.config_text()?;
         let config = edit::put_plugin(&text, &name, &source, wanted.grants)?;
-        let spec = Config::parse(&config, CONFIG_FILE)?.plugin.into_iter().find(|spec| spec.name == name);
-        let spec = spec.ok_or_else(|| Error::new(format!("cowhand.toml has no plugin `{name}` after the change")))?;
+        let spec =
+            Config::parse(&config, CONFIG_FILE)?.plugin.into_iter().find(|spec| spec.name == name);
+        let spec = spec.ok_or_else(|| {
+            Error::new(format!("cowhand.toml has no plugin `{name}` after the change"))
+        })?;
         let Brought { bytes, digest, manifest } = brought;
         let found = self.options.examine_bytes(&spec, true, bytes, digest)?;
         let before = self.before(&name);
@@ -140,7 +168,9 @@ impl Shelf {
         let lies_here = same.is_some_and(|same| self.lies_here(&same.digest));
         if Source::of(&spec.source).is_remote() && !lies_here {
             let digest = same.map(|same| same.digest);
-            return self.propose(&Wanted { digest, ..Wanted::of(&spec.source, Some(&spec.name)) }).await;
+            return self
+                .propose(&Wanted { digest, ..Wanted::of(&spec.source, Some(&spec.name)) })
+                .await;
         }
         let found = self.options.examine(spec)?;
         let kept = same.filter(|before| before.digest == found.inspection.digest);
@@ -163,6 +193,15 @@ impl Shelf {
     fn judged(&self, proposal: Proposal) -> Result<Proposal> {
         let found = &proposal.found;
         let stock = matches!(Source::of(&found.spec.source), Source::Stock(_));
+        if let Some(trust) = &self.options.trust
+            && trust.needs_root(found)
+            && !rustix::process::geteuid().is_root()
+        {
+            let what = format!("only root can approve the plugin `{}` here", found.spec.name);
+            let exposures = trust.exposures.iter().map(|exposure| &exposure.why);
+            let error = exposures.fold(Error::new(what), Error::because).exit(Exit::Refused);
+            return Err(error.left("Nothing was changed.").hint("Run it again with sudo."));
+        }
         if let (Some(trust), false) = (&self.options.trust, stock) {
             trust.check_signature(&found.spec.name, &found.bytes, proposal.signature.as_deref())?;
         }
@@ -170,9 +209,10 @@ impl Shelf {
     }
 
     fn config_text(&self) -> Result<String> {
-        match std::fs::read_to_string(self.site.path(CONFIG_FILE)) {
+        let doing = || format!("could not read {CONFIG_FILE}");
+        match self.site.dir().read(Path::new(CONFIG_FILE), MOST_OF_A_TEXT) {
             Err(none) if none.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-            read => read.what_with(|| format!("could not read {CONFIG_FILE}")),
+            read => String::from_utf8(read.what_with(doing)?).what_with(doing),
         }
     }
 
@@ -182,16 +222,25 @@ impl Shelf {
         let approved = approved(&found, manifest, signature);
         let (name, bytes) = (found.spec.name.clone(), found.bytes.clone());
         let stock = matches!(Source::of(&found.spec.source), Source::Stock(_));
+        let only_computes = found.allowed.only_computes();
         self.options.try_out(found).await?;
-        if config.as_ref().is_some_and(|(before, _)| self.config_text().ok().as_ref() != Some(before)) {
-            let error = Error::new("cowhand.toml was changed meanwhile: nothing was written").exit(Exit::Refused);
+        if config
+            .as_ref()
+            .is_some_and(|(before, _)| self.config_text().ok().as_ref() != Some(before))
+        {
+            let error = Error::new("cowhand.toml was changed meanwhile: nothing was written")
+                .exit(Exit::Refused);
             return Err(error.hint("Run the command again."));
         }
         if let Some(place) = place {
-            let folder = place.parent().unwrap_or(self.site.root());
-            std::fs::create_dir_all(folder).what_with(|| format!("could not create {}", folder.display()))?;
-            files::write(&place, &bytes, 0o644)?;
+            self.put_component(&place, &bytes)?;
         }
+        self.approve_as_root(|approvals| {
+            approvals.remove(&name);
+            if !only_computes {
+                approvals.put(approved.clone());
+            }
+        })?;
         let mut lock = self.lock_file();
         if stock {
             lock.remove(&name);
@@ -215,7 +264,9 @@ impl Shelf {
             self.write_config(&config)?;
         }
         lock.remove(name);
-        let unused = before.filter(|gone| lock.plugins.iter().all(|other| other.digest != gone.digest));
+        self.approve_as_root(|approvals| _ = approvals.remove(name))?;
+        let unused =
+            before.filter(|gone| lock.plugins.iter().all(|other| other.digest != gone.digest));
         self.write_lock(lock)?;
         if let Some(gone) = unused {
             // What nobody names any more costs room, nothing else.
@@ -227,7 +278,7 @@ impl Shelf {
     fn write_lock(&mut self, lock: LockFile) -> Result<()> {
         let path = self.site.path(plugin::LOCK_FILE);
         if !lock.plugins.is_empty() || path.exists() {
-            lock.write(self.site.root())?;
+            lock.write(self.site.dir())?;
         }
         if let Some(trust) = &mut self.options.trust {
             trust.lock = lock;
@@ -235,13 +286,40 @@ impl Shelf {
         Ok(())
     }
 
-    /// Where `cowhand.toml` is a link, the file that it leads to is written.
+    /// Changes root's approvals for the site, if root is the caller.
+    fn approve_as_root(&mut self, change: impl FnOnce(&mut LockFile)) -> Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let (approvals, site) = (RootApprovals::of_the_system(), self.site.root());
+        let before = approvals.read(site)?;
+        let mut now = before.clone();
+        change(&mut now);
+        if now != before {
+            approvals.write(site, &now)?;
+        }
+        if let Some(trust) = &mut self.options.trust {
+            trust.by_root = now;
+        }
+        Ok(())
+    }
+
+    /// Writes a component: into the site's directory, or where git has its own elsewhere.
+    fn put_component(&self, place: &Path, bytes: &[u8]) -> Result<()> {
+        if let Ok(inside) = place.strip_prefix(self.site.root()) {
+            let written = self.site.dir().write(inside, bytes, Attributes::bits(0o644));
+            return written.what_with(|| format!("could not write {}", place.display()));
+        }
+        files::private_folder(place.parent().unwrap_or(self.site.root()))?;
+        files::write(place, bytes, 0o644)
+    }
+
     fn write_config(&self, text: &str) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.site.path(CONFIG_FILE);
-        let path = path.canonicalize().unwrap_or(path);
-        let mode = path.metadata().map_or(0o600, |found| found.permissions().mode() & 0o777);
-        files::write(&path, text.as_bytes(), mode)
+        let (dir, file) = (self.site.dir(), Path::new(CONFIG_FILE));
+        let doing = || format!("could not write {CONFIG_FILE}");
+        let found = dir.metadata(file).what_with(doing)?;
+        let bits = found.map_or(0o600, |found| found.mode() & 0o777);
+        dir.write(file, text.as_bytes(), Attributes::bits(bits)).what_with(doing)
     }
 }
 
@@ -254,7 +332,9 @@ fn approved(found: &Examined, manifest: Option<String>, signature: Option<String
         hooks: found.inspection.version.clone(),
         manifest,
         approved_by: person(),
-        approved_at: Timestamp::now().round(jiff::Unit::Second).unwrap_or_else(|_| Timestamp::now()),
+        approved_at: Timestamp::now()
+            .round(jiff::Unit::Second)
+            .unwrap_or_else(|_| Timestamp::now()),
         signature,
         grant: found.allowed.clone(),
         requests: found.inspection.requests.clone(),
@@ -263,7 +343,8 @@ fn approved(found: &Examined, manifest: Option<String>, signature: Option<String
 
 /// Who is at work: behind sudo the person, not root.
 fn person() -> String {
-    let named = ["SUDO_USER", "LOGNAME", "USER"].map(|name| std::env::var(name).unwrap_or_default());
+    let named =
+        ["SUDO_USER", "LOGNAME", "USER"].map(|name| std::env::var(name).unwrap_or_default());
     named
         .into_iter()
         .find(|name| !name.is_empty())

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::handed::HandedFile;
 use super::super::receipt::Failure;
-use super::super::types::{Answer, Favor, FileMode, PostPullAnswer, PreMergeAnswer, ResolverAnswer};
+use super::super::types::{
+    Answer, Favor, FileMode, PostPullAnswer, PreMergeAnswer, ResolverAnswer,
+};
 
 /// An answer. In a case only `answer` has to be there; what is not said is not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,9 +61,12 @@ impl Expect {
         match answer {
             PreMergeAnswer::Proceed { to: None, files } => Self::named("proceed").handing(files),
             PreMergeAnswer::Proceed { to: Some((commit, reason)), files } => {
-                Self { commit: Some(commit.clone()), ..Self::because("proceed-to", reason) }.handing(files)
+                Self { commit: Some(commit.clone()), ..Self::because("proceed-to", reason) }
+                    .handing(files)
             }
-            PreMergeAnswer::NotNow { reason, until } => Self { until: *until, ..Self::because("not-now", reason) },
+            PreMergeAnswer::NotNow { reason, until } => {
+                Self { until: *until, ..Self::because("not-now", reason) }
+            }
             PreMergeAnswer::Stop { reason } => Self::because("stop", reason),
         }
     }
@@ -101,8 +106,12 @@ impl Expect {
     pub(super) fn differences(&self, answered: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.answer != answered.answer {
-            let reason = answered.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            lines.push(format!("answered `{}`{reason}, expected `{}`", answered.answer, self.answer));
+            let reason =
+                answered.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            lines.push(format!(
+                "answered `{}`{reason}, expected `{}`",
+                answered.answer, self.answer
+            ));
             return lines;
         }
         let told = answered.reason.clone().unwrap_or_default();
@@ -116,7 +125,11 @@ impl Expect {
         };
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
         compare("the commit", self.commit.clone(), text(&answered.commit));
-        compare("until", self.until.map(|at| at.to_string()), text(&answered.until.map(|at| at.to_string())));
+        compare(
+            "until",
+            self.until.map(|at| at.to_string()),
+            text(&answered.until.map(|at| at.to_string())),
+        );
         compare(
             "the files",
             self.files.as_ref().map(|files| joined(files)),
@@ -154,7 +167,10 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_not_compared() {
-        let answered = Expect { until: Some(Timestamp::UNIX_EPOCH), ..Expect::because("not-now", "it is Monday") };
+        let answered = Expect {
+            until: Some(Timestamp::UNIX_EPOCH),
+            ..Expect::because("not-now", "it is Monday")
+        };
         assert_eq!(Expect::named("not-now").differences(&answered), Vec::<String>::new());
         let other = Expect { commit: Some("c1".into()), ..Expect::because("not-now", "Tuesday") };
         assert_eq!(other.differences(&answered).len(), 2);
@@ -164,7 +180,8 @@ mod tests {
 
     #[test]
     fn lists_are_compared_whole() {
-        let answered = Expect::pre_prune(&[("b".into(), String::new()), ("a".into(), String::new())]);
+        let answered =
+            Expect::pre_prune(&[("b".into(), String::new()), ("a".into(), String::new())]);
         let expects = |ids: &[&str]| Expect {
             keep: Some(ids.iter().map(ToString::to_string).collect()),
             ..Expect::named("keep")

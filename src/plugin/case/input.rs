@@ -6,7 +6,8 @@ use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
 use super::super::types::{
-    Blobs, Collision, Conflict, ConflictKind, End, Favor, FileMode, PostPull, PreMerge, PrePrune, Side, Version,
+    Blobs, Collision, Conflict, ConflictKind, End, Favor, FileMode, PostPull, PreMerge, PrePrune,
+    Side, Version,
 };
 use super::{Case, EVENTS};
 use crate::error::{Context, Error, Result};
@@ -21,7 +22,10 @@ pub(super) fn some_time() -> ZonedDateTime {
 
 impl Default for PreMerge {
     fn default() -> Self {
-        let end = |commit: &str, branch: &str| End { commit: commit.repeat(20), branch: branch.to_owned() };
+        let end = |commit: &str, branch: &str| End {
+            commit: commit.repeat(20),
+            branch: branch.to_owned(),
+        };
         Self {
             now: some_time(),
             base: "b0".repeat(20),
@@ -123,7 +127,8 @@ impl Blobs for Files {
 impl Case {
     /// The conflict that it is about, and its sides.
     pub(super) fn conflict(&self, input: &ConflictInput) -> Result<(Conflict, Arc<dyn Blobs>)> {
-        let [base, ours, theirs] = [Side::Base, Side::Ours, Side::Theirs].map(|side| self.file(file_name(side)));
+        let [base, ours, theirs] =
+            [Side::Base, Side::Ours, Side::Theirs].map(|side| self.file(file_name(side)));
         let files = Files([base?, ours?, theirs?]);
         let version = |side: Side, said: &Option<SideInput>| {
             let there = said.is_some() || files.get(side).is_ok();

@@ -4,6 +4,8 @@
 //! the sides of a conflict (`base`, `ours`, `theirs`), the content that is expected (`content`), the events for an observer
 //! (`events.jsonl`), and `site`, which is the site's folder for grants.
 
+#![expect(clippy::disallowed_methods, reason = "the caller named the directory of cases")]
+
 mod expect;
 mod input;
 mod record;
@@ -60,7 +62,8 @@ impl Case {
     /// Reads the case in this folder.
     pub fn read(folder: &Path) -> Result<Self> {
         let file = folder.join(FILE);
-        let text = std::fs::read_to_string(&file).what_with(|| format!("could not read {}", file.display()))?;
+        let text = std::fs::read_to_string(&file)
+            .what_with(|| format!("could not read {}", file.display()))?;
         let text: Text = toml::from_str(&text).map_err(|error| wrong(&file, &text, &error))?;
         let case = Self { folder: folder.to_owned(), text };
         case.hook()?;
@@ -73,12 +76,19 @@ impl Case {
             return Self::read(folder).map(|case| vec![case]);
         }
         let listed = std::fs::read_dir(folder).and_then(|entries| {
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<std::io::Result<Vec<_>>>()
         });
-        let mut folders = listed.what_with(|| format!("could not look for cases in {}", folder.display()))?;
+        let mut folders =
+            listed.what_with(|| format!("could not look for cases in {}", folder.display()))?;
         folders.retain(|path| path.is_dir());
         folders.sort();
-        folders.iter().map(|folder| Self::below(folder)).collect::<Result<Vec<_>>>().map(|cases| cases.concat())
+        folders
+            .iter()
+            .map(|folder| Self::below(folder))
+            .collect::<Result<Vec<_>>>()
+            .map(|cases| cases.concat())
     }
 
     /// The hook that is asked: the one whose input is there.
@@ -91,8 +101,12 @@ impl Case {
             pre_prune.is_some(),
             observer.is_some(),
         ];
-        let hooks: Vec<Hook> =
-            Hook::ALL.into_iter().zip(there).filter(|(_, there)| *there).map(|(hook, _)| hook).collect();
+        let hooks: Vec<Hook> = Hook::ALL
+            .into_iter()
+            .zip(there)
+            .filter(|(_, there)| *there)
+            .map(|(hook, _)| hook)
+            .collect();
         if let [hook] = hooks[..] {
             return Ok(hook);
         }

@@ -1,5 +1,7 @@
 //! Recording: what the plugins of a real run were asked and what they answered, as cases, with secrets redacted.
 
+#![expect(clippy::disallowed_methods, reason = "the caller named the directory of cases")]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +10,8 @@ use serde_json::Value;
 use super::super::about::About;
 use super::super::receipt::Failure;
 use super::super::types::{
-    Blobs, Conflict, PostPull, PostPullAnswer, PreMerge, PreMergeAnswer, PrePrune, ResolverAnswer, Side,
+    Blobs, Conflict, PostPull, PostPullAnswer, PreMerge, PreMergeAnswer, PrePrune, ResolverAnswer,
+    Side,
 };
 use super::input::{ConflictInput, Nothing, file_name};
 use super::{CONTENT, EVENTS, Expect, FILE, Text};
@@ -37,7 +40,12 @@ impl Recorder {
         answer: &Result<PreMergeAnswer, Failure>,
     ) {
         let expect = answer.as_ref().map_or_else(Expect::failed, Expect::pre_merge);
-        self.write(about, "pre-merge", Text { pre_merge: Some(input.clone()), expect, ..Text::default() }, Vec::new());
+        self.write(
+            about,
+            "pre-merge",
+            Text { pre_merge: Some(input.clone()), expect, ..Text::default() },
+            Vec::new(),
+        );
     }
 
     pub(in crate::plugin) fn resolver(
@@ -46,14 +54,24 @@ impl Recorder {
         (conflict, blobs): (&Conflict, &dyn Blobs),
         answer: &Result<ResolverAnswer, Failure>,
     ) {
-        let (expect, content) =
-            answer.as_ref().map_or_else(|failure| (Expect::failed(failure), None), Expect::resolver);
-        let sides = [(Side::Base, &conflict.base), (Side::Ours, &conflict.ours), (Side::Theirs, &conflict.theirs)];
-        let there =
-            sides.into_iter().filter(|(_, version)| version.as_ref().is_some_and(|found| found.mode.has_content()));
+        let (expect, content) = answer
+            .as_ref()
+            .map_or_else(|failure| (Expect::failed(failure), None), Expect::resolver);
+        let sides = [
+            (Side::Base, &conflict.base),
+            (Side::Ours, &conflict.ours),
+            (Side::Theirs, &conflict.theirs),
+        ];
+        let there = sides
+            .into_iter()
+            .filter(|(_, version)| version.as_ref().is_some_and(|found| found.mode.has_content()));
         let read = there.filter_map(|(side, _)| Some((file_name(side), blobs.read(side).ok()?)));
         let files = read.chain(content.map(|content| (CONTENT, content.to_vec()))).collect();
-        let text = Text { conflict_resolver: Some(ConflictInput::of(conflict)), expect, ..Text::default() };
+        let text = Text {
+            conflict_resolver: Some(ConflictInput::of(conflict)),
+            expect,
+            ..Text::default()
+        };
         self.write(about, "conflict-resolver", text, files);
     }
 
@@ -64,7 +82,12 @@ impl Recorder {
         answer: &Result<PostPullAnswer, Failure>,
     ) {
         let expect = answer.as_ref().map_or_else(Expect::failed, Expect::post_pull);
-        self.write(about, "post-pull", Text { post_pull: Some(input.clone()), expect, ..Text::default() }, Vec::new());
+        self.write(
+            about,
+            "post-pull",
+            Text { post_pull: Some(input.clone()), expect, ..Text::default() },
+            Vec::new(),
+        );
     }
 
     pub(in crate::plugin) fn pre_prune(
@@ -74,20 +97,28 @@ impl Recorder {
         answer: &Result<Vec<(String, String)>, Failure>,
     ) {
         let expect = answer.as_ref().map_or_else(Expect::failed, |keeps| Expect::pre_prune(keeps));
-        self.write(about, "pre-prune", Text { pre_prune: Some(input.clone()), expect, ..Text::default() }, Vec::new());
+        self.write(
+            about,
+            "pre-prune",
+            Text { pre_prune: Some(input.clone()), expect, ..Text::default() },
+            Vec::new(),
+        );
     }
 
     /// One case for all events of a run; what the observer failed at is not told in it.
     pub(in crate::plugin) fn observer(&self, about: &About, json: &str) {
         let folder = self.folder.join(name_of(about)).join("observer");
-        let text = Text { observer: Some(Nothing {}), expect: Expect::named("told"), ..Text::default() };
+        let text =
+            Text { observer: Some(Nothing {}), expect: Expect::named("told"), ..Text::default() };
         let kept = (|| {
             if !folder.join(FILE).exists() {
                 Self::save(&folder, about, text, Vec::new())?;
             }
             let line = about.events.redactor().text(json) + "\n";
-            let events = std::fs::OpenOptions::new().append(true).create(true).open(folder.join(EVENTS));
-            let appended = events.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
+            let events =
+                std::fs::OpenOptions::new().append(true).create(true).open(folder.join(EVENTS));
+            let appended =
+                events.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
             appended.what_with(|| format!("could not write {EVENTS}"))
         })();
         Self::complain(about, kept);
@@ -104,7 +135,12 @@ impl Recorder {
         Self::complain(about, kept);
     }
 
-    fn save(folder: &Path, about: &About, mut text: Text, files: Vec<(&str, Vec<u8>)>) -> Result<()> {
+    fn save(
+        folder: &Path,
+        about: &About,
+        mut text: Text,
+        files: Vec<(&str, Vec<u8>)>,
+    ) -> Result<()> {
         let redactor = about.events.redactor();
         text.config = serde_json::from_str(&about.config).unwrap_or_default();
         hide(&mut text.config, &redactor);
@@ -115,37 +151,52 @@ impl Recorder {
             redactor.text(&toml)
         );
         crate::files::write(&folder.join(FILE), toml.as_bytes(), 0o600)?;
-        files
-            .into_iter()
-            .try_for_each(|(name, content)| crate::files::write(&folder.join(name), &redactor.bytes(&content), 0o600))
+        files.into_iter().try_for_each(|(name, content)| {
+            crate::files::write(&folder.join(name), &redactor.bytes(&content), 0o600)
+        })
     }
 
     /// That a case cannot be kept is no reason to stop an update.
     fn complain(about: &About, kept: Result<()>) {
         if let Err(error) = kept {
-            about.events.warn(format!("what `{}` was asked is not recorded: {}", about.name, error.summary()), None);
+            about.events.warn(
+                format!("what `{}` was asked is not recorded: {}", about.name, error.summary()),
+                None,
+            );
         }
     }
 }
 
 /// The plugin's name as a folder's.
 fn name_of(about: &About) -> String {
-    about.name.replace(|character: char| !character.is_ascii_alphanumeric() && !"-_.".contains(character), "-")
+    about.name.replace(
+        |character: char| !character.is_ascii_alphanumeric() && !"-_.".contains(character),
+        "-",
+    )
 }
 
 /// In a plugin's configuration only its author knows what is secret: whatever may be is hidden, and of an address all but the host.
 fn hide(config: &mut Value, redactor: &Redactor) {
     redactor.value(config);
     match config {
-        Value::Object(table) => table.iter_mut().for_each(|(key, value)| match value {
-            Value::String(text) if tells_secrets(key) => REDACTED.clone_into(text),
-            value => hide(value, redactor),
+        Value::Object(table) => table.iter_mut().for_each(|(key, value)| {
+            // A key that tells of a secret tells so of all that is below it.
+            if tells_secrets(key) && !value.is_null() {
+                *value = Value::from(REDACTED);
+            } else {
+                hide(value, redactor);
+            }
         }),
         Value::Array(items) => items.iter_mut().for_each(|item| hide(item, redactor)),
         Value::String(text) => {
             if let Some((scheme, rest)) = text.split_once("://") {
-                let host =
-                    rest.split(['/', '?', '#']).next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+                let host = rest
+                    .split(['/', '?', '#'])
+                    .next()
+                    .unwrap_or_default()
+                    .rsplit('@')
+                    .next()
+                    .unwrap_or_default();
                 *text = format!("{scheme}://{host}/{REDACTED}");
             }
         }
@@ -155,7 +206,9 @@ fn hide(config: &mut Value, redactor: &Redactor) {
 
 fn tells_secrets(key: &str) -> bool {
     let key = key.to_lowercase();
-    ["token", "secret", "pass", "key", "auth", "credential"].iter().any(|word| key.contains(word))
+    ["token", "secret", "pass", "key", "auth", "credential", "webhook"]
+        .iter()
+        .any(|word| key.contains(word))
 }
 
 #[cfg(test)]
@@ -168,6 +221,9 @@ mod tests {
             "url": "https://jo:pw@hooks.example.org/T0/B0?x=y",
             "api-token": "abc",
             "nested": [{"password": "abc", "days": ["sat"]}],
+            "tokens": ["abc", ["def"]],
+            "post": {"auth": {"bearer": {"value": "abc"}, "days": ["sat"]}, "retries": 3},
+            "no-password": null,
             "db": "hunter22",
         });
         hide(&mut config, &Redactor::new(["hunter22".to_owned()]));
@@ -175,6 +231,9 @@ mod tests {
             "url": "https://hooks.example.org/[redacted]",
             "api-token": "[redacted]",
             "nested": [{"password": "[redacted]", "days": ["sat"]}],
+            "tokens": "[redacted]",
+            "post": {"auth": "[redacted]", "retries": 3},
+            "no-password": null,
             "db": "[redacted]",
         });
         assert_eq!(config, hidden);

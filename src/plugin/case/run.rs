@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::about::About;
 use super::super::cache::Cache;
 use super::super::code::Code;
+use super::super::compile::Compiler;
 use super::super::grant::{Permissions, Protected};
 use super::super::inspect::{Inspection, inspect};
 use super::super::instance::Plugin;
@@ -64,20 +65,26 @@ impl Sink for Ear {
 
 impl Subject {
     /// Compiles the component, or takes it from the cache. `events` hears of the compilation.
-    pub fn new(
+    pub async fn new(
         name: &str,
         bytes: Cow<'static, [u8]>,
+        compiler: Compiler,
         cache: Option<Cache>,
         events: &Events,
         text_merge: Arc<dyn TextMerge>,
     ) -> Result<Self> {
         let inspection = inspect(&bytes).what_with(|| format!("{name} is no plugin"))?;
+        let compiler = Compiler { fuel: true, ..compiler };
         let linker = linker(Trial::engine()?).what("could not set up the plugin host")?;
-        let code = Arc::new(Code::new(bytes, cache, Arc::new(linker)));
+        let code = Arc::new(Code::new(bytes, compiler, cache, Arc::new(linker)));
         let subject = Self { name: name.to_owned(), inspection, code, text_merge };
         let site = Protected::of(std::path::Path::new("."), &[]);
-        let about = subject.about(&Case { folder: ".".into(), text: super::Text::default() }, &site, events.clone())?;
-        subject.code.ready(&about).what_with(|| format!("{name} cannot be used"))?;
+        let about = subject.about(
+            &Case { folder: ".".into(), text: super::Text::default() },
+            &site,
+            events.clone(),
+        )?;
+        subject.code.ready(&about).await.what_with(|| format!("{name} cannot be used"))?;
         Ok(subject)
     }
 
@@ -89,7 +96,8 @@ impl Subject {
     fn about(&self, case: &Case, site: &Protected, events: Events) -> Result<About> {
         let grant = case.text.grant.clone();
         let spec = Spec { grant, ..Spec::bare(&self.name, &self.name) };
-        let (permissions, _) = Permissions::new(&spec, &self.inspection.requests, site, true, true)?;
+        let (permissions, _) =
+            Permissions::new(&spec, &self.inspection.requests, site, true, true)?;
         let config = &case.text.config;
         Ok(About {
             name: spec.name,
@@ -105,6 +113,7 @@ impl Subject {
             observer: false,
             trial: Some(Trial { now: case.now() }),
             recorder: None,
+            spent: Arc::default(),
         })
     }
 
@@ -112,7 +121,12 @@ impl Subject {
     pub async fn run(&self, case: &Case) -> Result<Outcome> {
         let hook = case.hook()?;
         if !self.inspection.hooks.contains(&hook) {
-            let what = format!("{} asks {}, which {} does not export", case.folder.display(), hook.name(), self.name);
+            let what = format!(
+                "{} asks {}, which {} does not export",
+                case.folder.display(),
+                hook.name(),
+                self.name
+            );
             return Err(Error::new(what).exit(Exit::Usage));
         }
         let (events, heard) = (Events::default(), Arc::<Mutex<Heard>>::default());
@@ -126,11 +140,13 @@ impl Subject {
         if let (Some(expected), Some(given)) = (case.file(CONTENT)?, content)
             && expected != given
         {
-            let (expected, given) = (String::from_utf8_lossy(&expected), String::from_utf8_lossy(&given));
+            let (expected, given) =
+                (String::from_utf8_lossy(&expected), String::from_utf8_lossy(&given));
             differences.push(format!("the content is\n{given}expected\n{expected}"));
         }
         if let Some(most) = case.text.fuel.filter(|most| heard.fuel > *most) {
-            differences.push(format!("it used {} of fuel, more than its budget of {most}", heard.fuel));
+            differences
+                .push(format!("it used {} of fuel, more than its budget of {most}", heard.fuel));
         }
         Ok(Outcome { answered, fuel: heard.fuel, differences })
     }
@@ -143,7 +159,10 @@ impl Case {
         let merge = text.pre_merge.as_ref().map(|input| &input.now);
         let pull = text.post_pull.as_ref().map(|input| &input.now);
         let prune = text.pre_prune.as_ref().map(|input| &input.now);
-        merge.or(pull).or(prune).map_or_else(|| some_time().timestamp(), jiff::ZonedDateTime::timestamp)
+        merge
+            .or(pull)
+            .or(prune)
+            .map_or_else(|| some_time().timestamp(), jiff::ZonedDateTime::timestamp)
     }
 }
 
@@ -153,15 +172,28 @@ async fn ask(mut plugin: Plugin, case: &Case) -> Result<(Expect, Option<Vec<u8>>
     let plain = |answer| Ok((answer, None));
     if let Some(input) = &text.pre_merge {
         let answer = plugin.ask_pre_merge(input).await;
-        return plain(answer.map_or_else(|failure| Expect::failed(&failure), |answer| Expect::pre_merge(&answer)));
+        return plain(
+            answer.map_or_else(
+                |failure| Expect::failed(&failure),
+                |answer| Expect::pre_merge(&answer),
+            ),
+        );
     }
     if let Some(input) = &text.post_pull {
         let answer = plugin.ask_post_pull(input).await;
-        return plain(answer.map_or_else(|failure| Expect::failed(&failure), |answer| Expect::post_pull(&answer)));
+        return plain(
+            answer.map_or_else(
+                |failure| Expect::failed(&failure),
+                |answer| Expect::post_pull(&answer),
+            ),
+        );
     }
     if let Some(input) = &text.pre_prune {
         let keeps = plugin.ask_pre_prune(input).await;
-        return plain(keeps.map_or_else(|failure| Expect::failed(&failure), |keeps| Expect::pre_prune(&keeps)));
+        return plain(
+            keeps
+                .map_or_else(|failure| Expect::failed(&failure), |keeps| Expect::pre_prune(&keeps)),
+        );
     }
     if let Some(input) = &text.conflict_resolver {
         let (conflict, blobs) = case.conflict(input)?;

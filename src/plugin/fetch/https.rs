@@ -26,7 +26,9 @@ pub(super) async fn get(address: &str, task: &str, events: &Events) -> Result<Ve
     let asked = client.get(address).send().await.and_then(reqwest::Response::error_for_status);
     let mut answer = asked.map_err(|error| Error::new(https::reason(&error)))?;
     let mut intake = Intake::new(answer.content_length(), task, events)?;
-    while let Some(piece) = answer.chunk().await.map_err(|error| Error::new(https::reason(&error)))? {
+    while let Some(piece) =
+        answer.chunk().await.map_err(|error| Error::new(https::reason(&error)))?
+    {
         intake.add(&piece)?;
     }
     Ok(intake.bytes)

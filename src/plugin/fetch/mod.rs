@@ -1,7 +1,8 @@
 //! Fetching a plugin when it is added or updated; never in a run.
 
+mod distribution;
 mod https;
-mod registry;
+pub(crate) mod registry;
 
 use super::source::{self, Source, demand};
 use crate::digest::Digest;
@@ -23,20 +24,32 @@ pub struct Fetched {
 }
 
 /// Fetches a remote source. `digest`, where it is known, is demanded.
-pub async fn fetch(source: &str, digest: Option<Digest>, login: Option<Login>, events: &Events) -> Result<Fetched> {
+pub async fn fetch(
+    source: &str,
+    digest: Option<Digest>,
+    login: Option<Login>,
+    events: &Events,
+) -> Result<Fetched> {
     crate::https::provide();
     let task = format!("fetch {source}");
     let doing = |error: Error| {
         let what = Error::new(format!("could not fetch {source}")).because(error.summary());
-        error.hints().iter().fold(what, Error::hint).exit(error.exit_code().unwrap_or(Exit::Prepare))
+        error
+            .hints()
+            .iter()
+            .fold(what, Error::hint)
+            .exit(error.exit_code().unwrap_or(Exit::Prepare))
     };
     let (bytes, manifest) = match Source::of(source) {
         Source::Https(address) => (https::get(address, &task, events).await.map_err(doing)?, None),
         Source::Registry(reference) => {
-            let (bytes, manifest) = registry::pull(reference, login, &task, events).await.map_err(doing)?;
+            let (bytes, manifest) =
+                registry::pull(reference, login, &task, events).await.map_err(doing)?;
             (bytes, Some(manifest))
         }
-        Source::Stock(_) | Source::File(_) => return Err(Error::new(format!("{source} need not be fetched"))),
+        Source::Stock(_) | Source::File(_) => {
+            return Err(Error::new(format!("{source} need not be fetched")));
+        }
     };
     events.finished(&task, bytes.len() as u64, Unit::Bytes);
     let found = Digest::of(&bytes);
@@ -61,11 +74,96 @@ impl<'a> Intake<'a> {
     }
 
     fn add(&mut self, piece: &[u8]) -> Result<()> {
-        if (self.bytes.len() + piece.len()) as u64 > source::LARGEST {
+        let length = (self.bytes.len() + piece.len()) as u64;
+        if let Some(total) = self.total.filter(|total| length > *total) {
+            return Err(Error::new(format!("it is larger than the announced {total} bytes")));
+        }
+        if length > source::LARGEST {
             return Err(source::too_large("it"));
         }
         self.bytes.extend_from_slice(piece);
         self.events.progress(self.task, self.bytes.len() as u64, self.total, Unit::Bytes);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A registry on loopback that wants to see a token, and the endless answer at this path.
+    async fn registry(endless: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, port, endless));
+            }
+        });
+        port
+    }
+
+    async fn answer(mut stream: TcpStream, port: u16, endless: &str) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let request = String::from_utf8(request).unwrap().to_lowercase();
+        let path = request.split(' ').nth(1).unwrap();
+        let shows = |header: &str| request.contains(&format!("authorization: {header}\r\n"));
+        let layer = Digest::of(b"component");
+        let (status, body) = match path {
+            // jo:secret
+            path if path.starts_with("/token?scope=") && shows("basic am86c2vjcmv0") => {
+                (200, r#"{"token": "t1"}"#.to_owned())
+            }
+            path if !path.starts_with("/v2/") || !shows("bearer t1") => (401, "no".to_owned()),
+            path if path.contains("/manifests/") => (200, manifest(&layer)),
+            _ => (200, "component".to_owned()),
+        };
+        let wants = format!("bearer realm=\"http://127.0.0.1:{port}/token\",service=\"s\"");
+        let head = format!(
+            "HTTP/1.1 {status} X\r\nwww-authenticate: {wants}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if status == 200 && path.contains(endless) {
+            let piece = vec![b' '; 1 << 16];
+            while stream.write_all(&piece).await.is_ok() {}
+        }
+        let _ = stream.write_all(body.as_bytes()).await;
+    }
+
+    fn manifest(layer: &Digest) -> String {
+        let descriptor =
+            |kind: &str| format!(r#"{{"mediaType": "{kind}", "digest": "{layer}", "size": 9}}"#);
+        let (config, layer) = (descriptor("x/y"), descriptor("application/wasm"));
+        format!(r#"{{"schemaVersion": 2, "config": {config}, "layers": [{layer}]}}"#)
+    }
+
+    async fn pull(endless: &'static str, password: &str) -> Result<Fetched> {
+        let source = format!("oci://127.0.0.1:{}/acme/x:1", registry(endless).await);
+        let login = Some(("jo".to_owned(), password.to_owned()));
+        fetch(&source, None, login, &Events::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_login_gets_a_token_and_that_the_component() {
+        let fetched = pull("nothing", "secret").await.unwrap();
+        assert_eq!(fetched.bytes, b"component");
+        let manifest = manifest(&Digest::of(b"component"));
+        assert_eq!(fetched.manifest, Some(Digest::of(manifest.as_bytes()).to_string()));
+        let error = pull("nothing", "wrong").await.err().unwrap();
+        assert!(error.summary().contains("the registry gave no token"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_read_without_end() {
+        for endless in ["/manifests/", "/token", "/blobs/"] {
+            let error = pull(endless, "secret").await.err().unwrap();
+            assert!(error.summary().contains("larger than the "), "{endless}: {error}");
+        }
     }
 }

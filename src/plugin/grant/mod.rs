@@ -1,72 +1,32 @@
 //! What one plugin may do: requested by it and granted by its site. The one place that decides.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it resolves what a grant names; what is opened then is judged by its handle"
+)]
+
+mod protected;
+
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use super::destination::{self, Destination};
 use super::request::{Capability, Request};
 use super::spec::{Grant, Spec};
+use crate::dir::Held;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::path::SitePath;
-
-/// What is protected from grants: folders and files that no plugin ever gets.
-#[derive(Clone, Debug)]
-pub(in crate::plugin) struct Protected {
-    /// The site's folder, links resolved.
-    pub(in crate::plugin) site: PathBuf,
-    /// Its git folder, `mailcow.conf` and Docker's sockets. Links are resolved when it is decided, which few plugins need.
-    inside: Vec<PathBuf>,
-}
-
-impl Protected {
-    /// Of the site in this folder, with more that its caller knows of.
-    pub(in crate::plugin) fn of(site: &Path, more: &[PathBuf]) -> Self {
-        let of_env = |name: &str| std::env::var(name).ok();
-        let docker = of_env("DOCKER_HOST").and_then(|host| host.strip_prefix("unix://").map(PathBuf::from));
-        let rootless = of_env("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("docker.sock"));
-        let sockets =
-            ["/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock"].map(PathBuf::from);
-        let own = [".git", "mailcow.conf"].map(|name| site.join(name));
-        let inside = own.into_iter().chain(sockets).chain(docker).chain(rootless).chain(more.iter().cloned());
-        Self { site: resolved(site), inside: inside.collect() }
-    }
-
-    /// What of it a folder would give away: what lies in it, and what it lies in. A mount of either elsewhere is the same file.
-    fn given_away_by(&self, folder: &Path) -> Option<PathBuf> {
-        if self.site.starts_with(folder) || is_same(&self.site, folder) {
-            return Some(self.site.clone());
-        }
-        let hit = |inner: &PathBuf| {
-            inner.starts_with(folder) || folder.ancestors().any(|around| around == inner || is_same(inner, around))
-        };
-        self.inside.iter().map(|path| resolved(path)).find(hit)
-    }
-}
-
-/// Links resolved as far as the path exists.
-pub(in crate::plugin) fn resolved(path: &Path) -> PathBuf {
-    let mut found =
-        path.ancestors().filter_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)));
-    match found.next() {
-        Some((above, rest)) if rest.as_os_str().is_empty() => above,
-        Some((above, rest)) => above.join(rest),
-        None => path.to_owned(),
-    }
-}
-
-/// Whether two paths are one file, under whatever names.
-fn is_same(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
-    identity(one).is_some_and(|known| Some(known) == identity(other))
-}
+pub(in crate::plugin) use protected::{Protected, resolved};
 
 /// Something that a plugin is about to do.
 #[derive(Clone, Debug)]
 pub(in crate::plugin) enum Wish<'a> {
-    /// Read what is in this folder; links are resolved.
-    Read(&'a Path),
+    /// Read what is in this folder.
+    Read(&'a Folder),
     /// See this environment variable.
     Env(&'a str),
     /// Have a file installed here.
@@ -88,7 +48,8 @@ pub(in crate::plugin) struct Refusal {
     pub(in crate::plugin) hint: Option<String>,
 }
 
-/// A folder that a plugin may read.
+/// A folder that a plugin may read. It is opened once, when the grant is judged: whatever its path
+/// leads to later, the plugin sees what was judged.
 #[derive(Clone, Debug)]
 pub(in crate::plugin) struct Folder {
     /// The path under which the plugin sees it: the one in `cowhand.toml`.
@@ -97,6 +58,29 @@ pub(in crate::plugin) struct Folder {
     pub(in crate::plugin) path: PathBuf,
     /// The same for an approval, which is bound to it: relative to the site where it lies below it.
     pub(in crate::plugin) place: String,
+    held: Arc<Held>,
+}
+
+impl Folder {
+    /// Opens the directory at a path without links; none is followed.
+    pub(in crate::plugin) fn open(
+        seen_as: String,
+        path: PathBuf,
+        place: String,
+    ) -> io::Result<Self> {
+        let held = Arc::new(Held::open(&path)?);
+        Ok(Self { seen_as, path, place, held })
+    }
+
+    /// Returns another handle to the directory.
+    pub(in crate::plugin) fn handle(&self) -> io::Result<File> {
+        self.held.handle()
+    }
+
+    /// Returns the path that leads to the directory through the handle.
+    pub(in crate::plugin) fn path_by_handle(&self) -> PathBuf {
+        self.held.path()
+    }
 }
 
 /// What one plugin may do.
@@ -160,7 +144,7 @@ impl Permissions {
             }
             for path in narrowed {
                 let folder = self.folder(&path)?;
-                self.authorize_read(&folder.path)?;
+                self.authorize_read(&folder)?;
                 self.read.push(folder);
             }
         }
@@ -220,14 +204,21 @@ impl Permissions {
     /// Finds a folder that is to be read, links resolved; a relative one is below the site and stays there.
     fn folder(&self, granted: &Path) -> Result<Folder> {
         let shown = granted.display();
-        let seen_as = granted.to_str().ok_or_else(|| self.wrong_grant(&format!("`{shown}` is not UTF-8")))?.to_owned();
+        let seen_as = granted
+            .to_str()
+            .ok_or_else(|| self.wrong_grant(&format!("`{shown}` is not UTF-8")))?
+            .to_owned();
         if granted.components().any(|part| part == Component::ParentDir) {
             return Err(self.wrong_grant(&format!("`{shown}` goes up with `..`")));
         }
-        let path = self.protected.site.join(granted).canonicalize().map_err(|error| {
-            let hint = format!("Create the folder, or take it out of `read` of `{}` in cowhand.toml.", self.name);
+        let unopened = |error: io::Error| {
+            let hint = format!(
+                "Create the folder, or take it out of `read` of `{}` in cowhand.toml.",
+                self.name
+            );
             self.wrong_grant(&format!("`{shown}` cannot be opened")).because(error).hint(hint)
-        })?;
+        };
+        let path = self.protected.site.join(granted).canonicalize().map_err(unopened)?;
         if !path.is_dir() {
             return Err(self.wrong_grant(&format!("`{shown}` is not a folder")));
         }
@@ -236,9 +227,10 @@ impl Permissions {
             return Err(self.wrong_grant(&format!("`{shown}` leads out of the site")).hint(hint));
         }
         let place = path.strip_prefix(&self.protected.site).unwrap_or(&path).to_str();
-        let not_text = || self.wrong_grant(&format!("`{shown}` is at {}, which is not UTF-8", path.display()));
+        let not_text =
+            || self.wrong_grant(&format!("`{shown}` is at {}, which is not UTF-8", path.display()));
         let place = place.ok_or_else(not_text)?.to_owned();
-        Ok(Folder { seen_as, path, place })
+        Folder::open(seen_as, path, place).map_err(unopened)
     }
 
     fn install_folder(&self, granted: &Path) -> Result<SitePath> {
@@ -250,58 +242,81 @@ impl Permissions {
                 .wrong_grant(&what)
                 .hint("Write it as it stands below the site's folder: `data/assets/ssl`."));
         }
-        let path = SitePath::from(parts.join(std::ffi::OsStr::new("/")).as_os_str().as_encoded_bytes());
+        let path =
+            SitePath::from(parts.join(std::ffi::OsStr::new("/")).as_os_str().as_encoded_bytes());
         let never = [".git", "mailcow.conf", ".env", "plugins", "cowhand.toml", "cowhand.lock"];
         let is_never = |(depth, part): (usize, &&std::ffi::OsStr)| {
-            never.iter().take(if depth == 0 { never.len() } else { 1 }).any(|name| part.eq_ignore_ascii_case(name))
+            never
+                .iter()
+                .take(if depth == 0 { never.len() } else { 1 })
+                .any(|name| part.eq_ignore_ascii_case(name))
         };
         if parts.iter().enumerate().any(is_never) {
-            return Err(self.wrong_grant(&format!("`{path}` is never a place for a plugin's files")));
+            return Err(
+                self.wrong_grant(&format!("`{path}` is never a place for a plugin's files"))
+            );
         }
-        let (place, plain) = (resolved(&self.protected.site.join(granted)), self.protected.site.join(granted));
-        if place != plain || self.protected.given_away_by(&place).is_some() {
+        let (place, plain) =
+            (resolved(&self.protected.site.join(granted)), self.protected.site.join(granted));
+        if place != plain || self.protected.given_away_at(&place).is_some() {
             // The switch would not write through it either.
             let what = format!("`{path}` leads through a link to {}", place.display());
-            return Err(self.wrong_grant(&what).hint("Files are installed into the site's own folders only."));
+            return Err(self
+                .wrong_grant(&what)
+                .hint("Files are installed into the site's own folders only."));
         }
         Ok(path)
     }
 
-    fn authorize_read(&self, folder: &Path) -> Result<()> {
+    fn authorize_read(&self, folder: &Folder) -> Result<()> {
         self.authorize(&Wish::Read(folder)).map_err(|refusal| self.wrong_grant(&refusal.what))
     }
 
     fn wrong_grant(&self, what: &str) -> Error {
-        Error::new(format!("the grant of the plugin `{}` cannot be given: {what}", self.name)).exit(Exit::Usage)
+        Error::new(format!("the grant of the plugin `{}` cannot be given: {what}", self.name))
+            .exit(Exit::Usage)
     }
 
     /// Decides. Everything that a plugin does outside its sandbox passes here.
     pub(in crate::plugin) fn authorize(&self, wish: &Wish<'_>) -> Result<(), Refusal> {
         let (granted, what, line) = match wish {
             Wish::Read(folder) => {
-                let secret = self.protected.given_away_by(folder);
-                let tell = |secret: &PathBuf| format!("`{}` would give away {}", folder.display(), secret.display());
+                let secret = self.protected.given_away_by(&folder.held);
+                let tell = |secret: &PathBuf| {
+                    format!("`{}` would give away {}", folder.path.display(), secret.display())
+                };
                 (secret.is_none(), secret.as_ref().map(tell).unwrap_or_default(), None)
             }
             Wish::Env(name) => {
                 let granted = self.env.iter().any(|granted| granted == name);
-                (granted, format!("the environment variable `{name}`"), Some((Capability::Env, (*name).to_owned())))
+                (
+                    granted,
+                    format!("the environment variable `{name}`"),
+                    Some((Capability::Env, (*name).to_owned())),
+                )
             }
             Wish::Install(path) => {
                 let granted = self.install.iter().any(|folder| is_below(path, folder));
-                (granted, format!("a file for `{path}`"), Some((Capability::Install, folder_of(path))))
+                (
+                    granted,
+                    format!("a file for `{path}`"),
+                    Some((Capability::Install, folder_of(path))),
+                )
             }
             Wish::Send { plain, host, port } => {
                 let shown = destination::shown(*plain, host, *port);
                 if self.offline {
                     (false, format!("a request to `{shown}`, while plugins are offline"), None)
                 } else {
-                    let granted = self.http.iter().any(|granted| granted.covers(*plain, host, *port));
+                    let granted =
+                        self.http.iter().any(|granted| granted.covers(*plain, host, *port));
                     (granted, format!("a request to `{shown}`"), Some((Capability::Http, shown)))
                 }
             }
             Wish::Socket(what) => {
-                let hint = "Plugins reach the network by WASI's HTTP only, where `grant.http` allows it.".to_owned();
+                let hint =
+                    "Plugins reach the network by WASI's HTTP only, where `grant.http` allows it."
+                        .to_owned();
                 return Err(Refusal { what: (*what).to_owned(), hint: Some(hint) });
             }
             Wish::Connect { host, address } => {
@@ -318,13 +333,22 @@ impl Permissions {
 
     /// What is requested and not granted at all: what, and the line that would grant it.
     pub(in crate::plugin) fn lacking(&self) -> Vec<(String, String)> {
-        self.requests.iter().filter(|request| self.lacks(request)).map(|request| self.granting(request)).collect()
+        self.requests
+            .iter()
+            .filter(|request| self.lacks(request))
+            .map(|request| self.granting(request))
+            .collect()
     }
 
     /// The part of it that a plugin of the site's can miss without a refusal: what is not granted is not there.
     pub(in crate::plugin) fn lacking_in_silence(&self) -> Vec<(String, String)> {
-        let silent = |request: &&Request| matches!(request.capability, Capability::Read | Capability::Env);
-        let lacking = self.requests.iter().filter(silent).filter(|request| self.listed && self.lacks(request));
+        let silent =
+            |request: &&Request| matches!(request.capability, Capability::Read | Capability::Env);
+        let lacking = self
+            .requests
+            .iter()
+            .filter(silent)
+            .filter(|request| self.listed && self.lacks(request));
         lacking.map(|request| self.granting(request)).collect()
     }
 
@@ -332,7 +356,9 @@ impl Permissions {
         let (any, value) = (request.is_open(), request.value.as_str());
         match request.capability {
             Capability::Read => !self.read.iter().any(|folder| any || folder.seen_as == value),
-            Capability::Install => !self.install.iter().any(|folder| any || folder.to_string() == value),
+            Capability::Install => {
+                !self.install.iter().any(|folder| any || folder.to_string() == value)
+            }
             Capability::Env => !self.env.iter().any(|name| any || name == value),
             Capability::Http => {
                 let wanted = Destination::parse(value);
@@ -359,11 +385,18 @@ impl Permissions {
             Capability::Http => self.granted_http.clone(),
             Capability::Env => self.env.clone(),
         };
-        let values: Vec<String> =
-            held.iter().map(String::as_str).chain([value]).map(|value| format!("{value:?}")).collect();
-        let (name, source, line) = (&self.name, &self.source, format!("{key} = [{}]", values.join(", ")));
+        let values: Vec<String> = held
+            .iter()
+            .map(String::as_str)
+            .chain([value])
+            .map(|value| format!("{value:?}"))
+            .collect();
+        let (name, source, line) =
+            (&self.name, &self.source, format!("{key} = [{}]", values.join(", ")));
         if self.listed {
-            return format!("To allow it, below `[plugin.grant]` of `{name}` in cowhand.toml: {line}");
+            return format!(
+                "To allow it, below `[plugin.grant]` of `{name}` in cowhand.toml: {line}"
+            );
         }
         format!(
             "To allow it, in cowhand.toml:\n[[plugin]]\nname = {name:?}\nsource = {source:?}\n[plugin.grant]\n{line}"
@@ -373,7 +406,9 @@ impl Permissions {
 
 /// Whether a path lies in a folder or deeper.
 fn is_below(path: &SitePath, folder: &SitePath) -> bool {
-    path.as_bytes().strip_prefix(folder.as_bytes()).is_some_and(|rest| rest.len() > 1 && rest[0] == b'/')
+    path.as_bytes()
+        .strip_prefix(folder.as_bytes())
+        .is_some_and(|rest| rest.len() > 1 && rest[0] == b'/')
 }
 
 fn folder_of(path: &SitePath) -> String {

@@ -18,7 +18,11 @@ impl Site {
         self.0.path()
     }
 
-    fn permissions(&self, grant: Grant, requests: &[(Capability, &str)]) -> Result<(Permissions, Vec<String>)> {
+    fn permissions(
+        &self,
+        grant: Grant,
+        requests: &[(Capability, &str)],
+    ) -> Result<(Permissions, Vec<String>)> {
         let request = |(capability, value): &(Capability, &str)| Request {
             capability: *capability,
             value: (*value).to_owned(),
@@ -44,7 +48,9 @@ fn what_is_never_given_is_never_given() {
     let above = site.path().parent().unwrap().to_owned();
     let root = PathBuf::from("/");
     let (site_link, git_link) = (links.path().join("site"), links.path().join("git"));
-    for folder in [site.path().to_owned(), site.path().join(".git"), above, root, site_link, git_link] {
+    for folder in
+        [site.path().to_owned(), site.path().join(".git"), above, root, site_link, git_link]
+    {
         let error = site.reading(&folder).unwrap_err();
         assert!(error.headline().contains("would give away"), "{}: {error}", folder.display());
         assert_eq!(error.exit_code(), Some(Exit::Usage));
@@ -55,13 +61,26 @@ fn what_is_never_given_is_never_given() {
 fn a_relative_folder_is_below_the_site_and_stays_there() {
     let site = Site::new();
     let permissions = site.reading(Path::new("data/assets/ssl")).unwrap();
-    assert_eq!(permissions.read[0].path, site.path().canonicalize().unwrap().join("data/assets/ssl"));
+    assert_eq!(
+        permissions.read[0].path,
+        site.path().canonicalize().unwrap().join("data/assets/ssl")
+    );
     assert_eq!(permissions.read[0].seen_as, "data/assets/ssl");
     let outside = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(outside.path(), site.path().join("data/link")).unwrap();
-    assert!(site.reading(Path::new("data/link")).unwrap_err().headline().contains("leads out of the site"));
+    assert!(
+        site.reading(Path::new("data/link"))
+            .unwrap_err()
+            .headline()
+            .contains("leads out of the site")
+    );
     assert!(site.reading(Path::new("data/../..")).unwrap_err().headline().contains("goes up"));
-    assert!(site.reading(Path::new("data/missing")).unwrap_err().headline().contains("cannot be opened"));
+    assert!(
+        site.reading(Path::new("data/missing"))
+            .unwrap_err()
+            .headline()
+            .contains("cannot be opened")
+    );
 }
 
 #[test]
@@ -75,7 +94,9 @@ fn what_was_not_requested_has_no_effect() {
     };
     let (permissions, idle) = site.permissions(grant(), &[]).unwrap();
     assert_eq!(idle, ["install `data/assets/ssl`", "http `hooks.example.org`", "env `HOME`"]);
-    assert!(permissions.http.is_empty() && permissions.env.is_empty() && permissions.install.is_empty());
+    assert!(
+        permissions.http.is_empty() && permissions.env.is_empty() && permissions.install.is_empty()
+    );
     let narrower = [(Capability::Install, "data/assets/ssl/sub"), (Capability::Env, "HOME")];
     let (permissions, _) = site.permissions(grant(), &narrower).unwrap();
     assert_eq!(permissions.install, [SitePath::from("data/assets/ssl/sub")]);
@@ -93,9 +114,12 @@ fn a_refusal_says_which_line_would_allow_it() {
     let refusal = permissions.authorize(&wish("ntfy.sh", 443)).unwrap_err();
     let hint = refusal.hint.unwrap();
     assert!(hint.ends_with(r#"http = ["hooks.example.org", "ntfy.sh"]"#), "{hint}");
-    let refusal = permissions.authorize(&Wish::Send { plain: true, host: "hooks.example.org", port: 80 }).unwrap_err();
+    let refusal = permissions
+        .authorize(&Wish::Send { plain: true, host: "hooks.example.org", port: 80 })
+        .unwrap_err();
     assert!(refusal.hint.unwrap().ends_with(r#""http://hooks.example.org"]"#));
-    let inside = Wish::Connect { host: "hooks.example.org", address: "172.22.1.3:443".parse().unwrap() };
+    let inside =
+        Wish::Connect { host: "hooks.example.org", address: "172.22.1.3:443".parse().unwrap() };
     let refusal = permissions.authorize(&inside).unwrap_err();
     assert!(refusal.hint.unwrap().ends_with(r#""172.22.1.3:443"]"#));
 }

@@ -119,7 +119,13 @@ pub trait Blobs: Send + Sync {
 pub trait TextMerge: Send + Sync {
     /// Merges three texts; the hunks in order make up the result. With `favor`, none of them is a conflict. An error for what
     /// is not text.
-    fn merge(&self, base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> Result<Vec<Hunk>>;
+    fn merge(
+        &self,
+        base: &[u8],
+        ours: &[u8],
+        theirs: &[u8],
+        favor: Option<Favor>,
+    ) -> Result<Vec<Hunk>>;
 }
 
 /// Whose side wins where both changed the same lines.

@@ -13,7 +13,8 @@ mod prune;
 
 pub(super) use conflict::ResolverAnswer;
 pub use conflict::{
-    Answer, Blobs, Collision, Conflict, ConflictKind, Decided, Favor, FileMode, Hunk, Side, TextMerge, Version,
+    Answer, Blobs, Collision, Conflict, ConflictKind, Decided, Favor, FileMode, Hunk, Side,
+    TextMerge, Version,
 };
 pub use prune::{Candidate, CandidateKind, Cause, Kept, PrePrune};
 

@@ -17,7 +17,8 @@ impl Conf {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The values that nobody should read in a report: passwords and keys.
+    /// The values that nobody should read in a report: passwords, keys, and addresses that let in
+    /// whoever knows them.
     pub fn secrets(&self) -> impl Iterator<Item = String> + '_ {
         self.0.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.clone())
     }
@@ -25,7 +26,7 @@ impl Conf {
 
 /// Whether an option's value is nobody's business, by its name.
 pub fn is_secret(name: &str) -> bool {
-    ["PASS", "ROOT", "KEY", "SECRET", "TOKEN"].iter().any(|part| name.contains(part))
+    ["PASS", "ROOT", "KEY", "SECRET", "TOKEN", "WEBHOOK"].iter().any(|part| name.contains(part))
 }
 
 impl From<Conf> for BTreeMap<String, String> {
@@ -37,7 +38,8 @@ impl From<Conf> for BTreeMap<String, String> {
 fn option(line: &str) -> Option<(String, String)> {
     let line = line.trim().strip_prefix("export ").unwrap_or(line.trim());
     let (name, value) = line.split_once('=')?;
-    let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let named =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     named.then(|| (name.to_owned(), unquoted(value.trim()).to_owned()))
 }
 
@@ -57,10 +59,10 @@ mod tests {
     #[test]
     fn options_are_read_as_bash_would() {
         let conf = Conf::parse(
-            "# x\nA=1\nexport B=two words\nC=\"quoted # text\"\nD=5 # five\nE=\nF='x'\n1 bad=2\nDBPASS=abc\n",
+            "# x\nA=1\nexport B=two words\nC=\"quoted # text\"\nD=5 # five\nE=\nF='x'\n1 bad=2\nDBPASS=abc\nWATCHDOG_NOTIFY_WEBHOOK=https://hooks.example.org/x\n",
         );
         let values = ["A", "B", "C", "D", "E", "F"].map(|name| conf.get(name).unwrap());
         assert_eq!(values, ["1", "two words", "quoted # text", "5", "", "x"]);
-        assert_eq!(conf.secrets().collect::<Vec<_>>(), ["abc"]);
+        assert_eq!(conf.secrets().collect::<Vec<_>>(), ["abc", "https://hooks.example.org/x"]);
     }
 }

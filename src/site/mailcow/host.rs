@@ -13,18 +13,25 @@ pub const ASN_CHECK: &str = "https://asn-check.mailcow.email";
 /// The option with the site's own key for Spamhaus' lists.
 pub const SPAMHAUS_KEY: &str = "SPAMHAUS_DQS_KEY";
 /// What upstream's functions and the jail around them are made of, beside what an engine brings.
-pub const TOOLS: [&str; 9] = ["bash", "cut", "grep", "head", "mount", "sed", "setpriv", "tr", "unshare"];
+pub const TOOLS: [&str; 9] =
+    ["bash", "cut", "grep", "head", "mount", "sed", "setpriv", "tr", "unshare"];
 /// Those of them that must be GNU's: smaller ones do not know every option that upstream's functions use.
 pub const GNU_TOOLS: [&str; 2] = ["grep", "sed"];
 
 /// The rules that update.sh deletes from the table `nat`: those that masquerade mailcow's network for a bridge that is not mailcow's. `rules`
 /// is what `iptables -t nat -S POSTROUTING` lists.
-pub fn foreign_nat_rules<'a>(rules: &'a str, network: &'a str, bridge: &'a str) -> impl Iterator<Item = &'a str> {
+pub fn foreign_nat_rules<'a>(
+    rules: &'a str,
+    network: &'a str,
+    bridge: &'a str,
+) -> impl Iterator<Item = &'a str> {
     let known = !network.is_empty() && !bridge.is_empty();
     let concerns = move |rule: &&str| {
         let words: Vec<&str> = rule.split_whitespace().collect();
         words.windows(2).any(|pair| pair == ["-j", "MASQUERADE"])
-            && words.iter().any(|word| word.strip_prefix(network).is_some_and(|rest| rest.starts_with('.')))
+            && words
+                .iter()
+                .any(|word| word.strip_prefix(network).is_some_and(|rest| rest.starts_with('.')))
             && !words.contains(&"-p")
             && !words.contains(&bridge)
     };
@@ -50,8 +57,14 @@ impl Ipv6<'_> {
         let (option, route) = (super::IPV6, self.route);
         let mut deeds = Vec::new();
         if self.enabled != route {
-            let why = if route { "this machine has a route for IPv6" } else { "this machine has no route for IPv6" };
-            deeds.push(format!("set {option}={route} in mailcow.conf, whatever the site says: {why}"));
+            let why = if route {
+                "this machine has a route for IPv6"
+            } else {
+                "this machine has no route for IPv6"
+            };
+            deeds.push(format!(
+                "set {option}={route} in mailcow.conf, whatever the site says: {why}"
+            ));
         }
         if route {
             deeds.extend(self.engine_deed());
@@ -63,7 +76,9 @@ impl Ipv6<'_> {
         let present: serde_json::Value = match self.settings.map(serde_json::from_str) {
             None => serde_json::Value::Null,
             Some(Ok(present)) => present,
-            Some(Err(error)) => return Some(format!("stop, because {ENGINE_SETTINGS} is no valid JSON: {error}")),
+            Some(Err(error)) => {
+                return Some(format!("stop, because {ENGINE_SETTINGS} is no valid JSON: {error}"));
+            }
         };
         let missing: Vec<String> = self
             .wanted_settings()
@@ -74,13 +89,15 @@ impl Ipv6<'_> {
             })
             .map(|(name, value)| format!("\"{name}\": {value}"))
             .collect();
-        (!missing.is_empty())
-            .then(|| format!("write {} into {ENGINE_SETTINGS} and restart the engine", missing.join(", ")))
+        (!missing.is_empty()).then(|| {
+            format!("write {} into {ENGINE_SETTINGS} and restart the engine", missing.join(", "))
+        })
     }
 
     /// Newer engines need less to be told.
     fn wanted_settings(&self) -> Vec<(&'static str, serde_json::Value)> {
-        let major: u32 = self.engine.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(u32::MAX);
+        let major: u32 =
+            self.engine.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(u32::MAX);
         let mut wanted = vec![("ipv6", true.into())];
         if major < 28 {
             wanted.push(("fixed-cidr-v6", "fd00:dead:beef:c0::/80".into()));
@@ -97,7 +114,9 @@ pub fn has_default_route(routes: &str) -> bool {
     const REJECT: u32 = 0x0200;
     routes.lines().any(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [to, "00", _, _, _, _, _, _, flags, interface] = fields.as_slice() else { return false };
+        let [to, "00", _, _, _, _, _, _, flags, interface] = fields.as_slice() else {
+            return false;
+        };
         let rejects = u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & REJECT != 0);
         to.bytes().all(|digit| digit == b'0') && *interface != "lo" && !rejects
     })
@@ -131,7 +150,9 @@ mod tests {
         let told: Vec<&str> = foreign_nat_rules(rules, "172.22.1", "br-mailcow").collect();
         assert_eq!(told, ["-A POSTROUTING -s 172.22.1.0/24 ! -o br-0815 -j MASQUERADE"]);
         assert_eq!(
-            foreign_nat_rules(rules, "", "br-mailcow").chain(foreign_nat_rules(rules, "172.22.1", "")).count(),
+            foreign_nat_rules(rules, "", "br-mailcow")
+                .chain(foreign_nat_rules(rules, "172.22.1", ""))
+                .count(),
             0
         );
     }
@@ -165,7 +186,10 @@ mod tests {
             )
         };
         assert!(has_default_route(&route("00450003", "eth0")));
-        assert!(!has_default_route(&route("00200200", "lo")) && !has_default_route(&route("00200200", "eth0")));
+        assert!(
+            !has_default_route(&route("00200200", "lo"))
+                && !has_default_route(&route("00200200", "eth0"))
+        );
         assert!(!has_default_route(&format!(
             "fe80{} 40 {zero} 00 {zero} 00000100 00000001 00000000 00000001 eth0\n",
             &zero[4..]
@@ -174,9 +198,12 @@ mod tests {
 
     #[test]
     fn only_a_blocked_network_without_a_key_asks_for_something_to_be_done() {
-        for (status, has_key, todo) in
-            [("503", false, true), ("503", true, false), ("200", false, false), ("000", false, false)]
-        {
+        for (status, has_key, todo) in [
+            ("503", false, true),
+            ("503", true, false),
+            ("200", false, false),
+            ("000", false, false),
+        ] {
             assert_eq!(judge_asn(status, has_key).0, todo, "{status}");
         }
     }

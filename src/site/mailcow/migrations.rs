@@ -72,7 +72,10 @@ const MIGRATIONS: [Migration; 9] = [
         "rspamd no longer reads metrics.conf: move what it says to actions.conf and groups.conf",
     ),
     because(
-        Step::Move { from: "data/conf/nginx/ZZZ-ejabberd.conf", to: "data/conf/nginx/ZZZ-ejabberd.conf_deprecated" },
+        Step::Move {
+            from: "data/conf/nginx/ZZZ-ejabberd.conf",
+            to: "data/conf/nginx/ZZZ-ejabberd.conf_deprecated",
+        },
         "mailcow has no XMPP server any more, and nginx does not start with a site that leads to it",
     ),
     because(

@@ -20,7 +20,8 @@ pub const CONF_MODE: u32 = 0o600;
 /// Upstream's compose file.
 pub const COMPOSE_FILE: &str = "docker-compose.yml";
 /// The site's own additions to it, by the names that compose looks for, in its order.
-pub const OVERRIDE_FILES: [&str; 2] = ["docker-compose.override.yml", "docker-compose.override.yaml"];
+pub const OVERRIDE_FILES: [&str; 2] =
+    ["docker-compose.override.yml", "docker-compose.override.yaml"];
 /// The certificates in use.
 pub const CERTIFICATES: &str = "data/assets/ssl";
 /// The certificates that upstream ships so that a new site can start.
@@ -30,12 +31,17 @@ pub const HOSTNAME: &str = "MAILCOW_HOSTNAME";
 /// Upstream's own updater.
 pub const UPDATE_SCRIPT: &str = "update.sh";
 /// Where releases since 2025-09 keep the functions that bring a `mailcow.conf` up to date.
-pub const OPTION_MODULES: [&str; 2] = ["_modules/scripts/migrate_options.sh", "_modules/scripts/new_options.sh"];
+pub const OPTION_MODULES: [&str; 2] =
+    ["_modules/scripts/migrate_options.sh", "_modules/scripts/new_options.sh"];
 /// Where releases since 2025-09 keep the list of major releases; older ones in their update.sh.
 pub const CORE_MODULE: &str = "_modules/scripts/core.sh";
 /// What these functions are called in the update.sh of older releases.
-pub const OPTION_FUNCTIONS: [&str; 4] =
-    ["migrate_solr_config_options", "migrate_config_options", "adapt_new_options", "remove_obsolete_options"];
+pub const OPTION_FUNCTIONS: [&str; 4] = [
+    "migrate_solr_config_options",
+    "migrate_config_options",
+    "adapt_new_options",
+    "remove_obsolete_options",
+];
 /// What the part of an older update.sh is called here that stands outside of any function.
 pub const INLINE_OPTIONS: &str = "inline_options";
 /// The option that says how compose is called, as `native` or `standalone`.
@@ -51,7 +57,8 @@ pub const PRE_HOOK: &str = "pre_update_hook.sh";
 /// See [`PRE_HOOK`].
 pub const POST_HOOK: &str = "post_update_hook.sh";
 /// Names that upstream's documentation gives for these two by mistake, and the names that are meant.
-pub const MISNAMED_HOOKS: [(&str, &str); 2] = [("pre_commit_hook.sh", PRE_HOOK), ("post_commit_hook.sh", POST_HOOK)];
+pub const MISNAMED_HOOKS: [(&str, &str); 2] =
+    [("pre_commit_hook.sh", PRE_HOOK), ("post_commit_hook.sh", POST_HOOK)];
 /// The branch that a site follows unless it chose otherwise: upstream's stable one.
 pub const DEFAULT_BRANCH: &str = BRANCHES[0];
 /// Upstream's own repository.
@@ -84,8 +91,10 @@ pub struct Dumper {
 }
 
 /// By their names since `MariaDB` 10.5 and from before.
-pub const DUMPERS: [Dumper; 2] =
-    [Dumper { program: "mariadb-dump", client: "mariadb" }, Dumper { program: "mysqldump", client: "mysql" }];
+pub const DUMPERS: [Dumper; 2] = [
+    Dumper { program: "mariadb-dump", client: "mariadb" },
+    Dumper { program: "mysqldump", client: "mysql" },
+];
 
 impl Dumper {
     /// How the last line of a dump begins that is whole.
@@ -94,10 +103,29 @@ impl Dumper {
     /// The whole database in one transaction, so that mail goes on meanwhile; reading it drops what the database has become. The password is
     /// taken from `MYSQL_PWD`.
     pub fn command<'a>(&self, database: &'a str) -> Vec<&'a str> {
-        let options =
-            ["--single-transaction", "--quick", "--routines", "--events", "--triggers", "--add-drop-database"];
+        let options = [
+            "--single-transaction",
+            "--quick",
+            "--routines",
+            "--events",
+            "--triggers",
+            "--add-drop-database",
+        ];
         let text = ["--user=root", "--default-character-set=utf8mb4"];
         [&[self.program], &text[..], &options, &["--databases", database]].concat()
+    }
+
+    /// Returns the question how many bytes the tables of the database hold.
+    pub fn size_question(database: &str) -> String {
+        let name = database.replace('\\', r"\\").replace('\'', r"\'");
+        format!(
+            "SELECT COALESCE(SUM(data_length), 0) FROM information_schema.tables WHERE table_schema = '{name}'"
+        )
+    }
+
+    /// Returns the command that asks one question and prints the bare answer.
+    pub fn size_command<'a>(&self, question: &'a str) -> [&'a str; 6] {
+        [self.client, "--user=root", "--batch", "--skip-column-names", "--execute", question]
     }
 }
 
@@ -127,7 +155,8 @@ pub fn diff_name(now: &ZonedDateTime, onto: Option<&str>) -> String {
 
 /// Whether a remote's address is upstream's own, however it is reached.
 pub fn is_default_remote(url: &str) -> bool {
-    let place = url.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase().replace(':', "/");
+    let place =
+        url.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase().replace(':', "/");
     place.ends_with("github.com/mailcow/mailcow-dockerized")
 }
 
@@ -150,8 +179,12 @@ pub enum Hostname {
 pub fn judge_hostname(hostname: &str) -> Hostname {
     match hostname.matches('.').count() {
         0 => Hostname::Bad(format!("{HOSTNAME} ({hostname}) is not a fully qualified domain name")),
-        _ if hostname.ends_with('.') => Hostname::Bad(format!("{HOSTNAME} ({hostname}) ends with a dot")),
-        1 => Hostname::Doubtful(format!("{HOSTNAME} ({hostname}) has no subdomain, which upstream does not test")),
+        _ if hostname.ends_with('.') => {
+            Hostname::Bad(format!("{HOSTNAME} ({hostname}) ends with a dot"))
+        }
+        1 => Hostname::Doubtful(format!(
+            "{HOSTNAME} ({hostname}) has no subdomain, which upstream does not test"
+        )),
         _ => Hostname::Good,
     }
 }
@@ -159,7 +192,9 @@ pub fn judge_hostname(hostname: &str) -> Hostname {
 /// The site's files that a run keeps a copy of before anything else: certificates first.
 pub fn precious(compose_files: &[PathBuf]) -> Vec<PathBuf> {
     let fixed = [CERTIFICATES, CONF, crate::site::CONFIG_FILE].into_iter().map(PathBuf::from);
-    let overrides = compose_files.iter().filter(|file| file.as_path() != Path::new(COMPOSE_FILE)).cloned();
+    // What lies outside of the site, or behind a link, no run changes.
+    let overrides = compose_files.iter().filter(|file| file.is_relative()).cloned();
+    let overrides = overrides.filter(|file| file.as_path() != Path::new(COMPOSE_FILE));
     fixed.chain(overrides).collect()
 }
 

@@ -30,8 +30,12 @@ impl AppInfo<'_> {
             ("GIT_COMMIT_DATE", commit_date),
             ("BRANCH", branch),
         ];
-        let lines = texts.iter().map(|(name, text)| format!("  $MAILCOW_{name}=\"{}\";", php_text(text)));
-        format!("<?php\n{}\n  $MAILCOW_UPDATEDAT={updated_at};\n?>\n", lines.collect::<Vec<_>>().join("\n"))
+        let lines =
+            texts.iter().map(|(name, text)| format!("  $MAILCOW_{name}=\"{}\";", php_text(text)));
+        format!(
+            "<?php\n{}\n  $MAILCOW_UPDATEDAT={updated_at};\n?>\n",
+            lines.collect::<Vec<_>>().join("\n")
+        )
     }
 }
 
@@ -41,7 +45,9 @@ fn php_text(text: &str) -> String {
 }
 
 /// The releases whose notes upstream wants read before a site passes them: what the functions of a release itself list, given a reader of its files.
-pub fn major_releases<E>(mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>) -> Result<Vec<String>, E> {
+pub fn major_releases<E>(
+    mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Vec<String>, E> {
     for name in [CORE_MODULE, UPDATE_SCRIPT] {
         let text = file(name)?.unwrap_or_default();
         let releases = bash_list(&String::from_utf8_lossy(&text), "MAJOR_VERSIONS");
@@ -56,17 +62,26 @@ pub fn major_releases<E>(mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>, E
 pub fn bash_list(script: &str, name: &str) -> Vec<String> {
     let Some((_, list)) = script.split_once(&format!("{name}=(")) else { return Vec::new() };
     let inside = list.split(')').next().unwrap_or_default();
-    let words = inside.lines().flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
-    words.map(|word| word.trim_matches(['"', '\'']).to_owned()).filter(|word| !word.is_empty()).collect()
+    let words = inside
+        .lines()
+        .flat_map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
+    words
+        .map(|word| word.trim_matches(['"', '\'']).to_owned())
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 /// Whether this is a release's name: its year and month, and a letter for those that follow in it, as in `2025-09b`. A tag of the site's own,
 /// or a commit's id, is none.
 pub fn is_release(name: &str) -> bool {
     let (month, letter) = name.split_at_checked(7).unwrap_or((name, "?"));
-    let is_month =
-        month.bytes().enumerate().all(|(at, byte)| if at == 4 { byte == b'-' } else { byte.is_ascii_digit() });
-    is_month && (letter.is_empty() || letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_lowercase()))
+    let is_month = month
+        .bytes()
+        .enumerate()
+        .all(|(at, byte)| if at == 4 { byte == b'-' } else { byte.is_ascii_digit() });
+    is_month
+        && (letter.is_empty()
+            || letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
 /// Where a release's notes are.
@@ -87,10 +102,14 @@ mod tests {
     #[test]
     fn major_releases_are_those_that_the_release_lists() {
         let script = "detect() {\n    MAJOR_VERSIONS=(\n      \"2025-02\"\n      # \"2025-03\"\n      '2025-09' # new\n    )\n}\n";
-        let read =
-            |only: &'static str| move |name: &str| Ok::<_, ()>((name == only).then(|| script.as_bytes().to_vec()));
+        let read = |only: &'static str| {
+            move |name: &str| Ok::<_, ()>((name == only).then(|| script.as_bytes().to_vec()))
+        };
         for place in [CORE_MODULE, UPDATE_SCRIPT] {
-            assert_eq!(major_releases(read(place)), Ok(vec!["2025-02".to_owned(), "2025-09".to_owned()]));
+            assert_eq!(
+                major_releases(read(place)),
+                Ok(vec!["2025-02".to_owned(), "2025-09".to_owned()])
+            );
         }
         assert_eq!(major_releases(read("README.md")), Ok(Vec::new()));
     }
@@ -118,8 +137,16 @@ mod tests {
 
     #[test]
     fn the_version_file_is_valid_php_whatever_the_branch_is_called() {
-        let info = AppInfo { version: "2026-03", commit: "c0", commit_date: "d", branch: "a\"$b", updated_at: 7 };
+        let info = AppInfo {
+            version: "2026-03",
+            commit: "c0",
+            commit_date: "d",
+            branch: "a\"$b",
+            updated_at: 7,
+        };
         assert_eq!(stamped_version(&info.php()), Some("2026-03"));
-        assert!(info.php().contains("$MAILCOW_BRANCH=\"a\\\"\\$b\";\n  $MAILCOW_UPDATEDAT=7;\n?>\n"));
+        assert!(
+            info.php().contains("$MAILCOW_BRANCH=\"a\\\"\\$b\";\n  $MAILCOW_UPDATEDAT=7;\n?>\n")
+        );
     }
 }

@@ -86,7 +86,11 @@ const UNMIGRATED: [Unmigrated; 11] = [
     },
     // 2018-04-26: php-fpm listens on 9001 and 9002. The update.sh of that year corrected such files.
     Unmigrated {
-        signs: &[HadNot(PHP_POOLS, "9001"), Has(PHP_POOLS, "9001"), Own(Place::Folder(NGINX), "phpfpm:9000")],
+        signs: &[
+            HadNot(PHP_POOLS, "9001"),
+            Has(PHP_POOLS, "9001"),
+            Own(Place::Folder(NGINX), "phpfpm:9000"),
+        ],
         what: "the site's own nginx servers use php-fpm's port 9000, where nobody listens any more",
         remedy: "Write phpfpm:9002 there.",
     },
@@ -98,13 +102,19 @@ const UNMIGRATED: [Unmigrated; 11] = [
     },
     // 2018-09-29.
     Unmigrated {
-        signs: &[HadNot(DOVECOT, " mail_crypt_global_private_key"), Has(DOVECOT, " mail_crypt_global_private_key")],
+        signs: &[
+            HadNot(DOVECOT, " mail_crypt_global_private_key"),
+            Has(DOVECOT, " mail_crypt_global_private_key"),
+        ],
         what: "new mail is stored encrypted; mail from before stays as it is, and the keys are in the volume crypt-vol-1 alone",
         remedy: "Add crypt-vol-1 to the backups: without it, new mail cannot be read.",
     },
     // In mailcow from 2021-02-11 to 2021-06-30.
     Unmigrated {
-        signs: &[Had(COMPOSE_FILE, " ejabberd-mailcow:"), HasNot(COMPOSE_FILE, " ejabberd-mailcow:")],
+        signs: &[
+            Had(COMPOSE_FILE, " ejabberd-mailcow:"),
+            HasNot(COMPOSE_FILE, " ejabberd-mailcow:"),
+        ],
         what: "mailcow has no XMPP server any more: its accounts, messages and uploads go nowhere",
         remedy: "What is worth keeping is in the volumes xmpp-vol-1 and xmpp-upload-vol-1, which stay.",
     },
@@ -120,7 +130,11 @@ const UNMIGRATED: [Unmigrated; 11] = [
     },
     // 2025-01-23.
     Unmigrated {
-        signs: &[Had(COMPOSE_FILE, " solr-mailcow:"), HasNot(COMPOSE_FILE, " solr-mailcow:"), NotSkipped("SKIP_SOLR")],
+        signs: &[
+            Had(COMPOSE_FILE, " solr-mailcow:"),
+            HasNot(COMPOSE_FILE, " solr-mailcow:"),
+            NotSkipped("SKIP_SOLR"),
+        ],
         what: "Solr's index is not taken over, and its successor is off: upstream adds SKIP_FTS=y",
         remedy: "Set SKIP_FTS=n in mailcow.conf, run `docker compose up -d`, and index with `docker compose exec dovecot-mailcow doveadm index -A '*'`.",
     },
@@ -163,7 +177,11 @@ pub fn found(sight: &Sight<'_>) -> Result<Vec<Found>> {
     let mut all = Vec::new();
     for line in &UNMIGRATED {
         if let Some(details) = line.met(sight)? {
-            let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
+            let details = if details.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", details.join(", "))
+            };
             all.push(Found { what: format!("{}{details}", line.what), remedy: line.remedy });
         }
     }
@@ -196,13 +214,17 @@ impl Sign {
             Jump(image, numbers) => {
                 let (from, to) = ((sight.before)(COMPOSE_FILE)?, (sight.after)(COMPOSE_FILE)?);
                 let versions = version(&from, image, numbers).zip(version(&to, image, numbers));
-                Ok(versions.filter(|(from, to)| from != to).map(|(from, to)| vec![format!("{from} → {to}")]))
+                Ok(versions
+                    .filter(|(from, to)| from != to)
+                    .map(|(from, to)| vec![format!("{from} → {to}")]))
             }
-            NotSkipped(option) => {
-                is(sight.conf.get(option).is_some_and(|value| value.to_ascii_lowercase().starts_with('n')))
-            }
+            NotSkipped(option) => is(sight
+                .conf
+                .get(option)
+                .is_some_and(|value| value.to_ascii_lowercase().starts_with('n'))),
             Own(place, text) => {
-                let files = (sight.own)(place).into_iter().filter(|(_, content)| contains(content, text));
+                let files =
+                    (sight.own)(place).into_iter().filter(|(_, content)| contains(content, text));
                 let names: Vec<String> = files.map(|(name, _)| name).collect();
                 Ok((!names.is_empty()).then_some(names))
             }
@@ -250,7 +272,12 @@ mod tests {
             let there = own.iter().filter(|(name, _)| name.starts_with(folder));
             there.map(|(name, content)| ((*name).to_owned(), (*content).to_owned())).collect()
         };
-        let sight = Sight { before: &read(before), after: &read(after), own: &own, conf: &Conf::parse(conf) };
+        let sight = Sight {
+            before: &read(before),
+            after: &read(after),
+            own: &own,
+            conf: &Conf::parse(conf),
+        };
         found(&sight).unwrap().into_iter().map(|found| found.what).collect()
     }
 
@@ -272,7 +299,10 @@ mod tests {
     fn keys_that_an_older_release_has_taken_over_are_nothing_to_tell_of() {
         let keys = "$MC_DKIM_KEYS = \"/data/dkim/keys\";\n";
         is_told(&told(&[(DKIM_KEYS, keys)], &[], &[], ""), "dkim-vol-1");
-        assert!(told(&[(DKIM_KEYS, keys), (PHP_ENTRYPOINT, "HSET DKIM_PRIV_KEYS")], &[], &[], "").is_empty());
+        assert!(
+            told(&[(DKIM_KEYS, keys), (PHP_ENTRYPOINT, "HSET DKIM_PRIV_KEYS")], &[], &[], "")
+                .is_empty()
+        );
     }
 
     #[test]
@@ -289,16 +319,27 @@ mod tests {
     fn files_of_the_site_s_own_are_named_and_comments_are_not_meant() {
         const OLD: Files<'_> = &[(OLD_INCLUDE, "charset utf-8;\n")];
         let own: Files<'_> = &[
-            ("data/conf/nginx/shop.conf", "server {\n  include /etc/nginx/conf.d/includes/site-defaults.conf;\n}\n"),
-            ("data/conf/nginx/other.conf", "# include /etc/nginx/conf.d/includes/site-defaults.conf;\n"),
+            (
+                "data/conf/nginx/shop.conf",
+                "server {\n  include /etc/nginx/conf.d/includes/site-defaults.conf;\n}\n",
+            ),
+            (
+                "data/conf/nginx/other.conf",
+                "# include /etc/nginx/conf.d/includes/site-defaults.conf;\n",
+            ),
         ];
         let seen = told(OLD, &[], own, "");
         is_told(&seen, "(data/conf/nginx/shop.conf)");
         assert!(told(OLD, OLD, own, "").is_empty());
-        let theme: Files<'_> =
-            &[("docker-compose.override.yml", "- ./t.js:/usr/lib/GNUstep/SOGo/WebServerResources/t.js\n")];
+        let theme: Files<'_> = &[(
+            "docker-compose.override.yml",
+            "- ./t.js:/usr/lib/GNUstep/SOGo/WebServerResources/t.js\n",
+        )];
         let (from, to) = ("- a:/usr/lib/GNUstep/SOGo/x\n", "- a:/usr/local/lib/GNUstep/SOGo/x\n");
-        is_told(&told(&[(COMPOSE_FILE, from)], &[(COMPOSE_FILE, to)], theme, ""), "docker-compose.override.yml");
+        is_told(
+            &told(&[(COMPOSE_FILE, from)], &[(COMPOSE_FILE, to)], theme, ""),
+            "docker-compose.override.yml",
+        );
     }
 
     #[test]
@@ -306,8 +347,17 @@ mod tests {
         let compose = |image: &str| format!("services:\n  x:\n    image: {image}\n");
         let seen = |image: &str, numbers| version(&compose(image), "mariadb", numbers);
         assert_eq!(seen("mariadb:10.11", 2).as_deref(), Some("10.11"));
-        assert_eq!(seen("'registry:5000/library/mariadb:10.5.9-focal'", 2).as_deref(), Some("10.5"));
-        for none in ["mariadb:latest", "mariadb", "mariadb:10", "mariadb-backup:10.5", "registry:5000/mariadb"] {
+        assert_eq!(
+            seen("'registry:5000/library/mariadb:10.5.9-focal'", 2).as_deref(),
+            Some("10.5")
+        );
+        for none in [
+            "mariadb:latest",
+            "mariadb",
+            "mariadb:10",
+            "mariadb-backup:10.5",
+            "registry:5000/mariadb",
+        ] {
             assert_eq!(seen(none, 2), None, "{none}");
         }
         let seen = told(

@@ -10,17 +10,23 @@ pub struct Functions(String);
 impl Functions {
     /// From the files of a release, given a reader of them: its modules, or for older ones what its update.sh carries, where most of it stands
     /// outside of any function. None where the release has neither.
-    pub fn of_release(mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>>) -> Result<Option<Self>> {
+    pub fn of_release(
+        mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>>,
+    ) -> Result<Option<Self>> {
         let mut modules = String::new();
         for name in mailcow::OPTION_MODULES {
-            modules.extend(file(name)?.map(|content| format!("{}\n", String::from_utf8_lossy(&content))));
+            modules.extend(
+                file(name)?.map(|content| format!("{}\n", String::from_utf8_lossy(&content))),
+            );
         }
         if !modules.is_empty() {
             return Ok(Some(Self(modules)));
         }
         let script = file(mailcow::UPDATE_SCRIPT)?.unwrap_or_default();
         let script = String::from_utf8_lossy(&script);
-        let functions = mailcow::OPTION_FUNCTIONS.iter().filter_map(|name| block(&script, &format!("{name}()"), "}"));
+        let functions = mailcow::OPTION_FUNCTIONS
+            .iter()
+            .filter_map(|name| block(&script, &format!("{name}()"), "}"));
         let functions: String = functions.chain(inline(&script)).collect();
         Ok(Some(functions).filter(|functions| !functions.is_empty()).map(Self))
     }
@@ -39,9 +45,11 @@ impl Functions {
 
     /// The files below `data/` that the functions name.
     pub fn files(&self) -> Vec<&str> {
-        let is_part = |character: char| character.is_ascii_alphanumeric() || "._-/".contains(character);
+        let is_part =
+            |character: char| character.is_ascii_alphanumeric() || "._-/".contains(character);
         let words = self.0.split(|character| !is_part(character));
-        let mut files: Vec<&str> = words.filter_map(|word| word.find("data/").map(|at| &word[at..])).collect();
+        let mut files: Vec<&str> =
+            words.filter_map(|word| word.find("data/").map(|at| &word[at..])).collect();
         files.retain(|file| file.len() > "data/".len() && !file.contains(".."));
         files.sort_unstable();
         files.dedup();
@@ -53,7 +61,10 @@ impl Functions {
 fn inline(script: &str) -> Option<String> {
     let list = block(script, "CONFIG_ARRAY=(", ")")?;
     let each = block(script, "for option in ", "done")?;
-    Some(format!("{}() {{\nsed -i --follow-symlinks '$a\\' mailcow.conf\n{list}{each}}}\n", mailcow::INLINE_OPTIONS))
+    Some(format!(
+        "{}() {{\nsed -i --follow-symlinks '$a\\' mailcow.conf\n{list}{each}}}\n",
+        mailcow::INLINE_OPTIONS
+    ))
 }
 
 /// The lines of a script from the one that begins with `head`, at the beginning of a line, to the next that is `end`.
@@ -76,7 +87,10 @@ mod tests {
     use super::*;
 
     fn of_script(script: &str) -> Option<Functions> {
-        Functions::of_release(|name| Ok((name == mailcow::UPDATE_SCRIPT).then(|| script.as_bytes().to_vec()))).unwrap()
+        Functions::of_release(|name| {
+            Ok((name == mailcow::UPDATE_SCRIPT).then(|| script.as_bytes().to_vec()))
+        })
+        .unwrap()
     }
 
     #[test]
@@ -84,9 +98,9 @@ mod tests {
         let script = "x() {\n}\nadapt_new_options() {\n  echo a\n}\nCONFIG_ARRAY=(\n  \"A\"\n)\necho no\nfor option in $A; do\n  echo $option\ndone\necho rest\n";
         let functions = of_script(script).unwrap();
         assert!(functions.text().starts_with("adapt_new_options() {\n  echo a\n}\n"));
-        assert!(
-            functions.text().contains("CONFIG_ARRAY=(\n  \"A\"\n)\nfor option in $A; do\n  echo $option\ndone\n}\n")
-        );
+        assert!(functions.text().contains(
+            "CONFIG_ARRAY=(\n  \"A\"\n)\nfor option in $A; do\n  echo $option\ndone\n}\n"
+        ));
         assert!(of_script("echo nothing\n").is_none());
     }
 

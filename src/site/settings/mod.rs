@@ -126,24 +126,34 @@ fn exchanged(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 /// An option that the release does not list as obsolete stays, even if a pattern of upstream's happened to match its line.
-fn keep_own_options(before: &[u8], after: Vec<u8>, functions: &Functions, left_out: &mut Vec<String>) -> Vec<u8> {
-    let removed = changes(before, &after).into_iter().filter(|change| change.change == Kind::Removed);
-    let own: Vec<String> = removed.map(|change| change.name).filter(|name| !functions.make_obsolete(name)).collect();
+pub(crate) fn keep_own_options(
+    before: &[u8],
+    after: Vec<u8>,
+    functions: &Functions,
+    left_out: &mut Vec<String>,
+) -> Vec<u8> {
+    let removed =
+        changes(before, &after).into_iter().filter(|change| change.change == Kind::Removed);
+    let own: Vec<String> =
+        removed.map(|change| change.name).filter(|name| !functions.make_obsolete(name)).collect();
     let mut after = after;
     for name in own {
         let text = String::from_utf8_lossy(before);
-        let line = text.lines().rfind(|line| Conf::parse(line).get(&name).is_some()).unwrap_or_default();
+        let line =
+            text.lines().rfind(|line| Conf::parse(line).get(&name).is_some()).unwrap_or_default();
         if !after.is_empty() && !after.ends_with(b"\n") {
             after.push(b'\n');
         }
         after.extend_from_slice(format!("{line}\n").as_bytes());
-        left_out.push(format!("take {name} out of mailcow.conf: the release does not list it as obsolete"));
+        left_out.push(format!(
+            "take {name} out of mailcow.conf: the release does not list it as obsolete"
+        ));
     }
     after
 }
 
 /// How compose is called, written back as update.sh does, where the option is there.
-fn with_compose(conf: &[u8], compose: &str) -> Vec<u8> {
+pub(crate) fn with_compose(conf: &[u8], compose: &str) -> Vec<u8> {
     let option = format!("{}=", mailcow::COMPOSE_KIND);
     let mut written = Vec::with_capacity(conf.len());
     for line in conf.split_inclusive(|byte| *byte == b'\n') {
@@ -159,7 +169,9 @@ fn with_compose(conf: &[u8], compose: &str) -> Vec<u8> {
 
 /// A migration that loses the server's name has lost more; whatever it says of itself, it failed.
 fn whole(before: &[u8], after: &[u8]) -> Result<()> {
-    let name = |text: &[u8]| Conf::parse(&String::from_utf8_lossy(text)).get(mailcow::HOSTNAME).map(str::to_owned);
+    let name = |text: &[u8]| {
+        Conf::parse(&String::from_utf8_lossy(text)).get(mailcow::HOSTNAME).map(str::to_owned)
+    };
     if name(before) == name(after) {
         Ok(())
     } else {
@@ -169,7 +181,9 @@ fn whole(before: &[u8], after: &[u8]) -> Result<()> {
 
 /// What differs between two `mailcow.conf`, option by option.
 pub fn changes(before: &[u8], after: &[u8]) -> Vec<Change> {
-    let parse = |text: &[u8]| -> BTreeMap<String, String> { Conf::parse(&String::from_utf8_lossy(text)).into() };
+    let parse = |text: &[u8]| -> BTreeMap<String, String> {
+        Conf::parse(&String::from_utf8_lossy(text)).into()
+    };
     let (before, after) = (parse(before), parse(after));
     let change = |name: &&String| match (before.get(*name), after.get(*name)) {
         (None, Some(_)) => Some(Kind::Added),
@@ -183,7 +197,12 @@ pub fn changes(before: &[u8], after: &[u8]) -> Vec<Change> {
     let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let told = names.into_iter().filter_map(|name| {
         let change = change(&name)?;
-        Some(Change { name: name.clone(), change, was: shown(&before, name), is: shown(&after, name) })
+        Some(Change {
+            name: name.clone(),
+            change,
+            was: shown(&before, name),
+            is: shown(&after, name),
+        })
     });
     told.collect()
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::Situation;
 
 /// Keys whose own keys are worth naming.
-const MAPS: &[&str] = &["environment", "labels", "networks", "depends_on", "sysctls", "ulimits", "extra_hosts"];
+const MAPS: &[&str] =
+    &["environment", "labels", "networks", "depends_on", "sysctls", "ulimits", "extra_hosts"];
 
 /// The keys of a service that differ: `environment (REDISPASS added)`, `ports`, ….
 pub(super) fn keys(old: &Value, new: &Value) -> Vec<String> {
@@ -36,15 +37,23 @@ fn entries(old: &Value, new: &Value) -> Vec<String> {
 }
 
 fn all_keys<'a>(old: &'a Value, new: &'a Value) -> BTreeSet<&'a str> {
-    let keys = |value: &'a Value| value.as_object().into_iter().flat_map(|map| map.keys().map(String::as_str));
+    let keys = |value: &'a Value| {
+        value.as_object().into_iter().flat_map(|map| map.keys().map(String::as_str))
+    };
     keys(old).chain(keys(new)).collect()
 }
 
 /// The networks that containers are in and whose definition changed, so that only `down` lets compose make them anew.
 pub(super) fn networks(situation: &Situation<'_>) -> Vec<String> {
-    let in_use = |name: &str| situation.containers.iter().any(|container| container.networks.contains_key(name));
+    let in_use = |name: &str| {
+        situation.containers.iter().any(|container| container.networks.contains_key(name))
+    };
     let added = situation.new.networks.keys().any(|key| !situation.old.networks.contains_key(key));
-    let old = situation.old.networks.iter().filter(|(_, network)| !network.external && in_use(&network.name));
+    let old = situation
+        .old
+        .networks
+        .iter()
+        .filter(|(_, network)| !network.external && in_use(&network.name));
     old.filter(|(key, network)| match situation.new.networks.get(*key) {
         Some(new) => new.raw != network.raw,
         // Renamed, as far as anybody can tell: the new one could not be made while the old one holds its addresses.

@@ -15,7 +15,10 @@ pub(super) fn to_dependents(new: &Resolved, changes: &mut BTreeMap<&str, Service
 }
 
 /// A dependent whose action is still too weak, with the action it needs and why.
-fn next(new: &Resolved, changes: &BTreeMap<&str, ServiceChange>) -> Option<(String, Action, String)> {
+fn next(
+    new: &Resolved,
+    changes: &BTreeMap<&str, ServiceChange>,
+) -> Option<(String, Action, String)> {
     let action = |name: &str| changes.get(name).map_or(Action::Keep, |change| change.action);
     for (name, service) in new.wanted() {
         let has = action(name);
@@ -32,13 +35,20 @@ fn next(new: &Resolved, changes: &BTreeMap<&str, ServiceChange>) -> Option<(Stri
 }
 
 /// What the changes of others ask of a service.
-fn needs<'a>(service: &'a Service, action: &impl Fn(&str) -> Action) -> Vec<(&'a str, Action, &'static str)> {
+fn needs<'a>(
+    service: &'a Service,
+    action: &impl Fn(&str) -> Action,
+) -> Vec<(&'a str, Action, &'static str)> {
     let is_new = |name: &str| matches!(action(name), Action::Recreate | Action::Create);
     let mut needs = Vec::new();
     for other in service.shares_with() {
         let network = service.network_of() == Some(other);
         if is_new(other) {
-            needs.push((other, Action::Recreate, if network { "it is in the network of" } else { "it shares with" }));
+            needs.push((
+                other,
+                Action::Recreate,
+                if network { "it is in the network of" } else { "it shares with" },
+            ));
         } else if network && action(other) == Action::Restart {
             needs.push((other, Action::Restart, "it is in the network of"));
         }

@@ -27,7 +27,8 @@ fn stack() -> Value {
 fn resolved(stack: &Value) -> Resolved {
     // Compose's hash is any text that changes with the configuration.
     let services = stack["services"].as_object().unwrap();
-    let hashes = services.iter().map(|(name, raw)| format!("{name} {}", raw.to_string().replace(' ', "")));
+    let hashes =
+        services.iter().map(|(name, raw)| format!("{name} {}", raw.to_string().replace(' ', "")));
     Resolved::parse(&stack.to_string(), &hashes.collect::<Vec<_>>().join("\n")).unwrap()
 }
 
@@ -37,14 +38,22 @@ fn running(old: &Resolved) -> Vec<Container> {
         image: service.image.clone().unwrap(),
         image_id: OLD.to_owned(),
         labels: BTreeMap::from([(label::CONFIG_HASH.to_owned(), old.hashes[name].clone())]),
-        networks: service.networks.iter().map(|key| (old.networks[key].name.clone(), Vec::new())).collect(),
+        networks: service
+            .networks
+            .iter()
+            .map(|key| (old.networks[key].name.clone(), Vec::new()))
+            .collect(),
         ..Container::default()
     };
     old.wanted().map(container).collect()
 }
 
 /// What changes when `edit` is made to the stack, images move to what `to` says, and `files` change.
-fn changes(edit: impl FnOnce(&mut Value), to: impl Fn(&str) -> &'static str, files: &[&str]) -> Changes {
+fn changes(
+    edit: impl FnOnce(&mut Value),
+    to: impl Fn(&str) -> &'static str,
+    files: &[&str],
+) -> Changes {
     let old = resolved(&stack());
     let mut edited = stack();
     edit(&mut edited);
@@ -83,11 +92,17 @@ fn another_program_does_not_meet_files_that_are_read_live() {
     let web = changes(|_| {}, other, &["data/web/index.php"]);
     assert_eq!(first(&web), ["web"]);
     let reasons = &web.services.iter().find(|change| change.service == "web").unwrap().reasons;
-    assert!(reasons.iter().any(|reason| reason.detail.contains("it reads data/web live")), "{reasons:?}");
+    assert!(
+        reasons.iter().any(|reason| reason.detail.contains("it reads data/web live")),
+        "{reasons:?}"
+    );
     for files in [&["data/conf/x"][..], &[]] {
         assert!(first(&changes(|_| {}, other, files)).is_empty(), "{files:?}");
     }
-    assert!(first(&changes(|_| {}, same, &["data/web/index.php"])).is_empty(), "the program stays the same");
+    assert!(
+        first(&changes(|_| {}, same, &["data/web/index.php"])).is_empty(),
+        "the program stays the same"
+    );
 }
 
 fn same(_: &str) -> &'static str {
@@ -97,8 +112,14 @@ fn same(_: &str) -> &'static str {
 /// `SERVICE ACTION: KIND DETAIL` of all that do not stay.
 fn told(changes: &Changes) -> Vec<String> {
     let tell = |change: &ServiceChange| {
-        let reasons = change.reasons.iter().map(|reason| format!("{:?} {}", reason.kind, reason.detail));
-        format!("{} {:?}: {}", change.service, change.action, reasons.collect::<Vec<_>>().join(" | "))
+        let reasons =
+            change.reasons.iter().map(|reason| format!("{:?} {}", reason.kind, reason.detail));
+        format!(
+            "{} {:?}: {}",
+            change.service,
+            change.action,
+            reasons.collect::<Vec<_>>().join(" | ")
+        )
     };
     changes.services.iter().filter(|change| change.action != Action::Keep).map(tell).collect()
 }
@@ -114,10 +135,17 @@ fn nothing_new_changes_nothing() {
 #[test]
 fn an_image_that_moved_under_its_tag_and_one_with_a_new_tag() {
     let moved = changes(|_| {}, |reference| if reference == "r/alone:1" { NEW } else { OLD }, &[]);
-    assert_eq!(told(&moved), ["alone Recreate: Image r/alone:1 from sha256:aaaaaaaaaaaa to sha256:bbbbbbbbbbbb"]);
-    let tagged = changes(|stack| stack["services"]["alone"]["image"] = json!("r/alone:2"), |_| NEW, &[]);
+    assert_eq!(
+        told(&moved),
+        ["alone Recreate: Image r/alone:1 from sha256:aaaaaaaaaaaa to sha256:bbbbbbbbbbbb"]
+    );
+    let tagged =
+        changes(|stack| stack["services"]["alone"]["image"] = json!("r/alone:2"), |_| NEW, &[]);
     let alone = tagged.services.iter().find(|change| change.service == "alone").unwrap();
-    assert_eq!(alone.reasons[0].detail, "r/alone:1 (sha256:aaaaaaaaaaaa) to r/alone:2 (sha256:bbbbbbbbbbbb)");
+    assert_eq!(
+        alone.reasons[0].detail,
+        "r/alone:1 (sha256:aaaaaaaaaaaa) to r/alone:2 (sha256:bbbbbbbbbbbb)"
+    );
     assert_eq!(alone.reasons.len(), 1, "the image is not told twice");
 }
 
@@ -127,7 +155,10 @@ fn a_changed_configuration_names_keys_and_no_values() {
         stack["services"]["alone"]["environment"] = json!({"SECRET": "hunter22"});
         stack["services"]["alone"]["ports"] = json!([]);
     };
-    assert_eq!(told(&changes(edit, same, &[])), ["alone Recreate: Config environment (SECRET added); ports"]);
+    assert_eq!(
+        told(&changes(edit, same, &[])),
+        ["alone Recreate: Config environment (SECRET added); ports"]
+    );
 }
 
 #[test]
@@ -135,17 +166,26 @@ fn files_restart_who_mounts_them() {
     let cases: [(&[&str], &[&str]); 6] = [
         (
             &["data/my.cnf"],
-            &["db Restart: Files data/my.cnf", "log Restart: Dependency it asks to be restarted with db"],
+            &[
+                "db Restart: Files data/my.cnf",
+                "log Restart: Dependency it asks to be restarted with db",
+            ],
         ),
         (&["data/my.cnf2"], &[]),
         (
             &["data/conf/x/y"],
-            &["db Restart: Files data/conf/x/y", "log Restart: Dependency it asks to be restarted with db"],
+            &[
+                "db Restart: Files data/conf/x/y",
+                "log Restart: Dependency it asks to be restarted with db",
+            ],
         ),
         (&["data/web/live.php"], &[]),
         (
             &["data/web/f.php"],
-            &["side Restart: Dependency it is in the network of web", "web Restart: Files data/web/f.php"],
+            &[
+                "side Restart: Dependency it is in the network of web",
+                "web Restart: Files data/web/f.php",
+            ],
         ),
         (&["elsewhere"], &[]),
     ];

@@ -1,6 +1,8 @@
 //! Where `docker` keeps the program behind `docker compose`: called as `docker` itself calls it, it answers in a third of the time, since
 //! `docker` starts it twice for each call, and up to version 28.3 all its other plugins once.
 
+#![expect(clippy::disallowed_methods, reason = "programs of the host")]
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -33,14 +35,19 @@ pub(super) fn find() -> Option<PathBuf> {
 fn is_dockers_own(program: &Path) -> bool {
     let named = program.canonicalize().is_ok_and(|program| program.ends_with("docker"));
     let mut start = [0; 2];
-    named && File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start != *b"#!"
+    named
+        && File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+        && start != *b"#!"
 }
 
 /// The folders that are looked through, in this order.
 fn places(configuration: &Path) -> Vec<PathBuf> {
     // A file that cannot be read is no reason not to look where plugins usually lie.
     let more = DockerConfig::read(configuration).unwrap_or_default().plugins();
-    more.into_iter().chain([configuration.join("cli-plugins")]).chain(PLACES.map(PathBuf::from)).collect()
+    more.into_iter()
+        .chain([configuration.join("cli-plugins")])
+        .chain(PLACES.map(PathBuf::from))
+        .collect()
 }
 
 /// The first that is there, as it is called from any folder.
@@ -61,12 +68,18 @@ mod tests {
             std::fs::create_dir_all(place).unwrap();
             std::fs::write(place.join(NAME), "").unwrap();
         };
-        assert!(first(&places(root)).is_none_or(|system| !system.starts_with(root)), "nothing is there yet");
+        assert!(
+            first(&places(root)).is_none_or(|system| !system.starts_with(root)),
+            "nothing is there yet"
+        );
         add(&own);
         assert_eq!(first(&places(root)), Some(own.join(NAME)));
         let more = root.join("more");
-        std::fs::write(root.join("config.json"), serde_json::json!({"cliPluginsExtraDirs": [more]}).to_string())
-            .unwrap();
+        std::fs::write(
+            root.join("config.json"),
+            serde_json::json!({"cliPluginsExtraDirs": [more]}).to_string(),
+        )
+        .unwrap();
         assert_eq!(first(&places(root)), Some(own.join(NAME)), "the folder is empty");
         add(&more);
         assert_eq!(first(&places(root)), Some(more.join(NAME)));
@@ -83,6 +96,9 @@ mod tests {
         std::fs::write(&script, "#!/bin/sh\n").unwrap();
         std::fs::copy("/bin/true", &program).unwrap();
         std::os::unix::fs::symlink("/bin/true", &snap).unwrap();
-        assert_eq!([&script, &program, &snap].map(|path| is_dockers_own(path)), [false, true, false]);
+        assert_eq!(
+            [&script, &program, &snap].map(|path| is_dockers_own(path)),
+            [false, true, false]
+        );
     }
 }

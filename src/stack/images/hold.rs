@@ -28,17 +28,32 @@ pub struct Held {
 }
 
 /// Gives the images of the project's containers a tag of ours: `cowhand.local/PROJECT:RUN--SERVICE`.
-pub async fn hold(engine: &Engine, project: &str, run: &str, containers: &[Container]) -> Result<Held> {
+pub async fn hold(
+    engine: &Engine,
+    project: &str,
+    run: &str,
+    containers: &[Container],
+) -> Result<Held> {
     let held = containers.iter().map(async |container| {
         let there = engine.image(&container.image_id).await?.is_some();
         if there {
-            tag(engine, &repository(project), &tag_of(run, &container.service), &container.image_id).await?;
+            tag(
+                engine,
+                &repository(project),
+                &tag_of(run, &container.service),
+                &container.image_id,
+            )
+            .await?;
         }
         Ok::<_, Error>((container, there))
     });
-    let (held, missing): (Vec<_>, Vec<_>) = try_join_all(held).await?.into_iter().partition(|(_, there)| *there);
+    let (held, missing): (Vec<_>, Vec<_>) =
+        try_join_all(held).await?.into_iter().partition(|(_, there)| *there);
     Ok(Held {
-        images: held.into_iter().map(|(one, _)| (one.image.clone(), one.image_id.clone())).collect(),
+        images: held
+            .into_iter()
+            .map(|(one, _)| (one.image.clone(), one.image_id.clone()))
+            .collect(),
         missing: missing.into_iter().map(|(one, _)| one.service.clone()).collect(),
     })
 }
@@ -54,12 +69,19 @@ pub async fn hold_prefetched(engine: &Engine, project: &str, pulled: &[Pulled]) 
         }
     }
     let repository = repository(project);
-    let tags = pulled.iter().zip(&wanted).map(|(one, wanted)| tag(engine, &repository, wanted, &one.image_id));
+    let tags = pulled
+        .iter()
+        .zip(&wanted)
+        .map(|(one, wanted)| tag(engine, &repository, wanted, &one.image_id));
     try_join_all(tags).await.map(drop)
 }
 
 /// What was fetched ahead for a reference, if anything was.
-pub(super) async fn prefetched(engine: &Engine, project: &str, reference: &str) -> Result<Option<Image>> {
+pub(super) async fn prefetched(
+    engine: &Engine,
+    project: &str,
+    reference: &str,
+) -> Result<Option<Image>> {
     engine.image(&format!("{}:{}", repository(project), next_tag(reference))).await
 }
 
@@ -67,8 +89,10 @@ pub(super) async fn prefetched(engine: &Engine, project: &str, reference: &str) 
 /// ours: whether it goes is for prune to say.
 pub async fn release(engine: &Engine, project: &str, keep: &[&str]) -> Result<()> {
     for image in ours(engine, project).await? {
-        let (ours, others): (Vec<_>, Vec<_>) = image.tags.iter().partition(|tag| is_ours(tag, project));
-        let kept = |tag: &str| label_of(tag).is_some_and(|label| label == NEXT || keep.contains(&label));
+        let (ours, others): (Vec<_>, Vec<_>) =
+            image.tags.iter().partition(|tag| is_ours(tag, project));
+        let kept =
+            |tag: &str| label_of(tag).is_some_and(|label| label == NEXT || keep.contains(&label));
         let let_go: Vec<_> = ours.iter().filter(|tag| !kept(tag)).collect();
         let is_last = others.is_empty() && image.digests.is_empty() && let_go.len() == ours.len();
         for tag in let_go.iter().skip(usize::from(is_last)) {
@@ -83,9 +107,11 @@ async fn ours(engine: &Engine, project: &str) -> Result<Vec<Image>> {
     let filter = HashMap::from([("reference".to_owned(), vec![repository(project)])]);
     let options = ListImagesOptionsBuilder::default().filters(&filter).build();
     let what = "could not list the images";
-    let listed = engine.ask(what, async || engine.docker().list_images(Some(options.clone())).await).await?;
+    let listed =
+        engine.ask(what, async || engine.docker().list_images(Some(options.clone())).await).await?;
     // The filter hides the other tags of what it finds.
-    let found = try_join_all(listed.iter().map(async |image| engine.image(&image.id).await)).await?;
+    let found =
+        try_join_all(listed.iter().map(async |image| engine.image(&image.id).await)).await?;
     Ok(found.into_iter().flatten().collect())
 }
 
@@ -93,7 +119,10 @@ async fn ours(engine: &Engine, project: &str) -> Result<Vec<Image>> {
 async fn untag(engine: &Engine, tag: &str) -> Result<()> {
     let options = RemoveImageOptionsBuilder::default().noprune(true).build();
     let what = format!("could not take the tag {tag} off");
-    engine.find(&what, async || engine.docker().remove_image(tag, Some(options.clone()), None).await).await.map(drop)
+    engine
+        .find(&what, async || engine.docker().remove_image(tag, Some(options.clone()), None).await)
+        .await
+        .map(drop)
 }
 
 /// Whether a reference is a tag of ours for this project.
@@ -123,8 +152,12 @@ fn repository(project: &str) -> String {
 
 /// Two dashes part the label from the service: neither a run's id nor a service's name has them side by side.
 fn tag_of(label: &str, service: &str) -> String {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&character);
-    let text: String = format!("{label}--{service}").chars().map(|one| if allowed(one) { one } else { '_' }).collect();
+    let allowed =
+        |character: char| character.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&character);
+    let text: String = format!("{label}--{service}")
+        .chars()
+        .map(|one| if allowed(one) { one } else { '_' })
+        .collect();
     text.chars().take(LONGEST).collect()
 }
 
@@ -134,9 +167,14 @@ mod tests {
 
     #[test]
     fn our_tags_say_what_they_are_for() {
-        let reference = format!("{}:{}", repository("mail"), tag_of("20260101-000000", "nginx-mailcow"));
+        let reference =
+            format!("{}:{}", repository("mail"), tag_of("20260101-000000", "nginx-mailcow"));
         assert_eq!(reference, "cowhand.local/mail:20260101-000000--nginx-mailcow");
-        assert!(is_ours(&reference, "mail") && !is_ours(&reference, "mai") && !is_ours("mail:1", "mail"));
+        assert!(
+            is_ours(&reference, "mail")
+                && !is_ours(&reference, "mai")
+                && !is_ours("mail:1", "mail")
+        );
         assert_eq!(label_of(&reference), Some("20260101-000000"));
         assert_eq!(label_of("redis:7"), None);
         assert!(is_prefetched(&format!("{}:{}", repository("mail"), next_tag("redis:7")), "mail"));

@@ -66,7 +66,12 @@ impl Engine {
             tags: found.repo_tags.unwrap_or_default(),
             digests: found.repo_digests.unwrap_or_default(),
             size: found.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
-            labels: found.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
+            labels: found
+                .config
+                .and_then(|config| config.labels)
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
             created: found.created,
         }))
     }
@@ -77,15 +82,17 @@ impl Engine {
             return Ok(digest.to_owned());
         }
         let text = format!("{}:{}", reference.name(), reference.tag().unwrap_or("latest"));
-        let credentials = self.credentials().of(reference.registry()).await.map_err(Refusal::Failed)?;
+        let credentials =
+            self.credentials().of(reference.registry()).await.map_err(Refusal::Failed)?;
         let ask = async || self.docker().inspect_registry_image(&text, credentials.clone()).await;
         match patiently(PAUSES, ask, |_, _| {}).await {
-            Ok(found) => found
-                .descriptor
-                .digest
-                .ok_or_else(|| Refusal::Failed(Error::new(format!("the registry names no digest for {text}")))),
+            Ok(found) => found.descriptor.digest.ok_or_else(|| {
+                Refusal::Failed(Error::new(format!("the registry names no digest for {text}")))
+            }),
             Err(error) => Err(match Refusal::of(self, reference, &error) {
-                Refusal::Unknown(told) => Refusal::Unknown(self.with_mirrors(reference, told).await),
+                Refusal::Unknown(told) => {
+                    Refusal::Unknown(self.with_mirrors(reference, told).await)
+                }
                 failed @ Refusal::Failed(_) => failed,
             }),
         }
@@ -121,16 +128,20 @@ impl Refusal {
         let told = engine.failed(&format!("could not ask {registry} for {reference}"), error);
         let unknown = ["not found", "manifest unknown", "name unknown", "does not exist"];
         if text.contains("no such host") {
-            Self::Failed(told.hint(format!("Can this machine resolve {registry}? See /etc/resolv.conf.")))
-        } else if unknown.iter().any(|word| text.contains(word)) {
-            Self::Unknown(
-                told.hint(format!("Does {reference} exist? If {registry} wants a login: `docker login {registry}`.")),
+            Self::Failed(
+                told.hint(format!("Can this machine resolve {registry}? See /etc/resolv.conf.")),
             )
+        } else if unknown.iter().any(|word| text.contains(word)) {
+            Self::Unknown(told.hint(format!(
+                "Does {reference} exist? If {registry} wants a login: `docker login {registry}`."
+            )))
         } else if ["denied", "unauthorized", "authentication", "auth credentials"]
             .iter()
             .any(|word| text.contains(word))
         {
-            Self::Failed(told.hint(format!("Log in with `docker login {registry}`, as the user who runs Cowhand.")))
+            Self::Failed(told.hint(format!(
+                "Log in with `docker login {registry}`, as the user who runs Cowhand."
+            )))
         } else {
             Self::Failed(told.hint(format!("Can this machine reach {registry}? Try again later.")))
         }
@@ -147,7 +158,9 @@ impl Refusal {
 /// Lets `reference` mean the image with this id. Pinned references mean what they mean.
 pub async fn retag(engine: &Engine, reference: &str, image_id: &str) -> Result<()> {
     let parsed = Reference::parse(reference)?;
-    if parsed.digest().is_some() || engine.image(reference).await?.is_some_and(|image| image.id == image_id) {
+    if parsed.digest().is_some()
+        || engine.image(reference).await?.is_some_and(|image| image.id == image_id)
+    {
         return Ok(());
     }
     tag(engine, parsed.name(), parsed.tag().unwrap_or("latest"), image_id).await
@@ -164,5 +177,7 @@ pub fn short(digest: &str) -> String {
 async fn tag(engine: &Engine, name: &str, tag: &str, image_id: &str) -> Result<()> {
     let options = TagImageOptionsBuilder::default().repo(name).tag(tag).build();
     let what = format!("could not tag {image_id} as {name}:{tag}");
-    engine.ask(&what, async || engine.docker().tag_image(image_id, Some(options.clone())).await).await
+    engine
+        .ask(&what, async || engine.docker().tag_image(image_id, Some(options.clone())).await)
+        .await
 }

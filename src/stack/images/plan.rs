@@ -31,7 +31,8 @@ pub async fn plan(
         let wanted = Wanted { project: &resolved.project, reference, services, built, running };
         wanted.plan(engine, offline, events).await
     });
-    let mut planned: Vec<ImageChange> = stream::iter(planned).buffer_unordered(AT_A_TIME).try_collect().await?;
+    let mut planned: Vec<ImageChange> =
+        stream::iter(planned).buffer_unordered(AT_A_TIME).try_collect().await?;
     planned.sort_by(|a, b| a.reference.cmp(&b.reference));
     Ok(planned)
 }
@@ -41,12 +42,20 @@ fn is_built(service: &Service) -> bool {
 }
 
 /// The images that the containers of these services run.
-async fn running(engine: &Engine, containers: &[Container], services: &[&str]) -> Result<Vec<Image>> {
+async fn running(
+    engine: &Engine,
+    containers: &[Container],
+    services: &[&str],
+) -> Result<Vec<Image>> {
     let mut found = Vec::new();
-    for container in containers.iter().filter(|container| services.contains(&container.service.as_str())) {
+    for container in
+        containers.iter().filter(|container| services.contains(&container.service.as_str()))
+    {
         let image = engine.image(&container.image_id).await?;
         // The engine may have lost the image of a container that still runs; its id is known all the same.
-        found.push(image.unwrap_or_else(|| Image { id: container.image_id.clone(), ..Image::default() }));
+        found.push(
+            image.unwrap_or_else(|| Image { id: container.image_id.clone(), ..Image::default() }),
+        );
     }
     Ok(found)
 }
@@ -62,7 +71,8 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     async fn plan(&self, engine: &Engine, offline: bool, events: &Events) -> Result<ImageChange> {
-        let reference = Reference::parse(self.reference).map_err(|error| error.because(self.wanted_by()))?;
+        let reference =
+            Reference::parse(self.reference).map_err(|error| error.because(self.wanted_by()))?;
         let local = engine.image(self.reference).await?;
         let (to, pull) = match reference.digest() {
             Some(digest) => (Some(digest.to_owned()), local.is_none()),
@@ -73,7 +83,9 @@ impl Wanted<'_> {
             None => self.ask(engine, &reference, local.as_ref(), events).await?,
         };
         // Of several containers, one that runs something else decides: it is the one that changes.
-        let have = |image: &Image| to.as_deref().is_some_and(|to| image.name_at(&reference) == to || image.id == to);
+        let have = |image: &Image| {
+            to.as_deref().is_some_and(|to| image.name_at(&reference) == to || image.id == to)
+        };
         let running = self.running.iter().find(|image| !have(image)).or(self.running.first());
         let from = running.map(|image| match &to {
             Some(to) if have(image) => to.clone(),
@@ -99,11 +111,18 @@ impl Wanted<'_> {
             Err(refusal) => refusal,
         };
         if let Some(ahead) = self.ahead(engine).await? {
-            events.warn(format!("{}; what was fetched ahead is used", refusal.into_error().summary()), None);
+            events.warn(
+                format!("{}; what was fetched ahead is used", refusal.into_error().summary()),
+                None,
+            );
             return Ok((Some(ahead.name_at(reference).to_owned()), false));
         }
         match local {
-            Some(local) if matches!(refusal, Refusal::Unknown(_)) || self.built || local.digests.is_empty() => {
+            Some(local)
+                if matches!(refusal, Refusal::Unknown(_))
+                    || self.built
+                    || local.digests.is_empty() =>
+            {
                 Ok((Some(self.kept(reference, local, events)), false))
             }
             _ => Err(refusal.into_error().because(self.wanted_by())),

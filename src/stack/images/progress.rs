@@ -29,7 +29,9 @@ impl Layers {
             "Downloading" => {
                 let layer = self.0.entry(id.clone()).or_default();
                 layer.done = number(detail.and_then(|detail| detail.current)).unwrap_or(layer.done);
-                layer.total = number(detail.and_then(|detail| detail.total)).filter(|total| *total > 0).or(layer.total);
+                layer.total = number(detail.and_then(|detail| detail.total))
+                    .filter(|total| *total > 0)
+                    .or(layer.total);
             }
             "Download complete" | "Pull complete" => {
                 let layer = self.0.entry(id.clone()).or_default();
@@ -54,8 +56,11 @@ impl Layers {
 
     /// Each layer by itself.
     pub fn parts(&self) -> Vec<Part> {
-        let part =
-            |(id, layer): (&String, &Layer)| Part { name: format!("layer {id}"), done: layer.done, total: layer.total };
+        let part = |(id, layer): (&String, &Layer)| Part {
+            name: format!("layer {id}"),
+            done: layer.done,
+            total: layer.total,
+        };
         self.0.iter().map(part).collect()
     }
 }
@@ -70,8 +75,10 @@ mod tests {
     fn layers_are_summed_and_the_total_waits_for_all() {
         let mut layers = Layers::default();
         let mut say = |id: &str, status: &str, detail: Option<(i64, i64)>| {
-            let progress_detail =
-                detail.map(|(current, total)| ProgressDetail { current: Some(current), total: Some(total) });
+            let progress_detail = detail.map(|(current, total)| ProgressDetail {
+                current: Some(current),
+                total: Some(total),
+            });
             layers.take(&CreateImageInfo {
                 id: Some(id.to_owned()),
                 status: Some(status.to_owned()),

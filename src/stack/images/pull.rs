@@ -36,9 +36,14 @@ pub struct Pulled {
 }
 
 /// Brings every image of the plan here. What is here already is not pulled again. The first that fails ends it, with the services that want it.
-pub async fn pull(engine: &Engine, changes: &[ImageChange], events: &Events) -> Result<Vec<Pulled>> {
+pub async fn pull(
+    engine: &Engine,
+    changes: &[ImageChange],
+    events: &Events,
+) -> Result<Vec<Pulled>> {
     let pulls = changes.iter().map(|change| pull_one(engine, change, events));
-    let mut pulled: Vec<Pulled> = stream::iter(pulls).buffer_unordered(AT_A_TIME).try_collect().await?;
+    let mut pulled: Vec<Pulled> =
+        stream::iter(pulls).buffer_unordered(AT_A_TIME).try_collect().await?;
     pulled.sort_by(|a, b| a.reference.cmp(&b.reference));
     Ok(pulled)
 }
@@ -47,13 +52,17 @@ async fn pull_one(engine: &Engine, change: &ImageChange, events: &Events) -> Res
     let reference = Reference::parse(&change.reference)?;
     let wanted_by = || format!("wanted by {}", change.services.join(", "));
     let target = match &change.to {
-        Some(digest) if change.pull || engine.image(&reference.at(digest)).await?.is_some() => reference.at(digest),
+        Some(digest) if change.pull || engine.image(&reference.at(digest)).await?.is_some() => {
+            reference.at(digest)
+        }
         // An id, or nothing that a registry would know: what is here under the reference.
         _ => change.reference.clone(),
     };
     let mut bytes = 0;
     if change.pull {
-        bytes = fetch(engine, &reference, &target, events).await.map_err(|error| error.because(wanted_by()))?;
+        bytes = fetch(engine, &reference, &target, events)
+            .await
+            .map_err(|error| error.because(wanted_by()))?;
     }
     let found = engine.image(&target).await?;
     let image = found.ok_or_else(|| {
@@ -71,7 +80,12 @@ async fn pull_one(engine: &Engine, change: &ImageChange, events: &Events) -> Res
 }
 
 /// Pulls `target`, trying again what may pass, and gives the bytes that arrived.
-async fn fetch(engine: &Engine, reference: &Reference, target: &str, events: &Events) -> Result<u64> {
+async fn fetch(
+    engine: &Engine,
+    reference: &Reference,
+    target: &str,
+    events: &Events,
+) -> Result<u64> {
     let task = format!("pull {reference}");
     let credentials = engine.credentials().of(reference.registry()).await?;
     let options = CreateImageOptionsBuilder::default().from_image(target).build();
@@ -81,7 +95,10 @@ async fn fetch(engine: &Engine, reference: &Reference, target: &str, events: &Ev
     };
     let told = |error: &EngineError, pause: Duration| {
         let seconds = pause.as_secs();
-        events.warn(format!("pulling {reference} failed: {}; trying again in {seconds} s", words(error)), None);
+        events.warn(
+            format!("pulling {reference} failed: {}; trying again in {seconds} s", words(error)),
+            None,
+        );
     };
     match patiently(PAUSES, attempt, told).await {
         Ok(bytes) => {
@@ -104,7 +121,9 @@ async fn stream_pull(
     let mut layers = Layers::default();
     loop {
         let next = tokio::time::timeout(SILENCE, messages.next()).await;
-        let Some(message) = next.map_err(|_| EngineError::RequestTimeoutError)? else { return Ok(layers) };
+        let Some(message) = next.map_err(|_| EngineError::RequestTimeoutError)? else {
+            return Ok(layers);
+        };
         if layers.take(&message?) {
             let (done, total) = layers.sum();
             events.progress_of_parts(task, done, total, Unit::Bytes, layers.parts());

@@ -9,7 +9,11 @@ use crate::stack::images::{Image, is_ours, is_prefetched};
 use crate::stack::reference::Reference;
 
 /// Judges every image that could go.
-pub(super) fn images(scope: &Scope<'_>, containers: &[Container], images: &[Image]) -> Vec<PruneItem> {
+pub(super) fn images(
+    scope: &Scope<'_>,
+    containers: &[Container],
+    images: &[Image],
+) -> Vec<PruneItem> {
     let names = Names::of(scope);
     let mut items: Vec<PruneItem> = images
         .iter()
@@ -61,7 +65,8 @@ impl Names {
 
     /// Why an image could go; none where it is nothing of ours to judge.
     fn candidate(&self, image: &Image, project: &str) -> Option<String> {
-        let keys: Vec<_> = image.tags.iter().chain(&image.digests).filter_map(|name| key(name)).collect();
+        let keys: Vec<_> =
+            image.tags.iter().chain(&image.digests).filter_map(|name| key(name)).collect();
         if keys.iter().any(|key| self.now.contains(key)) {
             return None;
         }
@@ -73,13 +78,18 @@ impl Names {
         }
         // As for the engine's own prune: what only a digest leads to is dangling too, and can be pulled again. But another project may
         // just be pulling its images by digest.
-        let mine = image.digests.iter().all(|digest| key(digest).is_some_and(|(repository, _)| self.has(&repository)));
+        let mine = image
+            .digests
+            .iter()
+            .all(|digest| key(digest).is_some_and(|(repository, _)| self.has(&repository)));
         (image.tags.is_empty() && mine).then(|| "no tag leads to it any more".to_owned())
     }
 
     /// Why a candidate stays all the same.
     fn stays(&self, image: &Image, scope: &Scope<'_>, containers: &[Container]) -> Option<String> {
-        let user = containers.iter().find(|one| one.image_id == image.id && !scope.leaving.contains(&one.id));
+        let user = containers
+            .iter()
+            .find(|one| one.image_id == image.id && !scope.leaving.contains(&one.id));
         if let Some(user) = user {
             return Some(format!("used by the container {}", user.name));
         }
@@ -109,8 +119,9 @@ fn key(name: &str) -> Option<(String, String)> {
 
 /// Judges every volume that nothing uses. Those with a name of their own are somebody's and are not even shown.
 pub(super) fn volumes(scope: &Scope<'_>, dangling: &[Dangling]) -> Vec<PruneItem> {
-    let candidates =
-        dangling.iter().filter(|volume| is_anonymous(&volume.name) && !scope.own_volumes.contains(&volume.name));
+    let candidates = dangling
+        .iter()
+        .filter(|volume| is_anonymous(&volume.name) && !scope.own_volumes.contains(&volume.name));
     let mut items: Vec<PruneItem> = candidates.map(volume).collect();
     items.sort_by(|a, b| a.id.cmp(&b.id));
     items
@@ -122,9 +133,19 @@ fn volume(volume: &Dangling) -> PruneItem {
     let (action, reason) = match (owner, foreign) {
         (Some(project), _) => (PruneAction::Keep, format!("a volume of the project {project}")),
         (None, Some(label)) => (PruneAction::Keep, format!("somebody labelled it {label}")),
-        (None, None) => (PruneAction::Remove, "no container uses it, and it has neither name nor owner".to_owned()),
+        (None, None) => (
+            PruneAction::Remove,
+            "no container uses it, and it has neither name nor owner".to_owned(),
+        ),
     };
-    PruneItem { kind: PruneKind::Volume, id: volume.name.clone(), references: Vec::new(), size: None, action, reason }
+    PruneItem {
+        kind: PruneKind::Volume,
+        id: volume.name.clone(),
+        references: Vec::new(),
+        size: None,
+        action,
+        reason,
+    }
 }
 
 /// The label that newer engines put on volumes without a name.
@@ -212,9 +233,15 @@ mod tests {
         assert_eq!(kept(&old, &[running("i")], &[]), "used by the container other-1");
         assert_eq!(kept(&old, &[], &["i"]), "the previous release: the way back");
         assert_eq!(kept(&image("i", &["r/a:1", "mine:1"], &[]), &[], &[]), "also called mine:1");
-        assert_eq!(kept(&image("i", &["cowhand.local/mail:next--a"], &[]), &[], &[]), "fetched for the next update");
+        assert_eq!(
+            kept(&image("i", &["cowhand.local/mail:next--a"], &[]), &[], &[]),
+            "fetched for the next update"
+        );
         let labels = [(label::PROJECT.to_owned(), "shop".to_owned())].into();
-        assert_eq!(kept(&Image { labels, ..image("i", &[], &[]) }, &[], &[]), "built for the project shop");
+        assert_eq!(
+            kept(&Image { labels, ..image("i", &[], &[]) }, &[], &[]),
+            "built for the project shop"
+        );
     }
 
     #[test]
@@ -242,7 +269,11 @@ mod tests {
             volume(&four, &[]),
         ];
         let scope = Scope { own_volumes: &[four], ..Scope::default() };
-        let judged: Vec<_> = volumes(&scope, &dangling).into_iter().map(|item| (item.id, item.action)).collect();
-        assert_eq!(judged, [(one, PruneAction::Remove), (two, PruneAction::Keep), (three, PruneAction::Keep)]);
+        let judged: Vec<_> =
+            volumes(&scope, &dangling).into_iter().map(|item| (item.id, item.action)).collect();
+        assert_eq!(
+            judged,
+            [(one, PruneAction::Remove), (two, PruneAction::Keep), (three, PruneAction::Keep)]
+        );
     }
 }

@@ -26,7 +26,10 @@ pub(super) async fn mend(engine: &Engine, project: &str, events: &Events) -> Res
             Some(Mend::Away) => engine.remove(container).await?,
             None => continue,
         }
-        events.info(format!("{}: a container that was left half made is put in order", container.service));
+        events.info(format!(
+            "{}: a container that was left half made is put in order",
+            container.service
+        ));
     }
     Ok(())
 }
@@ -61,11 +64,15 @@ mod tests {
         let old = container("mail-redis-1", State::Running);
         let half = container("0123456789ab_mail-redis-1", State::Created);
         assert_eq!(how(&half, &[half.clone(), old.clone()], "mail"), Some(Mend::Away));
-        assert_eq!(how(&half, std::slice::from_ref(&half), "mail"), Some(Mend::Name("mail-redis-1")));
+        assert_eq!(
+            how(&half, std::slice::from_ref(&half), "mail"),
+            Some(Mend::Name("mail-redis-1"))
+        );
         assert_eq!(how(&old, &[half, old.clone()], "mail"), None);
         let of_a_project = container("0123456789ab_x-redis-1", State::Created);
         assert_eq!(how(&of_a_project, &[], "0123456789ab_x"), None);
-        let by_hand = Container { labels: [].into(), ..container("0123456789ab_own", State::Running) };
+        let by_hand =
+            Container { labels: [].into(), ..container("0123456789ab_own", State::Running) };
         assert_eq!(how(&by_hand, &[], "mail"), None);
     }
 }

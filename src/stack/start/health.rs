@@ -16,8 +16,11 @@ pub(super) async fn wait(start: &Start<'_>, service: &str) -> Result<()> {
     let since = Instant::now();
     loop {
         let containers = needed(start, service).await?;
-        let waits_for: Vec<&Container> = not_healthy(start.resolved, service, &containers).collect();
-        let Some(late) = waits_for.iter().find(|one| since.elapsed() > patience(one, start.healthy)) else {
+        let waits_for: Vec<&Container> =
+            not_healthy(start.resolved, service, &containers).collect();
+        let Some(late) =
+            waits_for.iter().find(|one| since.elapsed() > patience(one, start.healthy))
+        else {
             if waits_for.is_empty() {
                 return Ok(());
             }
@@ -27,7 +30,9 @@ pub(super) async fn wait(start: &Start<'_>, service: &str) -> Result<()> {
         let reason = format!("{service} needs it to be healthy, and it is not");
         let log = start.engine.last_lines(&late.id).await;
         let unwell = failure(&[Unwell { service: late.service.clone(), reason, log }]);
-        return Err(unwell.unwrap_or_else(|| Error::new(format!("{} is not healthy", late.service))));
+        return Err(
+            unwell.unwrap_or_else(|| Error::new(format!("{} is not healthy", late.service)))
+        );
     }
 }
 
@@ -49,9 +54,12 @@ pub(in crate::stack) fn not_healthy<'a>(
     containers: &'a [Container],
 ) -> impl Iterator<Item = &'a Container> {
     let awaited = resolved.needs_of(service).filter(|(_, on)| on.needs_health());
-    awaited
-        .flat_map(|(name, _)| containers.iter().filter(move |one| one.service == name))
-        .filter(|one| one.state == State::Running && matches!(one.health, Health::Starting | Health::Unhealthy))
+    awaited.flat_map(|(name, _)| containers.iter().filter(move |one| one.service == name)).filter(
+        |one| {
+            one.state == State::Running
+                && matches!(one.health, Health::Starting | Health::Unhealthy)
+        },
+    )
 }
 
 /// Whether all that the service depends on is as it wants it.
@@ -86,12 +94,19 @@ mod tests {
                 "dns": {"image": "i"}, "mail": {"image": "i", "depends_on": {"dns": {"condition": condition}}},
             }});
             let resolved = Resolved::parse(&config.to_string(), "").unwrap();
-            let container =
-                |&(state, health)| Container { service: "dns".to_owned(), state, health, ..Container::default() };
+            let container = |&(state, health)| Container {
+                service: "dns".to_owned(),
+                state,
+                health,
+                ..Container::default()
+            };
             meets(&resolved, "mail", &containers.iter().map(container).collect::<Vec<_>>())
         };
         let (up, ended) = ((State::Running, Health::None), (State::Ended, Health::None));
-        assert!(met("service_started", &[up]) && met("service_healthy", &[(State::Running, Health::Healthy)]));
+        assert!(
+            met("service_started", &[up])
+                && met("service_healthy", &[(State::Running, Health::Healthy)])
+        );
         assert!(!met("service_started", &[]) && !met("service_started", &[up, ended]));
         assert!(!met("service_healthy", &[up]), "compose complains of a check that is missing");
         assert!(!met("service_completed_successfully", &[ended]));

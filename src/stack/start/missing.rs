@@ -19,8 +19,10 @@ pub(super) async fn any(start: &Start<'_>, containers: &[Container]) -> Result<b
     let networks = engine.ask("could not list the networks", list).await?;
     let list = async || engine.docker().list_volumes(None::<ListVolumesOptions>).await;
     let volumes = engine.ask("could not list the volumes", list).await?;
-    let networks: BTreeSet<String> = networks.into_iter().filter_map(|network| network.name).collect();
-    let volumes: BTreeSet<String> = volumes.volumes.into_iter().flatten().map(|volume| volume.name).collect();
+    let networks: BTreeSet<String> =
+        networks.into_iter().filter_map(|network| network.name).collect();
+    let volumes: BTreeSet<String> =
+        volumes.volumes.into_iter().flatten().map(|volume| volume.name).collect();
     let made = resolved.networks.values().all(|network| networks.contains(&network.name))
         && resolved.volumes.values().all(|volume| volumes.contains(&volume.name));
     Ok(!made)

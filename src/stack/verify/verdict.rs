@@ -1,19 +1,21 @@
 //! What a service's container says about it, and how long that may go on. Asks nobody.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Limits;
 use crate::stack::container::{Container, Health, State};
-use crate::stack::resolved::Resolved;
+use crate::stack::resolved::{Resolved, Service};
 
 /// How long a container that had to be started again has to stay up at least: for Docker too it has started successfully only then
 /// (its documentation, "Start containers automatically").
 const STEADY: Duration = Duration::from_secs(10);
 
-/// What is thought of a service at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The verdict on a service at one moment, or of one of its containers; a worse verdict is
+/// greater.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verdict {
     /// Nothing is wrong with it.
     Well,
@@ -45,27 +47,43 @@ impl Look {
 #[derive(Clone, Debug)]
 pub(super) struct Watched {
     pub(super) service: String,
+    /// Its containers by their names, which stay when a container is replaced.
+    replicas: BTreeMap<String, Replica>,
+}
+
+impl Watched {
+    pub(super) fn new(service: &str) -> Self {
+        Self { service: service.to_owned(), replicas: BTreeMap::new() }
+    }
+
+    /// When the last of its containers was first seen to be well, if all of them were.
+    pub(super) fn up(&self) -> Option<Duration> {
+        self.replicas.values().map(|replica| replica.up).max().flatten()
+    }
+}
+
+/// The memory of one container of a service between two looks.
+#[derive(Clone, Debug, Default)]
+struct Replica {
     /// The container and its start that were seen last, and since when.
     seen: Option<(String, String, Duration)>,
     /// Since when its health check has been failing.
     failing: Option<Duration>,
     /// When its container was first seen to be well: from then on its ports may take their time.
-    pub(super) up: Option<Duration>,
+    up: Option<Duration>,
     /// How often it has been seen to be started again.
     again: u32,
     /// The code with which it was last seen to have ended: while it runs, the engine tells none.
     code: Option<i64>,
 }
 
-impl Watched {
-    pub(super) fn new(service: &str) -> Self {
-        Self { service: service.to_owned(), seen: None, failing: None, up: None, again: 0, code: None }
-    }
-
+impl Replica {
     /// Since when this start of the container has been seen.
     fn since(&mut self, container: &Container, now: Duration) -> Duration {
         match &self.seen {
-            Some((id, start, since)) if *id == container.id && *start == container.started_at => *since,
+            Some((id, start, since)) if *id == container.id && *start == container.started_at => {
+                *since
+            }
             seen => {
                 self.again += u32::from(seen.is_some());
                 self.up = None;
@@ -76,7 +94,7 @@ impl Watched {
     }
 }
 
-/// Judges a service by its container alone.
+/// Judges a service by its containers alone: it is as well as the worst of them.
 pub(super) fn judge(
     watched: &mut Watched,
     resolved: &Resolved,
@@ -84,14 +102,36 @@ pub(super) fn judge(
     limits: &Limits,
     look: Look,
 ) -> Verdict {
-    let now = look.at;
-    let Some(container) = containers.iter().find(|one| one.service == watched.service) else {
+    let Watched { service, replicas } = watched;
+    let own: Vec<&Container> = containers.iter().filter(|one| one.service == *service).collect();
+    let wanted = resolved.services.get(service).map_or(1, Service::replicas);
+    if own.is_empty() {
         return Verdict::Ill("it has no container".to_owned());
+    }
+    if own.len() < wanted {
+        return Verdict::Ill(format!("it has {} of {wanted} containers", own.len()));
+    }
+    replicas.retain(|name, _| own.iter().any(|one| one.name == *name));
+    let end = may_end(resolved, service);
+    let one = |container: &&Container| {
+        let replica = replicas.entry(container.name.clone()).or_default();
+        judge_one(replica, container, end, limits, look)
     };
+    own.iter().map(one).max().unwrap_or(Verdict::Well)
+}
+
+fn judge_one(
+    watched: &mut Replica,
+    container: &Container,
+    may_end: bool,
+    limits: &Limits,
+    look: Look,
+) -> Verdict {
+    let now = look.at;
     let since = watched.since(container, now);
     let ill = match container.state {
         State::Running => return running(watched, container, limits, look, since),
-        State::Ended if container.exit_code == 0 && may_end(resolved, &watched.service) => return Verdict::Well,
+        State::Ended if container.exit_code == 0 && may_end => return Verdict::Well,
         State::Paused => return Verdict::Ill("its container is paused".to_owned()),
         State::Created => "its container was never started".to_owned(),
         State::Restarting | State::Ended => {
@@ -103,14 +143,24 @@ pub(super) fn judge(
     wait_until(limits.running, now, ill)
 }
 
-fn running(watched: &mut Watched, container: &Container, limits: &Limits, look: Look, since: Duration) -> Verdict {
+fn running(
+    watched: &mut Replica,
+    container: &Container,
+    limits: &Limits,
+    look: Look,
+    since: Duration,
+) -> Verdict {
     let now = look.at;
     // On a busy machine the engine notices late that one has ended again.
     let again = watched.again > 0 || container.restarts > 0;
     let settle = if again { limits.settle.max(STEADY) } else { limits.settle };
     // Who was started before the first look has stayed up for longer than it was looked at.
     if look.age(container).max(now.saturating_sub(since)) < settle {
-        return if again { wait_until(limits.running, now, restless(watched.code)) } else { Verdict::Wait(None) };
+        return if again {
+            wait_until(limits.running, now, restless(watched.code))
+        } else {
+            Verdict::Wait(None)
+        };
     }
     match container.health {
         Health::None | Health::Healthy => {
@@ -142,10 +192,12 @@ fn wait_until(limit: Duration, now: Duration, ill: impl Into<String>) -> Verdict
 
 /// Services that do something once and end.
 fn may_end(resolved: &Resolved, service: &str) -> bool {
-    let awaited = resolved
-        .services
-        .values()
-        .any(|other| other.depends_on.get(service).is_some_and(|on| on.condition == "service_completed_successfully"));
+    let awaited = resolved.services.values().any(|other| {
+        other
+            .depends_on
+            .get(service)
+            .is_some_and(|on| on.condition == "service_completed_successfully")
+    });
     let restart = resolved.services.get(service).and_then(|service| service.restart.as_deref());
     awaited || matches!(restart, None | Some("" | "no" | "on-failure"))
 }
@@ -178,9 +230,22 @@ mod tests {
     }
 
     fn container(state: State, health: Health, start: &str) -> Container {
-        let check = Some(Check { start_period: Duration::from_mins(6), interval: Duration::from_secs(10), retries: 2 });
+        let check = Some(Check {
+            start_period: Duration::from_mins(6),
+            interval: Duration::from_secs(10),
+            retries: 2,
+        });
         let (service, id, started_at) = ("a".to_owned(), "1".to_owned(), start.to_owned());
-        Container { service, id, state, health, started_at, check, exit_code: 3, ..Container::default() }
+        Container {
+            service,
+            id,
+            state,
+            health,
+            started_at,
+            check,
+            exit_code: 3,
+            ..Container::default()
+        }
     }
 
     fn waits(verdict: &Verdict) -> bool {
@@ -203,7 +268,8 @@ mod tests {
     #[test]
     fn who_has_been_up_for_long_need_not_be_watched_for_long() {
         let time = |second: u8| format!("2026-01-01T00:00:{second:02}Z");
-        let resolved = Resolved::parse(r#"{"name": "p", "services": {"a": {"image": "i"}}}"#, "").unwrap();
+        let resolved =
+            Resolved::parse(r#"{"name": "p", "services": {"a": {"image": "i"}}}"#, "").unwrap();
         let look = Look { at: Duration::ZERO, clock: time(30).parse().ok() };
         let at_first = |started: u8| {
             let up = container(State::Running, Health::None, &time(started));
@@ -226,7 +292,10 @@ mod tests {
     fn what_ends_is_given_time_and_then_told_with_its_code() {
         let ends = |start: &str| container(State::Restarting, Health::None, start);
         assert!(waits(&after(&[(0, ends("x")), (59, ends("y"))])));
-        assert!(is_ill(&after(&[(0, ends("x")), (60, ends("y"))]), "again and again, last with code 3"));
+        assert!(is_ill(
+            &after(&[(0, ends("x")), (60, ends("y"))]),
+            "again and again, last with code 3"
+        ));
     }
 
     #[test]
@@ -243,7 +312,10 @@ mod tests {
         let ill = container(State::Running, Health::Unhealthy, "x");
         let healthy = container(State::Running, Health::Healthy, "x");
         assert!(waits(&after(&[(0, ill.clone()), (10, ill.clone()), (39, ill.clone())])));
-        assert!(is_ill(&after(&[(0, ill.clone()), (10, ill.clone()), (40, ill.clone())]), "not well"));
+        assert!(is_ill(
+            &after(&[(0, ill.clone()), (10, ill.clone()), (40, ill.clone())]),
+            "not well"
+        ));
         assert_eq!(after(&[(0, ill.clone()), (10, ill), (30, healthy)]), Verdict::Well);
     }
 
@@ -256,6 +328,28 @@ mod tests {
         };
         assert_eq!(after(&[(0, once(0))]), Verdict::Well);
         assert!(is_ill(&after(&[(0, once(1)), (60, once(1))]), "code 1"));
+    }
+
+    #[test]
+    fn a_service_is_as_well_as_the_worst_of_its_containers() {
+        let config = r#"{"name": "p", "services": {"a": {"image": "i", "restart": "always", "deploy": {"replicas": 2}}}}"#;
+        let resolved = Resolved::parse(config, "").unwrap();
+        let named = |name: &str, state| Container {
+            name: name.to_owned(),
+            ..container(state, Health::None, "x")
+        };
+        let mut watched = Watched::new("a");
+        let mut look = |second, containers: &[Container]| {
+            let look = Look { at: Duration::from_secs(second), clock: None };
+            judge(&mut watched, &resolved, containers, &LIMITS, look)
+        };
+        let (one, two) = (named("a-1", State::Running), named("a-2", State::Running));
+        let paused = named("a-2", State::Paused);
+        assert_eq!(look(0, &[one.clone(), two.clone()]), Verdict::Wait(None));
+        assert_eq!(look(5, &[one.clone(), two.clone()]), Verdict::Well);
+        assert!(is_ill(&look(6, &[one.clone(), paused.clone()]), "paused"));
+        assert!(is_ill(&look(6, &[paused, one.clone()]), "paused"));
+        assert!(is_ill(&look(7, &[one]), "1 of 2 containers"));
     }
 
     #[test]

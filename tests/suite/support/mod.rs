@@ -95,7 +95,9 @@ fn missing(need: Need) -> Option<String> {
         Need::Trace => missing_to_root(&["dockerd", "docker", "docker-registry", "strace"]),
         Need::Ssh => missing_to_root(&["ssh", "sshd", "ssh-keygen", "setpriv", "unshare"]),
         Need::Python => missing_tool("python/bin/componentize-py"),
-        Need::JavaScript => missing_tool("javascript/node_modules/@bytecodealliance/componentize-js"),
+        Need::JavaScript => {
+            missing_tool("javascript/node_modules/@bytecodealliance/componentize-js")
+        }
     }
 }
 
@@ -114,7 +116,8 @@ fn missing_to_root(programs: &[&str]) -> Option<String> {
         return Some("an engine or a server of the suite's own needs root".to_owned());
     }
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let found = |program: &str| path.split(':').any(|folder| Path::new(folder).join(program).exists());
+    let found =
+        |program: &str| path.split(':').any(|folder| Path::new(folder).join(program).exists());
     let lacking = programs.iter().find(|program| !found(program));
     lacking.map(|program| format!("there is no {program}; run scripts/setup"))
 }

@@ -27,7 +27,11 @@ impl OldEngine {
             for mut stream in listener.incoming().flatten() {
                 thread::spawn(move || {
                     let body = r#"{"Version":"17.05.0-ce","ApiVersion":"1.29","MinAPIVersion":"1.12","Os":"linux","Arch":"amd64"}"#;
-                    answer(&mut stream, "200 OK\r\nApi-Version: 1.29\r\nContent-Type: application/json", body);
+                    answer(
+                        &mut stream,
+                        "200 OK\r\nApi-Version: 1.29\r\nContent-Type: application/json",
+                        body,
+                    );
                 });
             }
         });
@@ -51,7 +55,10 @@ pub struct Gate {
 impl Gate {
     /// Before the registry at `HOST:PORT` until the suite ends. `refuses` gets the head of a request, and gives the status line and more
     /// headers of the answer where it is not let through.
-    pub fn before(registry: &str, refuses: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+    pub fn before(
+        registry: &str,
+        refuses: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Self {
         Self::new(registry, refuses, std::io::copy)
     }
 
@@ -109,12 +116,18 @@ fn serve(
     }
     let head = head(&mut client)?;
     if let Some(status) = refuses(&String::from_utf8_lossy(&head)) {
-        return say(&mut client, status, r#"{"errors": [{"code": "DENIED", "message": "denied by the test"}]}"#);
+        return say(
+            &mut client,
+            status,
+            r#"{"errors": [{"code": "DENIED", "message": "denied by the test"}]}"#,
+        );
     }
     let mut server = TcpStream::connect(registry).ok()?;
     server.write_all(&head).ok()?;
     let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
-    let up = thread::spawn(move || std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Write)));
+    let up = thread::spawn(move || {
+        std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Write))
+    });
     speaks(&mut server, &mut client).ok()?;
     client.shutdown(Shutdown::Both).ok()?;
     up.join().ok().map(drop)
@@ -144,15 +157,25 @@ impl Relay {
     }
 
     /// The same, but it stays and does this before it hands that request on.
-    pub fn doing(engine: &str, words: &'static str, act: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn doing(
+        engine: &str,
+        words: &'static str,
+        act: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
         Self::new(engine, words, Duration::ZERO, Box::new(act))
     }
 
-    fn new(engine: &str, words: &'static str, away: Duration, act: Box<dyn Fn() + Send + Sync>) -> Self {
+    fn new(
+        engine: &str,
+        words: &'static str,
+        away: Duration,
+        act: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(folder.path().join("sock")).expect("a socket");
         let engine = engine.strip_prefix("unix://").expect("an engine on this machine").to_owned();
-        let shared = Relayed { engine, words, act, away, gone: Mutex::default(), open: Mutex::default() };
+        let shared =
+            Relayed { engine, words, act, away, gone: Mutex::default(), open: Mutex::default() };
         let shared = Arc::new(shared);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -245,14 +268,19 @@ fn head(stream: &mut impl Read) -> Option<Vec<u8>> {
 
 fn say(stream: &mut impl Write, status: &str, body: &str) -> Option<()> {
     let length = body.len();
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").ok()
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .ok()
 }
 
 /// A folder for `PATH` with these scripts and otherwise the tools that every machine has, but no docker.
 pub fn path_with(scripts: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for tool in ["sh", "git", "env", "cat"].into_iter().chain(TOOLS) {
-        let places = ["/usr/local/bin", "/usr/bin", "/bin"].map(|place| Path::new(place).join(tool));
+        let places =
+            ["/usr/local/bin", "/usr/bin", "/bin"].map(|place| Path::new(place).join(tool));
         let found = places.iter().find(|place| place.exists()).expect("a tool of every machine");
         std::os::unix::fs::symlink(found, folder.path().join(tool)).expect("a link");
     }
@@ -265,8 +293,12 @@ pub fn path_with(scripts: &[(&str, &str)]) -> TempDir {
 /// Puts a program there. A process without threads writes it: whatever another test starts meanwhile would inherit a file that this one holds
 /// open for writing, and what somebody writes cannot be started ("Text file busy").
 pub fn program(path: &Path, content: &[u8]) {
-    let mut install =
-        Command::new("install").arg("/dev/stdin").arg(path).stdin(Stdio::piped()).spawn().expect("install starts");
+    let mut install = Command::new("install")
+        .arg("/dev/stdin")
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("install starts");
     install.stdin.take().expect("a pipe").write_all(content).expect("a program is taken");
     assert!(install.wait().expect("install ends").success(), "{} is not installed", path.display());
 }
@@ -297,7 +329,9 @@ impl SmallDisk {
     pub fn under(folder: &Path, megabytes: u32) -> Self {
         let disk = Self { folder: folder.to_owned(), size: format!("{megabytes}m") };
         let beside = folder.with_extension("moved");
-        std::fs::rename(folder, &beside).and_then(|()| std::fs::create_dir(folder)).expect("a folder is moved");
+        std::fs::rename(folder, &beside)
+            .and_then(|()| std::fs::create_dir(folder))
+            .expect("a folder is moved");
         mount(&["-t", "tmpfs", "-o", &format!("size={},mode=0755", disk.size), "tmpfs"], folder);
         let copied = Command::new("cp").arg("--archive").arg(beside.join(".")).arg(folder).status();
         assert!(copied.expect("cp starts").success(), "the folder is copied");

@@ -13,7 +13,12 @@ pub fn probe() -> &'static Path {
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let target = scratch.parent().unwrap().join("test-plugins");
         let mut cargo = Toolchain::found().unwrap().cargo(scratch).unwrap();
-        let cargo = cargo.arg("--quiet").arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target);
+        let cargo = cargo
+            .arg("--quiet")
+            .arg("--manifest-path")
+            .arg(manifest)
+            .arg("--target-dir")
+            .arg(&target);
         assert!(cargo.status().unwrap().success(), "the probe could not be built");
         target.join(TARGET).join("release/probe.wasm")
     })
@@ -23,6 +28,8 @@ pub fn probe() -> &'static Path {
 pub fn another_probe(what: &str) -> Vec<u8> {
     let (name, content) = (b"note", what.as_bytes());
     let length = |length: usize| u8::try_from(length).unwrap();
-    let section = [&[0, length(1 + name.len() + content.len()), length(name.len())], &name[..], content].concat();
+    let section =
+        [&[0, length(1 + name.len() + content.len()), length(name.len())], &name[..], content]
+            .concat();
     [std::fs::read(probe()).unwrap(), section].concat()
 }

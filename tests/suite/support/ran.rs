@@ -1,10 +1,11 @@
 //! A command that was run, and what can be demanded of it.
 
-use std::io::Write;
+use std::io::{PipeReader, PipeWriter, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -36,14 +37,18 @@ impl Cowhand {
     }
 
     /// Another program, that starts it.
-    pub fn of<'a>(program: impl AsRef<std::ffi::OsStr>, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn of<'a>(
+        program: impl AsRef<std::ffi::OsStr>,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let arguments: Vec<&str> = arguments.into_iter().collect();
         let mut command = Command::new(program);
         command.args(&arguments).env_clear();
         for name in ["PATH", "TMPDIR", "DOCKER_CONFIG"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
-        command.env("XDG_CACHE_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
+        command.env("COWHAND_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache/cowhand"));
+        command.env("COWHAND_STATE", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
         command.env("HOME", world::home()).env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
         command.env("GIT_CONFIG_NOSYSTEM", "1").current_dir("/");
         Self { command, line: format!("cowhand {}", arguments.join(" ")), input: "" }
@@ -78,6 +83,38 @@ impl Cowhand {
         std::thread::sleep(moment);
         running.signal(Signal::KILL);
         running.ends()
+    }
+
+    /// Runs it to its end while nobody reads its standard output, a pipe that is full from the
+    /// beginning.
+    pub fn run_unread(self) -> Ran {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        fcntl_setfl(&writer, OFlags::NONBLOCK).expect("the pipe's flags");
+        while writer.write(b"\n").is_ok() {}
+        fcntl_setfl(&writer, OFlags::empty()).expect("the pipe's flags");
+        let ran = self.into(writer);
+        drop(reader);
+        ran
+    }
+
+    /// Runs it to its end, with something else to read its standard output.
+    pub fn run_read_by<T: Send + 'static>(
+        self,
+        read: impl FnOnce(PipeReader) -> T + Send + 'static,
+    ) -> (Ran, T) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let read = std::thread::spawn(|| read(reader));
+        let ran = self.into(writer);
+        (ran, read.join().expect("the reader ends"))
+    }
+
+    fn into(mut self, out: PipeWriter) -> Ran {
+        self.command.stdin(Stdio::null()).stdout(out).stderr(Stdio::piped());
+        let child = self.command.spawn().expect("the binary starts");
+        // The command has the pipe too.
+        let Self { command, line, .. } = self;
+        drop(command);
+        Running { line, child }.ends()
     }
 
     /// Starts it at a terminal.
@@ -166,13 +203,19 @@ impl Ran {
 
     /// Demands that standard output or standard error contains this.
     pub fn says(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text) || self.stderr.contains(text), "`{text}` is not said by {self}");
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "`{text}` is not said by {self}"
+        );
         self
     }
 
     /// Demands that neither standard output nor standard error contains this.
     pub fn keeps_quiet_about(self, text: &str) -> Self {
-        assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "`{text}` is said by {self}");
+        assert!(
+            !self.stdout.contains(text) && !self.stderr.contains(text),
+            "`{text}` is said by {self}"
+        );
         self
     }
 
@@ -184,9 +227,15 @@ impl Ran {
 
     /// The events on standard output, which must be JSON Lines and nothing else, the first with the schema.
     pub fn events(&self) -> Vec<Value> {
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}: {self}"));
+        let parse = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}: {self}"))
+        };
         let events: Vec<Value> = self.stdout.lines().map(parse).collect();
-        assert_eq!(events.first().map(|event| &event["schema"]), Some(&Value::from(1)), "the first event of {self}");
+        assert_eq!(
+            events.first().map(|event| &event["schema"]),
+            Some(&Value::from(1)),
+            "the first event of {self}"
+        );
         events
     }
 
@@ -200,6 +249,9 @@ impl Ran {
 impl std::fmt::Display for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { line, code, stdout, stderr } = self;
-        write!(f, "`{line}` (exit code {code:?})\n--- standard output\n{stdout}--- standard error\n{stderr}---")
+        write!(
+            f,
+            "`{line}` (exit code {code:?})\n--- standard output\n{stdout}--- standard error\n{stderr}---"
+        )
     }
 }

@@ -29,7 +29,10 @@ impl Site {
 
     /// The same with other services.
     pub fn with_services(services: &[&str]) -> Self {
-        Self(site::Site::make(world::engine(), &world::registry(), services).expect("a site is made"))
+        Self(
+            site::Site::make(world::engine(), &world::registry(), services)
+                .expect("a site is made"),
+        )
     }
 
     /// The same with its images in another registry than the suite's.
@@ -39,7 +42,8 @@ impl Site {
 
     /// One with these services alone, on an engine of its own, from the registry that is its mirror: no reference names one.
     pub fn mirrored(engine: Arc<Engine>, mirror: &str, services: &[&str]) -> Self {
-        let site = site::Site::make_of(engine, |prefix| Images::new(mirror, prefix).unnamed(), services);
+        let site =
+            site::Site::make_of(engine, |prefix| Images::new(mirror, prefix).unnamed(), services);
         Self(site.expect("a site is made")).has("docker-compose.override.yml", "services: {}\n")
     }
 
@@ -57,7 +61,10 @@ impl Site {
     /// The same with other services.
     pub fn without_engine_and(services: &[&str]) -> Self {
         let nowhere = cowhand::demo::engine::Engine::at("unix:///nonexistent/docker.sock");
-        Self(site::Site::without_images(nowhere.into(), "127.0.0.1:9", services).expect("a site is made"))
+        Self(
+            site::Site::without_images(nowhere.into(), "127.0.0.1:9", services)
+                .expect("a site is made"),
+        )
     }
 
     /// Upstream publishes 2026-03: a new postfix image and a changed file that php-fpm mounts. Nothing of it conflicts.
@@ -91,7 +98,9 @@ impl Site {
 
     /// The registry gets another tag of an image.
     pub fn pushes(&self, name: &str, tag: &str) -> String {
-        self.images.push(name, tag, &image_of(name).label("fixture.tag", tag)).expect("an image is pushed")
+        self.images
+            .push(name, tag, &image_of(name).label("fixture.tag", tag))
+            .expect("an image is pushed")
     }
 
     /// A local edit: `from` becomes `to` in a file, which contains it.
@@ -117,15 +126,16 @@ impl Site {
 
     /// The same.
     pub fn runs(&self, arguments: &[&str]) -> Ran {
-        self.command(arguments).run()
+        self.prepare(arguments).run()
     }
 
     /// The same, for more to be said before it runs.
     pub fn prepared<const N: usize>(&self, arguments: [&str; N]) -> Cowhand {
-        self.command(&arguments)
+        self.prepare(&arguments)
     }
 
-    fn command(&self, arguments: &[&str]) -> Cowhand {
+    /// The same.
+    pub fn prepare(&self, arguments: &[&str]) -> Cowhand {
         self.by(super::ran::binary(), arguments)
     }
 
@@ -158,13 +168,16 @@ impl Site {
     /// The id of a service's container.
     pub fn container(&self, service: &str) -> String {
         let containers = self.containers().expect("the engine lists containers");
-        let found = containers.iter().find_map(|line| line.strip_prefix(service)?.split(' ').nth(2).map(str::to_owned));
+        let found = containers
+            .iter()
+            .find_map(|line| line.strip_prefix(service)?.split(' ').nth(2).map(str::to_owned));
         found.unwrap_or_else(|| panic!("{service} has no running container: {containers:#?}"))
     }
 
     /// A service's container and since when it runs.
     pub fn started(&self, service: &str) -> String {
-        let inspect = ["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &self.container(service)];
+        let inspect =
+            ["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &self.container(service)];
         self.engine().lines(&inspect).expect("the engine knows the container").remove(0)
     }
 

@@ -22,11 +22,15 @@ impl Ran {
 fn compare(name: &str, seen: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/suite/snapshots").join(name);
     if std::env::var_os("COWHAND_SNAPSHOTS").is_some_and(|value| value == "write") {
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder of snapshots is made");
+        std::fs::create_dir_all(path.parent().expect("a folder"))
+            .expect("the folder of snapshots is made");
         return std::fs::write(&path, seen).expect("a snapshot is written");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(seen == expected, "{name} looks different.\n--- expected\n{expected}--- seen\n{seen}---");
+    assert!(
+        seen == expected,
+        "{name} looks different.\n--- expected\n{expected}--- seen\n{seen}---"
+    );
 }
 
 /// The text with what is different in every run replaced.

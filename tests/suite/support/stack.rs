@@ -40,8 +40,9 @@ impl Stack {
     pub fn of(site: Site) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let endpoint = Endpoint::at(site.engine().host().unwrap());
-        let found = runtime
-            .block_on(async { Ok::<_, Error>((Engine::at(&endpoint).await?, Compose::detect(&endpoint).await?)) });
+        let found = runtime.block_on(async {
+            Ok::<_, Error>((Engine::at(&endpoint).await?, Compose::detect(&endpoint).await?))
+        });
         let (engine, compose) = found.unwrap();
         Self { site, engine, compose, runtime }
     }
@@ -54,7 +55,9 @@ impl Stack {
     /// The site's compose files.
     pub fn files(&self) -> ComposeFiles {
         let root = self.site.root();
-        let files = ["docker-compose.yml", "docker-compose.override.yml"].map(|name| root.join(name)).to_vec();
+        let files = ["docker-compose.yml", "docker-compose.override.yml"]
+            .map(|name| root.join(name))
+            .to_vec();
         ComposeFiles { project_directory: root, files, ..ComposeFiles::default() }
     }
 
@@ -77,7 +80,13 @@ impl Stack {
     }
 
     /// What must change.
-    pub fn changes(&self, old: &Resolved, new: &Resolved, images: &[ImageChange], files: &[&str]) -> Changes {
+    pub fn changes(
+        &self,
+        old: &Resolved,
+        new: &Resolved,
+        images: &[ImageChange],
+        files: &[&str],
+    ) -> Changes {
         let containers = self.wait(self.engine.containers(&old.project)).unwrap();
         let changed_paths: Vec<SitePath> = files.iter().map(|path| SitePath::from(*path)).collect();
         let site_root = self.site.root();
@@ -93,7 +102,13 @@ impl Stack {
     }
 
     /// Does what an update does once its files are in place, which is now.
-    pub fn start(&self, old: &ComposeFiles, resolved: &Resolved, changes: &Changes, images: &[(String, String)]) {
+    pub fn start(
+        &self,
+        old: &ComposeFiles,
+        resolved: &Resolved,
+        changes: &Changes,
+        images: &[(String, String)],
+    ) {
         self.starts_within(Duration::from_mins(2), old, resolved, changes, images).unwrap();
     }
 
@@ -120,8 +135,18 @@ impl Stack {
         let (compose, engine) = (&self.compose, &self.engine);
         let outdated = Outdated { from: None, until: jiff::Timestamp::now() };
         let turn = self.site.root().join("../turn");
-        let start =
-            Start { compose, engine, old, new: &new, resolved, changes, images, outdated, healthy, turn: &turn };
+        let start = Start {
+            compose,
+            engine,
+            old,
+            new: &new,
+            resolved,
+            changes,
+            images,
+            outdated,
+            healthy,
+            turn: &turn,
+        };
         self.wait(async {
             if !changes.down.is_empty() {
                 start::down(&start, &Events::default()).await?;
@@ -161,7 +186,9 @@ impl Stack {
     /// Lets a service have another tag.
     pub fn wants(&self, name: &str, from: &str, to: &str) {
         self.site
-            .edit("docker-compose.yml", |text| text.replace(&format!("/{name}:{from}"), &format!("/{name}:{to}")))
+            .edit("docker-compose.yml", |text| {
+                text.replace(&format!("/{name}:{from}"), &format!("/{name}:{to}"))
+            })
             .unwrap();
     }
 }
@@ -186,5 +213,8 @@ pub fn meanwhile(site: &Site, act: impl FnOnce()) -> BTreeMap<String, Seen> {
 
 /// The services that were interrupted.
 pub fn interrupted(seen: &BTreeMap<String, Seen>) -> Vec<&str> {
-    seen.iter().filter(|(_, seen)| seen.is_interrupted()).map(|(service, _)| service.as_str()).collect()
+    seen.iter()
+        .filter(|(_, seen)| seen.is_interrupted())
+        .map(|(service, _)| service.as_str())
+        .collect()
 }

@@ -33,7 +33,8 @@ impl Terminal {
     /// Runs a command at one. Its environment is what it was given, with `TERM` as it is said there.
     pub fn with(command: &Command, line: String) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let quoted = words.map(|word| format!("'{}'", word.to_string_lossy())).collect::<Vec<_>>().join(" ");
+        let quoted =
+            words.map(|word| format!("'{}'", word.to_string_lossy())).collect::<Vec<_>>().join(" ");
         // The shell takes ^C too, and shall outlive it.
         let shell = format!(
             "trap : INT; stty cols {COLUMNS} rows 40; was=$(stty -g); {quoted}; code=$?; \
@@ -64,7 +65,11 @@ impl Terminal {
             if text.contains(words) {
                 return self;
             }
-            assert!(begun.elapsed() < Duration::from_mins(2), "`{}` did not show `{words}` in\n{text}", self.line);
+            assert!(
+                begun.elapsed() < Duration::from_mins(2),
+                "`{}` did not show `{words}` in\n{text}",
+                self.line
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -79,11 +84,13 @@ impl Terminal {
     pub fn signal(&self, signal: Signal) -> &Self {
         let child = |parent: u32| {
             let children =
-                std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+                std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
+                    .unwrap_or_default();
             children.split(' ').next().and_then(|id| id.parse::<u32>().ok()).expect("a child")
         };
         let command = child(child(self.script.id()));
-        kill_process(Pid::from_raw(command.try_into().unwrap()).unwrap(), signal).expect("a signal is sent");
+        kill_process(Pid::from_raw(command.try_into().unwrap()).unwrap(), signal)
+            .expect("a signal is sent");
         self
     }
 
@@ -98,7 +105,10 @@ impl Terminal {
             shown.text.contains(&format!("\n{AS_BEFORE}")),
             "the terminal is not set as before, or in a line: {shown}"
         );
-        assert!(shown.text.rfind("\x1b[?25l") <= shown.text.rfind("\x1b[?25h"), "the cursor is hidden: {shown}");
+        assert!(
+            shown.text.rfind("\x1b[?25l") <= shown.text.rfind("\x1b[?25h"),
+            "the cursor is hidden: {shown}"
+        );
         shown
     }
 }

@@ -17,14 +17,28 @@ impl Site {
     pub fn state(&self) -> State {
         let mut state = BTreeMap::new();
         let root = self.root();
-        for name in ["HEAD", "index", "MERGE_HEAD", "REBASE_HEAD", "ORIG_HEAD", "config", "shallow", "index.lock"] {
+        for name in [
+            "HEAD",
+            "index",
+            "MERGE_HEAD",
+            "REBASE_HEAD",
+            "ORIG_HEAD",
+            "config",
+            "shallow",
+            "index.lock",
+        ] {
             if let Ok(content) = fs::read(root.join(".git").join(name)) {
                 state.insert(format!(".git/{name}"), digest(&content));
             }
         }
         state.insert(
             "heads".to_owned(),
-            self.git(["for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/stash"]),
+            self.git([
+                "for-each-ref",
+                "--format=%(refname) %(objectname)",
+                "refs/heads",
+                "refs/stash",
+            ]),
         );
         files(&root, &root, &mut state);
         if self.has_engine() {
@@ -39,8 +53,14 @@ impl Site {
         let names = before.keys().chain(after.keys());
         let changed: std::collections::BTreeSet<_> =
             names.filter(|name| before.get(*name) != after.get(*name)).collect();
-        let tell = |name: &&String| format!("{name}\n  was {:?}\n  is  {:?}", before.get(*name), after.get(*name));
-        assert!(changed.is_empty(), "not untouched:\n{}", changed.iter().map(tell).collect::<Vec<_>>().join("\n"));
+        let tell = |name: &&String| {
+            format!("{name}\n  was {:?}\n  is  {:?}", before.get(*name), after.get(*name))
+        };
+        assert!(
+            changed.is_empty(),
+            "not untouched:\n{}",
+            changed.iter().map(tell).collect::<Vec<_>>().join("\n")
+        );
     }
 
     fn stack_state(&self, state: &mut BTreeMap<String, String>) {
@@ -60,8 +80,29 @@ impl Site {
                 ],
             ),
             ("volume", &["volume", "ls", "--filter", &project, "--format", "{{.Name}}"]),
-            ("network", &["network", "ls", "--no-trunc", "--filter", &project, "--format", "{{.Name}} {{.ID}}"]),
-            ("image", &["images", "--no-trunc", "--filter", &base, "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]),
+            (
+                "network",
+                &[
+                    "network",
+                    "ls",
+                    "--no-trunc",
+                    "--filter",
+                    &project,
+                    "--format",
+                    "{{.Name}} {{.ID}}",
+                ],
+            ),
+            (
+                "image",
+                &[
+                    "images",
+                    "--no-trunc",
+                    "--filter",
+                    &base,
+                    "--format",
+                    "{{.Repository}}:{{.Tag}} {{.ID}}",
+                ],
+            ),
         ];
         // Images that were pulled but are not in use may come; a tag in use must stay where it is.
         let used = self

@@ -70,7 +70,9 @@ impl Site {
     /// Demands that the site is just this again.
     pub fn is_wholly(&self, expected: &Whole) {
         let found = self.whole();
-        let tell = |name: String| format!("{name}: {:?}, expected {:?}", found.0.get(&name), expected.0.get(&name));
+        let tell = |name: String| {
+            format!("{name}: {:?}, expected {:?}", found.0.get(&name), expected.0.get(&name))
+        };
         let told: Vec<String> = found.differences(expected).into_iter().map(tell).collect();
         assert!(told.is_empty(), "the site is not as expected:\n{}", told.join("\n"));
     }
@@ -79,11 +81,13 @@ impl Site {
     pub fn stands(&self, old: &Whole, new: &Whole) -> Stands {
         let found = self.whole();
         let (mut is_old, mut is_new, mut neither) = (true, true, Vec::new());
-        let names: BTreeSet<&String> = [old, new, &found].into_iter().flat_map(|whole| whole.0.keys()).collect();
+        let names: BTreeSet<&String> =
+            [old, new, &found].into_iter().flat_map(|whole| whole.0.keys()).collect();
         for name in names {
             let [old, new, found] = [old, new, &found].map(|whole| whole.0.get(name));
             // A merge commit has its time in it: its tree says what it is.
-            let (as_old, as_new) = (found == old, if name == "head" { found != old } else { found == new });
+            let (as_old, as_new) =
+                (found == old, if name == "head" { found != old } else { found == new });
             is_old &= as_old;
             is_new &= as_new;
             if !as_old && !as_new && !may_be_half_done(name, [old, new, found]) {
@@ -102,9 +106,12 @@ impl Site {
 /// What is neither old nor new while a run is half done: what git makes of files and index together, a file on its way to its place, and a
 /// container of the old or the new image that does not run.
 fn may_be_half_done(name: &str, [old, new, found]: [Option<&String>; 3]) -> bool {
-    let image = |what: Option<&String>| what.and_then(|what| what.split(' ').next()).map(str::to_owned);
+    let image =
+        |what: Option<&String>| what.and_then(|what| what.split(' ').next()).map(str::to_owned);
     let on_its_way = name.rsplit('/').next().is_some_and(|file| file.starts_with(".cowhand-"));
-    let stopped = name.starts_with("container ") && found.is_some() && [image(old), image(new)].contains(&image(found));
+    let stopped = name.starts_with("container ")
+        && found.is_some()
+        && [image(old), image(new)].contains(&image(found));
     name == "changes" || on_its_way || stopped
 }
 
@@ -138,10 +145,15 @@ fn contents(root: &Path, folder: &Path, whole: &mut BTreeMap<String, String>) {
         } else {
             String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned()
         };
-        let timeless = content.lines().filter(|line| !line.contains("$MAILCOW_UPDATEDAT=")).collect::<Vec<_>>();
-        let content = if timeless.len() == content.lines().count() { content } else { timeless.join("\n") };
+        let timeless = content
+            .lines()
+            .filter(|line| !line.contains("$MAILCOW_UPDATEDAT="))
+            .collect::<Vec<_>>();
+        let content =
+            if timeless.len() == content.lines().count() { content } else { timeless.join("\n") };
         let name = path.strip_prefix(root).unwrap().display().to_string();
-        let name = if name.starts_with("update_diffs/") { "update_diffs/DIFF".to_owned() } else { name };
+        let name =
+            if name.starts_with("update_diffs/") { "update_diffs/DIFF".to_owned() } else { name };
         whole.insert(name, format!("{:o} {}:{} {content}", found.mode(), found.uid(), found.gid()));
     }
 }

@@ -8,8 +8,9 @@ use cowhand::demo::registry::Registry;
 
 static ENGINE: Mutex<Option<Arc<Engine>>> = Mutex::new(None);
 static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
-static HOME: LazyLock<Mutex<Option<tempfile::TempDir>>> =
-    LazyLock::new(|| Mutex::new(Some(tempfile::Builder::new().prefix("cowhand-home-").tempdir().unwrap())));
+static HOME: LazyLock<Mutex<Option<tempfile::TempDir>>> = LazyLock::new(|| {
+    Mutex::new(Some(tempfile::Builder::new().prefix("cowhand-home-").tempdir().unwrap()))
+});
 
 /// The engine of all tests. `COWHAND_TEST_ENGINE` names one to use instead, so that a single test starts at once.
 pub fn engine() -> Arc<Engine> {
@@ -26,7 +27,10 @@ pub fn engine() -> Arc<Engine> {
 /// The registry of all tests, as `HOST:PORT`.
 pub fn registry() -> String {
     let mut registry = held(&REGISTRY);
-    registry.get_or_insert_with(|| Registry::start().expect("the suite's registry starts")).address().to_owned()
+    registry
+        .get_or_insert_with(|| Registry::start().expect("the suite's registry starts"))
+        .address()
+        .to_owned()
 }
 
 /// A home folder for the commands that are run: no settings of the person who runs the suite reach them.

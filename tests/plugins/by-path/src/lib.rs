@@ -24,8 +24,9 @@ impl Guest for ByPath {
 }
 
 fn decide(settings: &Settings, path: &str) -> Resolution {
-    let named =
-        |list: &[String]| list.iter().any(|entry| path == entry || entry.ends_with('/') && path.starts_with(entry));
+    let named = |list: &[String]| {
+        list.iter().any(|entry| path == entry || entry.ends_with('/') && path.starts_with(entry))
+    };
     if named(&settings.ours) {
         Resolution::Ours
     } else if named(&settings.theirs) {
@@ -41,8 +42,10 @@ mod tests {
 
     #[test]
     fn files_and_folders_are_told_apart() {
-        let settings =
-            Settings { ours: vec!["data/conf/sogo/".into(), "a.conf".into()], theirs: vec!["b.conf".into()] };
+        let settings = Settings {
+            ours: vec!["data/conf/sogo/".into(), "a.conf".into()],
+            theirs: vec!["b.conf".into()],
+        };
         assert!(matches!(decide(&settings, "data/conf/sogo/sogo.conf"), Resolution::Ours));
         assert!(matches!(decide(&settings, "a.conf"), Resolution::Ours));
         assert!(matches!(decide(&settings, "b.conf"), Resolution::Theirs));

@@ -41,6 +41,8 @@ pub fn deed(hook: &str) -> Result<Deed, String> {
         "http" => return Err(format!("{:?}", reach::get(rest))),
         "follow" => return Err(format!("{:?}", reach::follow(rest))),
         "lookup" => return Err(format!("{:?}", reach::look_up(rest))),
+        "beg" => reach::beg(rest),
+        "shout" => return Err(rest.repeat(1 << 20)),
         "forge" => return Err(format!("{:?}", reach::forge())),
         _ => return Ok(Deed { word: word.to_owned(), rest: rest.to_owned() }),
     }

@@ -15,20 +15,27 @@ mod bindings {
 use bindings::cowhand::hooks::blobs::Blob;
 use bindings::cowhand::hooks::types::{Favor, NewFile};
 use bindings::cowhand::hooks::{log, text_merge};
-use bindings::exports::cowhand::hooks::{conflict_resolver as resolver, observer, post_pull, pre_merge, pre_prune};
+use bindings::exports::cowhand::hooks::{
+    conflict_resolver as resolver, observer, post_pull, pre_merge, pre_prune,
+};
 use deed::{Deed, deed};
 
 #[cfg(target_family = "wasm")]
 #[used]
 #[unsafe(link_section = "cowhand:requests")]
-static REQUESTS: [u8; include_bytes!("../requests.json").len()] = *include_bytes!("../requests.json");
+static REQUESTS: [u8; include_bytes!("../requests.json").len()] =
+    *include_bytes!("../requests.json");
 
 struct Probe;
 
 /// `MODE PATH` as a file to install.
 fn file(mode_and_path: &str) -> Vec<NewFile> {
     let (mode, path) = mode_and_path.split_once(' ').unwrap();
-    vec![NewFile { path: path.to_owned(), mode: u32::from_str_radix(mode, 8).unwrap(), content: b"x".to_vec() }]
+    vec![NewFile {
+        path: path.to_owned(),
+        mode: u32::from_str_radix(mode, 8).unwrap(),
+        content: b"x".to_vec(),
+    }]
 }
 
 /// A thousand files of a megabyte that are all the same megabyte: the guest has it once, and who copies them has a gigabyte.
@@ -36,7 +43,8 @@ fn one_file_many_times() -> Vec<NewFile> {
     let content = Vec::leak(vec![7_u8; 1 << 20]);
     let file = |number| {
         // SAFETY: the answer is read and never freed, because the host ends the call before.
-        let content = unsafe { Vec::from_raw_parts(content.as_mut_ptr(), content.len(), content.len()) };
+        let content =
+            unsafe { Vec::from_raw_parts(content.as_mut_ptr(), content.len(), content.len()) };
         NewFile { path: format!("data/assets/ssl/{number}"), mode: 0o644, content }
     };
     (0..1000).map(file).collect()
@@ -48,16 +56,25 @@ impl pre_merge::Guest for Probe {
         Ok(match word.as_str() {
             "to" => {
                 let reason = "old is good".to_owned();
-                pre_merge::Answer::ProceedTo(pre_merge::Target { commit: rest, reason, files: Vec::new() })
+                pre_merge::Answer::ProceedTo(pre_merge::Target {
+                    commit: rest,
+                    reason,
+                    files: Vec::new(),
+                })
             }
             "file" => pre_merge::Answer::Proceed(file(&rest)),
             "huge" => {
                 let content = vec![7; 100 << 20];
-                pre_merge::Answer::Proceed(vec![NewFile { path: "huge".to_owned(), mode: 0o644, content }])
+                pre_merge::Answer::Proceed(vec![NewFile {
+                    path: "huge".to_owned(),
+                    mode: 0o644,
+                    content,
+                }])
             }
             "giant" => pre_merge::Answer::Proceed(one_file_many_times()),
             "later" => {
-                let (reason, until) = (format!("{} commits", update.commits.len()), Some(update.now.seconds + 60));
+                let (reason, until) =
+                    (format!("{} commits", update.commits.len()), Some(update.now.seconds + 60));
                 pre_merge::Answer::NotNow(pre_merge::Postponement { reason, until })
             }
             "stop" => pre_merge::Answer::Stop(rest),
@@ -94,8 +111,10 @@ impl resolver::Guest for Probe {
 
 /// The union of the sides by the host's merge, followed by the size of the site's.
 fn merged(conflict: &resolver::Conflict<'_>) -> Result<Vec<u8>, String> {
-    let [base, ours, theirs] = [&conflict.base, &conflict.ours, &conflict.theirs].map(|side| content(side.as_ref()));
-    let hunks = text_merge::merge(&base.read()?, &ours.read()?, &theirs.read()?, Some(Favor::Union))?;
+    let [base, ours, theirs] =
+        [&conflict.base, &conflict.ours, &conflict.theirs].map(|side| content(side.as_ref()));
+    let hunks =
+        text_merge::merge(&base.read()?, &ours.read()?, &theirs.read()?, Some(Favor::Union))?;
     let clean = hunks.into_iter().filter_map(|hunk| match hunk {
         text_merge::Hunk::Clean(lines) => Some(lines),
         text_merge::Hunk::Conflict(_) => None,
@@ -133,7 +152,9 @@ impl post_pull::Guest for Probe {
 impl pre_prune::Guest for Probe {
     fn choose(candidates: pre_prune::Candidates) -> Result<Vec<pre_prune::Keep>, String> {
         let Deed { word, rest } = deed("pre-prune")?;
-        let keep = |id: &str| vec![pre_prune::Keep { id: id.to_owned(), reason: "the probe wants it".to_owned() }];
+        let keep = |id: &str| {
+            vec![pre_prune::Keep { id: id.to_owned(), reason: "the probe wants it".to_owned() }]
+        };
         Ok(match word.as_str() {
             "keep" => keep(&rest),
             "first" => keep(&candidates.items[0].id),

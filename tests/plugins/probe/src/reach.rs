@@ -14,6 +14,17 @@ pub fn open_handles() -> ! {
     }
 }
 
+/// Asks for what it is refused, without end: sockets, or requests to a host with a name too long.
+pub fn beg(what: &str) -> ! {
+    let host = format!("http://{}/", "a".repeat(8_000));
+    loop {
+        match what {
+            "sockets" => drop(std::net::TcpStream::connect("127.0.0.1:80")),
+            _ => drop(request(&host)),
+        }
+    }
+}
+
 /// How many addresses a name has.
 pub fn look_up(name: &str) -> Result<usize, String> {
     use std::net::ToSocketAddrs as _;
@@ -46,7 +57,9 @@ fn request(url: &str) -> Result<IncomingResponse, String> {
     let (scheme, rest) = url.split_once("://").unwrap();
     let (authority, path) = rest.split_once('/').unwrap();
     let request = OutgoingRequest::new(Fields::new());
-    request.set_scheme(Some(if scheme == "http" { &Scheme::Http } else { &Scheme::Https })).unwrap();
+    request
+        .set_scheme(Some(if scheme == "http" { &Scheme::Http } else { &Scheme::Https }))
+        .unwrap();
     request.set_authority(Some(authority)).unwrap();
     request.set_path_with_query(Some(&format!("/{path}"))).unwrap();
     let answer = outgoing_handler::handle(request, None).map_err(|code| format!("{code:?}"))?;

@@ -1,0 +1,99 @@
+//! Compiling a component, in a process of its own with limits: a small component can be built so
+//! that its compilation takes hours, or all memory.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::fs::MemfdFlags;
+
+use super::engine::configured;
+use super::source::LARGEST;
+use crate::error::{Context, Error, Result};
+use crate::process::{Command, Confinement};
+
+/// The hidden command of this program that compiles its standard input to its standard output.
+pub const COMMAND: &str = "compile-plugin";
+
+/// The program that compiles, and what it may take.
+#[derive(Clone, Debug)]
+pub struct Compiler {
+    /// A build of this program: what it compiles is loaded by this one.
+    pub program: PathBuf,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// The longest compilation.
+    pub time: Duration,
+    /// The code counts what it uses, as tests of a plugin want it.
+    pub(super) fuel: bool,
+}
+
+impl Compiler {
+    /// Returns the compiler in the program that is running.
+    pub fn in_this_program() -> Self {
+        Self::in_program("/proc/self/exe")
+    }
+
+    /// Returns the compiler in another build of this program.
+    pub fn in_program(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            memory: 4 << 30,
+            time: Duration::from_mins(10),
+            fuel: false,
+        }
+    }
+
+    /// Compiles a component.
+    pub(super) async fn compile(&self, component: &[u8]) -> Result<Vec<u8>> {
+        const MOST_CODE: usize = 1 << 30;
+        let limits = Confinement {
+            processes: None,
+            memory: self.memory,
+            file: 0,
+            // Of all its threads together.
+            seconds: self.time.as_secs().saturating_mul(8),
+        };
+        let output = Command::new(&self.program, self.time)
+            .called("cowhand")
+            .arg(COMMAND)
+            .args(self.fuel.then_some("--fuel"))
+            .stdin(in_memory(component).what("could not hand over the component")?)
+            .most_output(MOST_CODE)
+            .confined(limits)
+            .run()
+            .await?;
+        match (output.code, output.lost) {
+            (Some(0), 0) => Ok(output.stdout),
+            (Some(1), _) => Err(Error::new("it cannot be compiled").because(output.tail())),
+            _ => Err(Error::new("it cannot be compiled within the limits").because(format!(
+                "{} of memory, {} s",
+                bytesize::ByteSize::b(self.memory),
+                self.time.as_secs()
+            ))),
+        }
+    }
+}
+
+/// Does the compiler's part: reads a component, and writes its code.
+pub fn compile_input(fuel: bool) -> Result<()> {
+    let mut component = Vec::new();
+    let read = std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut component);
+    read.what("could not read the component")?;
+    let engine = wasmtime::Engine::new(&configured(fuel));
+    let engine = engine.what("could not set up the WebAssembly engine")?;
+    let code = engine.precompile_component(&component);
+    let code = code.map_err(|error| Error::new(format!("{error:#}")))?;
+    let mut out = std::io::stdout().lock();
+    out.write_all(&code).and_then(|()| out.flush()).what("could not write the code")
+}
+
+/// Returns the component as a file without a name.
+fn in_memory(component: &[u8]) -> std::io::Result<File> {
+    let memory = rustix::fs::memfd_create(c"component", MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(memory);
+    file.write_all(component)?;
+    file.rewind()?;
+    Ok(file)
+}
