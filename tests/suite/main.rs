@@ -32,6 +32,7 @@ mod support;
 mod terminal;
 #[path = "../../build/toolchain.rs"]
 mod toolchain;
+mod traces;
 mod update;
 mod update_sh;
 mod verify;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         stack::all(),
         start::all(),
         terminal::all(),
+        traces::all(),
         verify::all(),
     ];
     let mut tests: Vec<Test> = modules.into_iter().flatten().collect();
