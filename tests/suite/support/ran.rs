@@ -50,7 +50,7 @@ impl Cowhand {
         command.env("COWHAND_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache/cowhand"));
         command.env("COWHAND_STATE", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
         command.env("HOME", world::home()).env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
-        command.env("GIT_CONFIG_NOSYSTEM", "1").current_dir("/");
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("COLUMNS", "80").current_dir("/");
         Self { command, line: format!("cowhand {}", arguments.join(" ")), input: "" }
     }
 
@@ -237,6 +237,15 @@ impl Ran {
             "the first event of {self}"
         );
         events
+    }
+
+    /// The command line, the output and the exit code, as an operator sees them.
+    pub fn transcript(&self) -> String {
+        let Self { line, code, stdout, stderr } = self;
+        let stderr =
+            if stderr.is_empty() { String::new() } else { format!("[standard error]\n{stderr}") };
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        format!("$ {}\n{stdout}{stderr}[exit code: {code}]\n", line.trim_end())
     }
 
     /// The last event of a kind.
