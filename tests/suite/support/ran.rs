@@ -1,7 +1,7 @@
 //! A command that was run, and what can be demanded of it.
 
 use std::io::{PipeReader, PipeWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,10 @@ impl Cowhand {
         command.env("COWHAND_STATE", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
         command.env("HOME", world::home()).env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("COLUMNS", "80").current_dir("/");
-        Self { command, line: format!("cowhand {}", arguments.join(" ")), input: "" }
+        let program = Path::new(command.get_program());
+        let program = program.file_name().unwrap_or_default().to_string_lossy();
+        let line = format!("{program} {}", arguments.join(" "));
+        Self { command, line, input: "" }
     }
 
     /// Sets an environment variable.
@@ -242,10 +245,15 @@ impl Ran {
     /// The command line, the output and the exit code, as an operator sees them.
     pub fn transcript(&self) -> String {
         let Self { line, code, stdout, stderr } = self;
-        let stderr =
-            if stderr.is_empty() { String::new() } else { format!("[standard error]\n{stderr}") };
+        let mut text = format!("$ {}\n{stdout}", line.trim_end());
+        if !stderr.is_empty() {
+            text += &format!("[standard error]\n{stderr}");
+        }
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        format!("$ {}\n{stdout}{stderr}[exit code: {code}]\n", line.trim_end())
+        text + &format!("[exit code: {code}]\n")
     }
 
     /// The last event of a kind.
