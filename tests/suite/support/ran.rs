@@ -247,13 +247,12 @@ impl Ran {
         let Self { line, code, stdout, stderr } = self;
         let mut text = format!("$ {}\n{stdout}", line.trim_end());
         if !stderr.is_empty() {
-            text += &format!("[standard error]\n{stderr}");
+            text.push_str("[standard error]\n");
+            text.push_str(stderr);
         }
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
+        let end = if text.ends_with('\n') { "" } else { "\n" };
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        text + &format!("[exit code: {code}]\n")
+        format!("{text}{end}[exit code: {code}]\n")
     }
 
     /// The last event of a kind.
