@@ -161,13 +161,36 @@ fn plans_up_to_the_merge() {
 const MAJORS: &str = "MAJOR_VERSIONS=(\n  \"2026-02\"\n  \"2026-05\"\n)\n";
 
 fn refused_updates() {
-    let show = |name: &str, site: &Site| {
-        Snapshots::about(site).show(name, &site.cowhand(["update", "--yes"]).exits(10));
+    let show = |name: &str, site: &Site, line: &[&str]| {
+        Snapshots::about(site).show(name, &site.runs(line));
     };
+    let update = ["update", "--yes"];
     let site = in_conflict();
-    show("update/refused-no-engine", &site);
+    show("update/refused-no-engine", &site, &update);
+    let mut runs = fs::read_dir(site.root().join(".git/cowhand/runs")).unwrap();
+    let run = runs.next().unwrap().unwrap().path();
+    for name in ["journal.json", "journal.previous.json"] {
+        fs::write(run.join(name), "{").unwrap();
+    }
+    show("status/damaged-journal", &site, &["status"]);
+    fs::remove_dir_all(run).unwrap();
+
+    let until_merge = ["update", "--yes", "--until", "merge"];
+    let tree = "0".repeat(40);
+    let other_tree = [&until_merge[..], &["--expect-tree", &tree]].concat();
+    show("update/refused-other-tree", &site, &other_tree);
+    let gate = "[[plugin]]\nname = \"gate\"\nsource = \"stock:release-gate\"\n[plugin.config]\n";
+    let site = site.has("cowhand.toml", &format!("{gate}hold-at = \"2026-01\"\n"));
+    show("update/refused-not-now", &site, &until_merge);
+    show("plan/not-now", &site, &["plan", "--until", "merge"]);
+    let site = site.has("cowhand.toml", &format!("{gate}min-aeg = \"3d\"\n"));
+    show("update/refused-plugin-failed", &site, &until_merge);
+    let unknown = "[[plugin]]\nname = \"gate\"\nsource = \"stock:release-gat\"\n";
+    let site = site.has("cowhand.toml", unknown);
+    show("update/refused-no-plugin", &site, &until_merge);
+    fs::remove_file(site.root().join("cowhand.toml")).unwrap();
     site.git(["checkout", "--quiet", "--detach"]);
-    show("update/refused-no-branch", &site);
+    show("update/refused-no-branch", &site, &update);
 }
 
 fn the_commands_under_the_script_s_name() {
@@ -324,6 +347,9 @@ impl Life {
         self.show("update/failed", &["update", "--yes"]);
         site.images.push("postfix", "1.81", &mute()).unwrap();
         self.show("plan/whole", &["plan"]);
+        site.write("cowhand.toml", format!("{CONFIG}[merge]\non-loss = \"stop\"\n")).unwrap();
+        self.show("update/refused-loss", &["update", "--yes"]);
+        site.write("cowhand.toml", CONFIG).unwrap();
         self.show("update/declined", &["update"]);
         self.show("update/rolled-back", &["update", "--yes"]);
         self.show("status/rolled-back", &["status"]);
