@@ -10,6 +10,7 @@ tests! {
     completions_and_the_manual_page_are_printed,
     a_pipe_gets_no_escape_sequences,
     json_is_alone_on_standard_output,
+    what_others_named_cannot_play_with_a_terminal,
 }
 
 fn the_version_is_told() {
@@ -49,4 +50,19 @@ fn json_is_alone_on_standard_output() {
     assert_eq!(events.last().map(|event| &event["event"]), Some(&"plan".into()));
     let events = site.cowhand(["check", "--json"]).exits(0).events();
     assert_eq!(events.last().map(|event| &event["event"]), Some(&"outcome".into()));
+}
+
+fn what_others_named_cannot_play_with_a_terminal() {
+    let name = "data/conf/nginx/\u{1b}[2J✔ Done\u{202e}.conf";
+    let site = Site::without_engine().has(name, "the site's\n");
+    let subject = "Release\u{1b}]52;c;eA==\u{7} \u{9b}31m";
+    site.upstream.commit(subject).write(name, "upstream's\n").publish().unwrap();
+    for command in [&["check"][..], &["plan", "--until", "merge"], &["plan", "--json"]] {
+        let ran = site.runs(command);
+        let text = ran.stdout.clone() + &ran.stderr;
+        let raw = |character: char| character.is_control() && character != '\n';
+        assert!(!text.contains(|character| raw(character) || character == '\u{202e}'), "{ran}");
+    }
+    site.cowhand(["check"]).exits(0).says("Release\\u{1b}]52;c;eA==\\u{7} \\u{9b}31m");
+    site.cowhand(["plan", "--until", "merge"]).exits(0).says("%1B[2J✔ Done\\u{202e}.conf: ");
 }

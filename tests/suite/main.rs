@@ -25,7 +25,7 @@ mod readers;
 mod recovery;
 mod refusals;
 mod resolvers;
-mod seen;
+mod snapshots;
 mod stack;
 mod start;
 mod support;
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         readers::all(),
         refusals::all(),
         resolvers::all(),
-        seen::all(),
+        snapshots::all(),
         stack::all(),
         start::all(),
         terminal::all(),

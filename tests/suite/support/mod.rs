@@ -5,7 +5,7 @@ pub mod outside;
 pub mod probe;
 pub mod ran;
 pub mod site;
-pub mod snapshot;
+pub mod snapshots;
 pub mod stack;
 pub mod terminal;
 pub mod untouched;

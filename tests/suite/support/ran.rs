@@ -1,7 +1,7 @@
 //! A command that was run, and what can be demanded of it.
 
 use std::io::{PipeReader, PipeWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -50,8 +50,11 @@ impl Cowhand {
         command.env("COWHAND_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache/cowhand"));
         command.env("COWHAND_STATE", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
         command.env("HOME", world::home()).env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
-        command.env("GIT_CONFIG_NOSYSTEM", "1").current_dir("/");
-        Self { command, line: format!("cowhand {}", arguments.join(" ")), input: "" }
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("COLUMNS", "80").current_dir("/");
+        let program = Path::new(command.get_program());
+        let program = program.file_name().unwrap_or_default().to_string_lossy();
+        let line = format!("{program} {}", arguments.join(" "));
+        Self { command, line, input: "" }
     }
 
     /// Sets an environment variable.
@@ -237,6 +240,19 @@ impl Ran {
             "the first event of {self}"
         );
         events
+    }
+
+    /// The command line, the output and the exit code, as an operator sees them.
+    pub fn transcript(&self) -> String {
+        let Self { line, code, stdout, stderr } = self;
+        let mut text = format!("$ {}\n{stdout}", line.trim_end());
+        if !stderr.is_empty() {
+            text.push_str("[standard error]\n");
+            text.push_str(stderr);
+        }
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        format!("{text}{end}[exit code: {code}]\n")
     }
 
     /// The last event of a kind.
