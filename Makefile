@@ -1,4 +1,4 @@
-# Everything starts with scripts/setup, which installs what is missing and otherwise only says that nothing is.
+# Every target but deny first runs scripts/setup, which installs what is missing.
 
 .PHONY: setup build demo test bench torture fuzz lint deny
 
@@ -19,13 +19,16 @@ test: setup
 bench: setup
 	@scripts/bench
 
-# Every fault at every stage, KILLS kills at random moments (SEED picks them), and updates beside a hostile container.
+# Every fault at every stage, KILLS kills at random moments (chosen by SEED), and updates next to a
+# hostile container.
 KILLS ?= 200
 SEED ?= 1
 torture: setup
-	COWHAND_TORTURE=1 COWHAND_KILLS=$(KILLS) COWHAND_SEED=$(SEED) cargo test --locked --features testing --test suite -- faults,hostile --nocapture
+	COWHAND_TORTURE=1 COWHAND_KILLS=$(KILLS) COWHAND_SEED=$(SEED) \
+		cargo test --locked --features testing --test suite -- faults,hostile --nocapture
 
-# Every fuzz target, two at a time, for MINUTES together. Needs cargo-fuzz: cargo install --locked cargo-fuzz
+# Every fuzz target, two at a time, for MINUTES in total.
+# Needs cargo-fuzz: cargo install --locked cargo-fuzz
 MINUTES ?= 128
 fuzz: setup
 	@scripts/fuzz $(MINUTES)

@@ -1,13 +1,13 @@
-//! How the binary is linked: its relative relocations packed. Unpacked they are megabytes that the dynamic linker reads before anything else
-//! is done, in every command.
+//! Links the binary with packed relative relocations. Unpacked they are megabytes that the dynamic
+//! linker reads at the start of every command.
 
 use std::env::var;
 use std::process::Command;
 
-/// The first glibc whose dynamic linker knows them.
+/// The first glibc whose dynamic linker supports them.
 const KNOWN_SINCE: (u32, u32) = (2, 36);
 
-/// Packs them where the binary runs with this machine's glibc, and that is new enough.
+/// Packs them if the binary runs with this machine's glibc and that is new enough.
 pub fn pack_relocations() {
     let is = |name: &str, value: &str| var(name).is_ok_and(|found| found == value);
     let here = var("HOST") == var("TARGET")

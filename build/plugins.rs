@@ -1,4 +1,5 @@
-//! Builds the stock plugins from source, as components for `wasm32-wasip2`, and writes the list of them that the crate includes.
+//! Builds the stock plugins as components for `wasm32-wasip2` and writes the list that the crate
+//! includes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,14 +11,15 @@ use super::toolchain::{TARGET, Toolchain};
 
 const WORKSPACE: &str = "plugins";
 const WIT: &str = "wit";
-/// Those that every site has, in this order, and those that a site has if it names them.
+/// The plugins that every site has, in this order.
 const EVERYWHERE: [&str; 5] =
     ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
+/// The plugins that a site has if it names them.
 const ON_REQUEST: [&str; 4] = ["keep-local", "key-value", "compose-pins", "union"];
-/// What they share.
+/// The libraries of the plugins.
 const SHARED: [&str; 2] = ["guest", "resolver"];
 
-/// Puts the plugins and `stock.rs`, which includes them, into `folder`, or says why not.
+/// Builds the plugins and `stock.rs`, which includes them, into `folder`.
 pub fn build(folder: &Path) -> Result<(), String> {
     println!("cargo::rerun-if-changed={WIT}");
     for part in
@@ -49,7 +51,7 @@ pub fn build(folder: &Path) -> Result<(), String> {
         .map_err(|error| format!("could not write stock.rs: {error}"))
 }
 
-/// One folder for all profiles, below the outer build's but not the same: cargo holds a lock on that one.
+/// Returns one directory for all profiles, below the outer build's: cargo locks that one itself.
 fn target_folder(out: &Path) -> PathBuf {
     let outer = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
     outer.unwrap_or(out).join("plugins")

@@ -1,11 +1,12 @@
-//! Compiles the program in the images of the demo and the tests: static, so that an image needs nothing else.
+//! Compiles the program in the images of the demo and the tests. It is static, so that an image
+//! needs nothing else.
 
 use std::path::Path;
 use std::process::Command;
 
 const SOURCE: &str = "src/demo/service.rs";
 
-/// Puts the program into `folder` as `service`, or says why not.
+/// Compiles the program into `folder` as `service`.
 pub fn compile(folder: &Path) -> Result<(), String> {
     println!("cargo::rerun-if-changed={SOURCE}");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

@@ -1,4 +1,4 @@
-//! What compiles guests for `wasm32-wasip2` on this machine; used by the crate's build and by the tests.
+//! The compiler for `wasm32-wasip2` on this machine, for the crate's build and for the tests.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 /// The target of guests.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// What the outer build says about itself and the guests must not hear.
+/// The variables of the outer build that the guests' build must not inherit.
 const OUTER: [&str; 8] = [
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",
@@ -19,16 +19,16 @@ const OUTER: [&str; 8] = [
     "RUSTFLAGS",
 ];
 
-/// What compiles for the guests' target.
+/// A compiler for the guests' target.
 pub enum Toolchain {
-    /// The one that builds the crate: rustup has added the target to it.
+    /// The compiler that builds the crate, with the target added by rustup.
     Own,
-    /// Debian's, which brings the standard library as source.
+    /// Debian's compiler, with the standard library as source.
     Debian,
 }
 
 impl Toolchain {
-    /// The one that is there, or what to do where none is.
+    /// Returns the compiler that is installed. The error says how to install one.
     pub fn found() -> Result<Self, String> {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let asked =
@@ -42,13 +42,15 @@ impl Toolchain {
             Ok(Self::Debian)
         } else {
             Err(format!(
-                "the plugins are built for {TARGET}, and this Rust lacks it.\n\
-                 Run `rustup target add {TARGET}`, or `scripts/setup`, which also knows what to do where rustup cannot add it."
+                "the plugins need the target {TARGET}, which this Rust lacks.\n\
+                 Run `rustup target add {TARGET}`, or `scripts/setup`, which also works without \
+                 rustup."
             ))
         }
     }
 
-    /// The command that builds guests, still without a manifest; what it needs made is made in `folder`.
+    /// Returns the command that builds guests, without a manifest. Creates the files that it needs
+    /// in `folder`.
     pub fn cargo(&self, folder: &Path) -> Result<Command, String> {
         let mut cargo = match self {
             Self::Own => Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
@@ -77,7 +79,7 @@ impl Toolchain {
 const LINKER: &str = "/usr/bin/wasm-ld-16";
 const C_LIBRARY: &str = "/usr/lib/wasm32-wasi";
 
-/// The search path with Debian's linker under the name that is looked for.
+/// Returns the search path with Debian's linker under the name that rustc expects.
 fn path_with_linker(folder: &Path) -> Result<OsString, String> {
     let (bin, error) = (folder.join("bin"), |error| format!("could not link {LINKER}: {error}"));
     std::fs::create_dir_all(&bin).map_err(error)?;
@@ -90,13 +92,13 @@ fn path_with_linker(folder: &Path) -> Result<OsString, String> {
         .map_err(|error| error.to_string())
 }
 
-/// This machine's own target, as rustc names it.
+/// Returns this machine's target, as rustc names it.
 fn host() -> Result<String, String> {
     let output = Command::new("/usr/bin/rustc")
         .arg("-vV")
         .output()
         .map_err(|error| format!("could not run rustc: {error}"))?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| "rustc does not say which machine this is".to_owned())
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| "rustc does not report its host".to_owned())
 }

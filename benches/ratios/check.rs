@@ -1,4 +1,4 @@
-//! `cowhand check` against the commands that tell the same: `git ls-remote`, and the log of what is new.
+//! `cowhand check` against the equivalent commands: `git ls-remote` and the log of new commits.
 
 use std::path::Path;
 use std::process::Command;

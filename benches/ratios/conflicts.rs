@@ -1,4 +1,5 @@
-//! Thousands of conflicts, each decided by a resolver plugin, against `git merge-tree` with an external merge driver that decides the same.
+//! Thousands of conflicts, each decided by a resolver plugin, against `git merge-tree` with an
+//! equivalent external merge driver.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -18,15 +19,16 @@ use crate::history::git;
 use crate::measure::{now, time};
 use crate::toolchain::{TARGET, Toolchain};
 
-/// How many conflicts Cowhand decides.
+/// The number of conflicts that Cowhand decides.
 const MANY: usize = 10_000;
-/// How many git decides with a script: its time grows with their number, and is shown for a tenth of it too.
+/// The number of conflicts that git decides with a script. Its time grows linearly; a tenth is
+/// shown as evidence.
 const SOME: usize = 1_000;
 const FEW: usize = 100;
 const LINES: usize = 60;
 const RUNS: usize = 5;
 
-/// Who decides: a plugin with its configuration, and the driver that people would write instead.
+/// A policy: a plugin with its configuration, and the equivalent merge driver.
 struct Policy {
     what: &'static str,
     goal: f64,
@@ -214,7 +216,8 @@ impl Case {
     }
 }
 
-/// Three commits: a release, the site's on top of it, the next release. In every file both change one line.
+/// Three commits: a release, the site's on top of it, and the next release. Both change the same
+/// line in every file.
 fn stream(count: usize) -> String {
     let mut stream = String::new();
     let mut commit = |branch: &str, mark: &str, from: &str, line: &dyn Fn(usize) -> String| {

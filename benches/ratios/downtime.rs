@@ -1,4 +1,5 @@
-//! What an update interrupts, and for how long, by the engine's own events: upstream's script, upstream's manual guide, and Cowhand.
+//! The interruptions of an update and their length, from the engine's events: upstream's script,
+//! upstream's manual guide, and Cowhand.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,12 +18,12 @@ use cowhand::stack::{Compose, ComposeFiles, Endpoint, images};
 use crate::measure::{Row, compare_times, time};
 use crate::stack::{self, CHANGED, RELEASE};
 
-/// How many bytes that do not compress each new image has.
+/// The number of incompressible bytes in each new image.
 const WEIGHT: usize = 4_000_000;
-/// How often each side pulls.
+/// The number of pulls of each side.
 const PULLS: usize = 7;
 
-/// What one way of updating does to the stack.
+/// The effect of one way of updating on the stack.
 struct Way {
     name: &'static str,
     seen: BTreeMap<String, Seen>,
@@ -43,7 +44,7 @@ impl Way {
     }
 }
 
-/// The three ways, and what Cowhand makes of a second update, with the compose that the environment has.
+/// The three ways and a second update by Cowhand, with the environment's compose.
 struct Downtime {
     versions: String,
     script: Way,
@@ -209,7 +210,8 @@ fn pulls(site: &Site) -> Row {
     )
 }
 
-/// The side of [`pulls`] that is measured: prints how many microseconds it took once the configuration was resolved.
+/// The measured side of [`pulls`]: prints its time in microseconds, without resolving the
+/// configuration.
 pub fn pull_once(root: &str, host: &str) {
     let pull = async {
         let endpoint = Endpoint::at(host);

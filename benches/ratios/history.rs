@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 pub const COMMITS: usize = 5000;
 /// Files in the tree.
 pub const FILES: usize = 1500;
-/// How many commits upstream is ahead of the release that the site has.
+/// The number of commits that upstream is ahead of the site's release.
 const AHEAD: usize = 120;
 /// Files that the site edited.
 pub const EDITS: usize = 20;

@@ -19,7 +19,8 @@ use crate::measure::{RUNS, Row, compare, compare_times, now, time_to_the_first_l
 /// The shortest script there can be: it decides by the path alone.
 const BY_PATH: &str = "case $1 in data/conf/*) echo theirs ;; *) echo pass ;; esac\n";
 
-/// The certificate is there, will not expire within two weeks, fits its key, and the key is nobody else's to read.
+/// Checks that the certificate exists, lasts two more weeks and fits its key, and that only its
+/// owner can read the key.
 const CERTIFICATES: &str = r#"
 cd "$1/data/assets/ssl" || exit
 openssl x509 -in cert.pem -noout -checkend 1209600 >/dev/null || exit

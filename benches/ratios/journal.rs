@@ -1,4 +1,5 @@
-//! What the journal costs an update: the same number of durable records, each as long as the last one, against the whole update.
+//! The journal's cost: as many durable records as an update writes, each as long as the last one,
+//! against the whole update.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,7 +13,7 @@ use cowhand::site::journal::{self, Journal};
 
 use crate::measure::{Row, given, time};
 
-/// How often the site is updated and taken back.
+/// The number of updates and rollbacks.
 const UPDATES: usize = 5;
 
 /// On a running site that is one release behind: one image is new, and a file.
@@ -56,7 +57,7 @@ fn newest(site: &Site) -> PathBuf {
     runs.max().unwrap().join("journal.json")
 }
 
-/// How long it takes to write as many records as this journal had, in its own folder.
+/// Measures writing as many records as this journal had, in its own directory.
 fn records(path: &std::path::Path) -> Duration {
     let record = journal::read(path).unwrap();
     let mut again =

@@ -1,4 +1,4 @@
-//! Ratios, each against its peer in the same run: what Cowhand does and the command that people would use instead, in turns.
+//! Ratios of Cowhand against the command that people would use instead, measured in turns.
 //!
 //! Started with the name of a part, it measures that part alone; with other arguments, it is the side that is measured where no command
 //! of Cowhand's does just that and no more.
@@ -49,7 +49,7 @@ fn main() {
     }
 }
 
-/// What is measured.
+/// The parts.
 const PARTS: [(&str, fn()); 7] = [
     ("hook", || table(&hook::ratios())),
     ("plugins", || {

@@ -5,17 +5,18 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often each side runs.
+/// The number of runs of each side.
 pub const RUNS: usize = 21;
 
-/// What came of one comparison.
+/// The result of one comparison.
 pub struct Row {
     what: &'static str,
     ours: (&'static str, Duration),
     peer: (&'static str, Duration),
 }
 
-/// Runs both sides in turns, after one run of each that does not count. A side is a name and what makes its command.
+/// Runs both sides in turns, after one uncounted run of each. A side is a name and a function that
+/// returns its command.
 pub fn compare(
     what: &'static str,
     (our_name, ours): (&'static str, impl Fn() -> Command),
@@ -50,7 +51,7 @@ pub fn given(
     Row { what, ours: (ours.0, median(ours.1)), peer: (peer.0, median(peer.1)) }
 }
 
-/// How long a command takes, from its start to its end.
+/// Measures a command from its start to its end.
 pub fn time(command: &mut Command) -> Duration {
     let since = Instant::now();
     let output = command.stdin(Stdio::null()).output().unwrap();
@@ -63,7 +64,7 @@ pub fn time(command: &mut Command) -> Duration {
     took
 }
 
-/// How long a command takes, from its start to the first line that it says.
+/// Measures a command from its start to its first line of output.
 pub fn time_to_the_first_line(command: &mut Command) -> Duration {
     let since = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -84,7 +85,7 @@ pub fn now() -> jiff::ZonedDateTime {
     jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC)
 }
 
-/// On what this was measured.
+/// Describes the machine.
 pub fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =

@@ -128,7 +128,7 @@ fn compiled() -> Row {
     compare_times(what, 5, ("nothing compiled yet", first), ("compiled before", later))
 }
 
-/// What more plugins cost: whole processes, from one plugin to a hundred.
+/// The cost of more plugins: whole processes, from one plugin to a hundred.
 pub fn growth() -> String {
     let mut lines = vec![
         "from the start of the process to the answers of so many plugins (release-gate): is the commit a day old?"

@@ -1,4 +1,5 @@
-//! The stack whose update is measured: mailcow's 18 services with their dependencies, as programs whose times to start and stop are fixed.
+//! The measured stack: mailcow's 18 services with their dependencies, as programs with fixed start
+//! and stop times.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,8 @@ pub const FILES: &[&str] =
 /// The service that changes by a file alone.
 const BY_FILE: &str = "redis";
 
-/// A service: how it is called, how long it takes to stop (ms), what it needs started, what it needs healthy, and more of its configuration.
+/// A service: its name, its stop time (ms), the services that it needs started, those that it needs
+/// healthy, and further configuration.
 pub struct Service {
     name: &'static str,
     stop: u32,
@@ -39,9 +41,9 @@ const fn service(
     Service { name, stop, started, healthy, more }
 }
 
-/// How long a service takes until it listens (ms).
+/// The time until a service listens (ms).
 const START: u32 = 500;
-/// How long one does that others wait to be healthy.
+/// The same for a service that others need healthy.
 const HEALTHY: u32 = 1000;
 
 /// Mailcow's services and what they depend on.

@@ -30,7 +30,7 @@ const CHECKED_EVERY: u64 = 8 << 20;
 /// Makes the dump if `[backup] database` asks for one. If that fails, the run ends.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     if !run.site.config().backup.database {
-        return Ok(Progress::Skipped("not asked for: [backup] database = false".to_owned()));
+        return Ok(Progress::Skipped("not configured: [backup] database = false".to_owned()));
     }
     let (container, stack) = (database_container(run).await?, run.stack().await?.clone());
     let conf = run.site.conf();
@@ -82,10 +82,11 @@ fn refused(why: &Error) -> Error {
     let hinted = why.hints().iter().fold(causes, Error::hint);
     hinted
         .exit(Exit::Prepare)
-        .hint("Without `database = true` below [backup] in cowhand.toml the update goes on without a dump.")
+        .hint("To update without a dump, remove `database = true` below [backup] in cowhand.toml.")
 }
 
-/// What brings the dumped database back, as a command for the site's folder; none where the run made no dump.
+/// Returns the command, for the site's directory, that restores the dump; `None` if the run made no
+/// dump.
 pub fn restore(record: &Record, folder: &RunFolder) -> Option<String> {
     let client = record.fact::<String>(facts::DUMPED).ok().flatten()?;
     dump_of(folder).map(|dump| mailcow::restore_command(&client, &dump))
@@ -135,12 +136,12 @@ impl Dump {
         if free < needed.saturating_add(RESERVE) {
             let [needed, free, reserve] =
                 [needed, free, RESERVE].map(|bytes| bytesize::ByteSize::b(bytes).to_string());
-            let error = Error::new("there is no room for it")
+            let error = Error::new("not enough free space")
                 .because(format!(
-                    "it takes about {needed}, and {reserve} have to stay free; {free} are free at {}",
+                    "it needs about {needed} plus a reserve of {reserve}; {free} are free at {}",
                     folder.display()
                 ))
-                .hint("Free some space, for instance from backups or logs, and run it again.");
+                .hint("Free some space, for instance by removing old backups or logs, and retry.");
             return Err(refused(&error));
         }
         let file = Growing::begin(&folder.join(DUMP), 0o600)?;
@@ -161,7 +162,7 @@ impl Dump {
     fn finish(self) -> Result<u64> {
         let end = String::from_utf8_lossy(&self.end);
         if !end.lines().any(|line| line.starts_with(Dumper::LAST_LINE)) {
-            return Err(refused(&Error::new("it is not whole: its last line is missing")));
+            return Err(refused(&Error::new("it is incomplete: its last line is missing")));
         }
         self.file.finish().map(|()| self.size)
     }

@@ -1,4 +1,4 @@
-//! Going backward: abandoning a run that changed nothing, and making the site the old one again.
+//! Abandons runs that changed nothing and rolls back those that did.
 
 use super::forward::end;
 use super::{Finished, Run, STAGES, StageName, Undo, backup, facts, snapshot, standing, start};
@@ -8,25 +8,25 @@ use crate::exit::Exit;
 use crate::failpoint::{self, Point};
 use crate::site::journal::{Record, State};
 
-/// Lets go of what a run holds that never changed the site: its objects and its image tags.
+/// Releases the objects and image tags of a run that never changed the site.
 pub async fn abandon(run: &mut Run) -> Result<()> {
     let record = run.journal.record().clone();
     let_go(run, &record).await
 }
 
-/// Lets go of what the run of this record holds.
+/// Releases the objects and image tags of this record's run.
 async fn let_go(run: &mut Run, record: &Record) -> Result<()> {
     run.repo.release(&record.id)?;
     snapshot::release(run, record).await
 }
 
-/// Lets go of what the run of this record holds, and removes the run's folder.
+/// Releases what this record's run holds and removes the run's directory.
 pub async fn discard(run: &mut Run, record: &Record) -> Result<()> {
     let_go(run, record).await?;
     run.store().forget(&run.store().run_folder(&record.id))
 }
 
-/// The command `rollback`: says what it cannot undo, asks, and makes the site what it was before the run.
+/// Performs `rollback`: warns of what it cannot undo, asks, and rolls the site back.
 pub async fn go_back(run: &mut Run) -> Result<Finished> {
     let record = run.journal.record();
     let id = run.folder.id().to_owned();
@@ -44,40 +44,42 @@ pub async fn go_back(run: &mut Run) -> Result<Finished> {
         ))
         .exit(Exit::Usage)
         .left("Nothing was changed.")
-        .hint(format!("Take that one back first: `cowhand rollback {}`.", newer.id)));
+        .hint(format!("Roll that run back first: `cowhand rollback {}`.", newer.id)));
     }
     if record.fact(facts::DATA_MIGRATED)?.unwrap_or(false) {
         let hint = match backup::restore(record, &run.folder) {
-            Some(restore) => format!("Bring it back afterwards, where that is needed: {restore}"),
-            None => "Restore a backup of the database afterwards if the old version does not start on it.".to_owned(),
+            Some(restore) => format!("If needed, restore it afterwards: {restore}"),
+            None => "If the old version does not start on it, restore a backup of the database."
+                .to_owned(),
         };
         run.events.warn(
-            "New containers have started and may have migrated the database: a rollback does not undo that.",
+            "New containers have started and may have migrated the database; a rollback does not \
+             undo that.",
             Some(hint),
         );
     }
-    if !run.person.agrees(&format!("Make the site what it was before run {id}?")).await? {
-        return Err(Error::new("not rolled back, as asked")
+    if !run.person.agrees(&format!("Roll the site back to its state before run {id}?")).await? {
+        return Err(Error::new("rollback cancelled")
             .exit(Exit::Declined)
             .left("Nothing was changed."));
     }
     run.journal.reopen()?;
     finish(run).await?;
-    end(run, Finished::done(format!("The site is what it was before run {id}."))).await
+    end(run, Finished::done(format!("Rolled the site back to its state before run {id}."))).await
 }
 
-/// Rolls back where that is all there is to do; a failure says where the site is then, and how to go on.
+/// Rolls back outside of a failing update. Its errors name the site's state and how to continue.
 pub async fn finish(run: &mut Run) -> Result<()> {
     let id = run.folder.id().to_owned();
     roll_back(run).await.map_err(|error| {
         error
             .exit(Exit::Broken)
             .or_left("The site is between old and new.")
-            .hint(format!("Mend what is named above, then run `cowhand rollback {id}` again."))
+            .hint(format!("Fix the problem above and run `cowhand rollback {id}` again."))
     })
 }
 
-/// Makes the site the old one. Every part may be repeated, so that a rollback survives a kill and can be run again.
+/// Rolls the site back. Every part is repeatable, so a killed rollback can be run again.
 pub async fn roll_back(run: &mut Run) -> Result<()> {
     run.events.hurry();
     run.journal.set(facts::ROLLING_BACK, &true)?;

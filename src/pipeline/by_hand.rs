@@ -1,4 +1,5 @@
-//! What the update leaves to the admin: looked for in the release that the site has, in the merged one and in the site's own files.
+//! The steps that an update leaves to the operator, found in the site's release, the merged one and
+//! the site's own files.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +13,12 @@ use crate::plan::ByHand;
 use crate::site::Site;
 use crate::site::mailcow::unmigrated::{self, Place, Sight};
 
-/// No file of settings is larger.
+/// The largest settings file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
-/// No folder of them has more.
+/// The most files of a directory that are read.
 const MOST_FILES: usize = 10_000;
 
-/// What no merge and no migration does.
+/// Finds the steps that no merge and no migration does.
 pub fn found(run: &Run, merged: &Merged) -> Result<Vec<ByHand>> {
     let base = run.repo.tree_of(merged.base)?;
     let read = |tree: Oid| {
@@ -26,7 +27,7 @@ pub fn found(run: &Run, merged: &Merged) -> Result<Vec<ByHand>> {
             Ok(String::from_utf8_lossy(&content).into_owned())
         }
     };
-    // What upstream brought is no file of the site's own, whatever the site made of it: the merge tells of that.
+    // A file from upstream is not the site's own, even if edited; the merge reports those.
     let of_upstream = |file: &Path| run.repo.has_path(base, &SitePath::from(file)).unwrap_or(false);
     let own = |place| own_files(&run.site, place, &of_upstream);
     let sight =
@@ -35,7 +36,7 @@ pub fn found(run: &Run, merged: &Merged) -> Result<Vec<ByHand>> {
     Ok(found.map(|found| ByHand { what: found.what, remedy: found.remedy.to_owned() }).collect())
 }
 
-/// The site's own files at a place, with what is in them.
+/// Reads the site's own files at a place.
 fn own_files(
     site: &Site,
     place: Place,
@@ -57,7 +58,7 @@ fn own_files(
     files.into_iter().filter(|file| !of_upstream(file)).filter_map(read).collect()
 }
 
-/// The names of the files right below a folder, in order.
+/// Lists the files directly in a directory, in order.
 fn below(site: &Site, folder: &str) -> Vec<PathBuf> {
     let names = site.dir().dir(Path::new(folder)).and_then(|folder| folder.names(MOST_FILES));
     names.unwrap_or_default().into_iter().map(|name| Path::new(folder).join(name)).collect()

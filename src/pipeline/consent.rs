@@ -16,37 +16,36 @@ use crate::plan::BranchPlan;
 use crate::process::Command;
 use crate::site::mailcow::{self, Hostname};
 
-/// How long a site's own script may take.
+/// The time limit of a site's own script.
 const SCRIPT_LIMIT: Duration = Duration::from_mins(10);
 
-/// Shows the plan and asks. Nothing has changed yet; a no leaves it so.
+/// Shows the plan and asks for consent. Nothing has changed yet.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     run.events.emit(Event::Plan(Box::new(run.plan.clone())));
     for question in questions(run) {
         if !question.put_to(&run.person).await? {
-            return Err(Error::new("not updated, as asked")
+            return Err(Error::new("update cancelled")
                 .exit(Exit::Declined)
-                .hint("`cowhand update --yes` asks nothing."));
+                .hint("Skip the questions with `cowhand update --yes`."));
         }
     }
     if run.person.says_yes() {
         note_unattended(run);
     }
     script(run, mailcow::PRE_HOOK).await.map_err(|error| {
-        error.exit(Exit::Declined).hint(format!(
-            "{} stops an update by ending with an error; mend it or take it away.",
-            mailcow::PRE_HOOK
-        ))
+        error
+            .exit(Exit::Declined)
+            .hint(format!("Fix or remove {}; its failure aborts the update.", mailcow::PRE_HOOK))
     })?;
     let how = if run.person.says_yes() { "by --yes" } else { "" };
     Ok(Progress::Done(how.to_owned()))
 }
 
-/// Something that a person is asked before anything changes.
+/// A question to the operator before anything changes.
 enum Question {
-    /// Whether this shall be done. A no is an answer like any other.
+    /// Asks for an action; a no cancels the update.
     Wanted(String),
-    /// Whether this is so. Without it nothing can be done, and update.sh calls that a failure.
+    /// Asks for a precondition; a no is a failure, as in update.sh.
     Condition(String),
 }
 
@@ -59,17 +58,17 @@ impl Question {
     }
 }
 
-/// What a person has to agree to, in update.sh's order, so that answers that are piped in go where they are meant.
+/// Lists the questions in update.sh's order, so that piped answers reach the right ones.
 fn questions(run: &Run) -> Vec<Question> {
     let mut questions = Vec::new();
     if let Hostname::Doubtful(doubt) = hostname(run) {
-        questions.push(Question::Condition(format!("{doubt}. Go on all the same?")));
+        questions.push(Question::Condition(format!("{doubt}. Continue anyway?")));
     }
     if let Some(BranchPlan { from, to }) = &run.plan.branch {
         let way_back = if to == mailcow::DEFAULT_BRANCH {
-            "the database may be newer than it knows"
+            "the database may be too new for it"
         } else {
-            "not every release allows the way back"
+            "not every release can be switched back"
         };
         let text =
             format!("Switch the site from the branch {from} to {to}? Back up first: {way_back}.");
@@ -77,8 +76,7 @@ fn questions(run: &Run) -> Vec<Question> {
     }
     questions.push(Question::Wanted(update_question(run)));
     if !run.plan.major.is_empty() {
-        questions
-            .push(Question::Condition(format!("Have the notes of {} been read?", majors(run))));
+        questions.push(Question::Condition(format!("Have you read the notes of {}?", majors(run))));
     }
     questions
 }
@@ -94,16 +92,17 @@ fn update_question(run: &Run) -> String {
     match lost {
         0 => "Update the site now?".to_owned(),
         lines => format!(
-            "The merge drops {lines} lines that the site had written (listed above, kept in the run). Update the site now?"
+            "The merge drops {lines} lines of the site (listed above; copies are kept). Update the \
+             site now?"
         ),
     }
 }
 
-/// What nobody was there to agree to.
+/// Warns of what `--yes` accepted unseen.
 fn note_unattended(run: &Run) {
     if !run.plan.major.is_empty() {
-        let hint = "Their notes are listed above: read them now.".to_owned();
-        run.events.warn(format!("{} passed unattended", majors(run)), Some(hint));
+        let hint = "Read their notes, listed above, now.".to_owned();
+        run.events.warn(format!("updated across {} without confirmation", majors(run)), Some(hint));
     }
 }
 
@@ -116,7 +115,7 @@ fn hostname(run: &Run) -> Hostname {
     mailcow::judge_hostname(run.site.conf().get(mailcow::HOSTNAME).unwrap_or_default())
 }
 
-/// Runs one of the site's own scripts, where it exists.
+/// Runs one of the site's own scripts if it exists.
 pub async fn script(run: &Run, name: &str) -> Result<()> {
     let path = run.site.path(name);
     if !path.is_file() {

@@ -1,5 +1,5 @@
-//! Which branch of upstream a run follows, and what a switch to another one carries along: what the site itself wrote, and nothing of the
-//! branch that it leaves.
+//! The upstream branch of a run. A switch to another branch carries the site's own changes along
+//! and nothing of the branch that it leaves.
 
 use super::{Run, facts};
 use crate::error::{Error, Result};
@@ -9,19 +9,19 @@ use crate::git::{Branch, Oid, Repo, Upstream};
 use crate::plan::BranchPlan;
 use crate::site::mailcow;
 
-/// Where the site is, and where it goes.
+/// The site's branch and the branch that it moves to.
 #[derive(Clone, Debug)]
 pub struct Course {
-    /// The branch that the site is on, and what that follows so far.
+    /// The branch that the site is on, and its upstream so far.
     pub now: Branch,
-    /// What is merged: what the site follows, or is to follow.
+    /// The upstream to merge: the present one, or that of the new branch.
     pub upstream: Upstream,
-    /// The local branch that the site is to be on, where it is another one.
+    /// The local branch to switch to; `None` if the site stays on its branch.
     pub onto: Option<String>,
 }
 
 impl Course {
-    /// By what git says and by what was asked for. Refuses what [`Repo::readiness`] refuses.
+    /// Reads it from git and the options. Refuses what [`Repo::readiness`] refuses.
     pub fn of(run: &Run) -> Result<Self> {
         let now = run.repo.readiness()?;
         let onto = run.options.branch.clone().filter(|name| *name != now.name);
@@ -37,14 +37,15 @@ impl Course {
         Branch { upstream: self.upstream.clone(), ..self.now.clone() }
     }
 
-    /// For the plan: the switch, where there is one.
+    /// Returns the switch for the plan; `None` if there is none.
     pub fn planned(&self) -> Option<BranchPlan> {
         let onto = self.onto.clone()?;
         Some(BranchPlan { from: self.now.name.clone(), to: onto })
     }
 
-    /// The two commits to merge. A switch merges what the site changed since it last took something from its old branch into the new one:
-    /// both as commits on top of that state, so that nothing of the old branch itself comes along.
+    /// Returns the two commits to merge. A switch merges the site's changes since its last update
+    /// from the old branch into the new one. Both are commits on top of that state, so that nothing
+    /// of the old branch itself comes along.
     pub fn ends(&self, run: &Run, local: &Local, theirs: Oid) -> Result<(Oid, Oid)> {
         if self.onto.is_none() {
             return Ok((local.commit, theirs));
@@ -57,12 +58,12 @@ impl Course {
         Ok((make(local.tree, &[base])?, make(repo.tree_of(theirs)?, &[base])?))
     }
 
-    /// The commit of the old branch that the site took last.
+    /// Returns the commit of the old branch that the site merged last.
     fn last_taken(&self, repo: &Repo) -> Result<Oid> {
         let Branch { head, upstream, .. } = &self.now;
         let tip = repo.tracked(&self.now).ok_or_else(|| {
             Error::new(format!(
-                "the clone does not know {}, so the site's own changes cannot be told",
+                "the clone lacks {}, so the site's own changes cannot be determined",
                 upstream.label()
             ))
             .hint(format!(
@@ -74,12 +75,13 @@ impl Course {
         let bases = repo.merge_bases(*head, tip)?;
         bases.first().copied().ok_or_else(|| {
             Error::new(format!("the site has no commit in common with {}", upstream.label()))
-                .hint("Switch by hand; Cowhand cannot tell what the site itself changed.")
+                .hint("Switch by hand; Cowhand cannot determine the site's own changes.")
         })
     }
 
-    /// What a merge of [`Course::ends`] comes to. A switch makes it a commit of the new branch: on top of upstream's, and of what the clone's
-    /// own branch of that name held before, so that this stays within reach.
+    /// Turns a merge of [`Course::ends`] into the result. A switch makes it a commit of the new
+    /// branch, on top of upstream's and of the tip of a local branch of that name, which so stays
+    /// reachable.
     pub fn conclude(&self, run: &Run, merged: Merged, theirs: Oid) -> Result<Merged> {
         let Some(onto) = &self.onto else { return Ok(merged) };
         let (repo, before) = (&run.repo, run.repo.branch_tip(onto)?);
@@ -95,7 +97,7 @@ impl Course {
 }
 
 impl Run {
-    /// The name of the branch that the site is on once the run is through.
+    /// Returns the name of the branch that the site is on after the run.
     pub fn branch_after(&self) -> Result<String> {
         let before: facts::Before = self.journal.record().need(facts::BEFORE)?;
         Ok(self.options.branch.clone().unwrap_or(before.branch))

@@ -1,4 +1,5 @@
-//! What a run's journal knows besides its steps: enough to go on, or back, after a kill and without the network.
+//! The facts in a run's journal: enough to resume or roll back after a kill and without the
+//! network.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Fetch: what upstream has, and whether the site wants it now.
+//! Fetch: gets upstream's commits and asks the pre-merge hook.
 
 use super::course::Course;
 use super::facts::{self, Chosen};
@@ -9,7 +9,7 @@ use crate::git::history::CommitInfo;
 use crate::git::{Branch, Oid};
 use crate::plugin::types::{End, PreMerge, PreMergeVerdict};
 
-/// Fetches, asks the pre-merge hook, and ends the run where there is nothing to do.
+/// Fetches, asks the pre-merge hook, and ends the run if there is nothing to do.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     let course = Course::of(run)?;
     let (branch, switching) = (course.wanted(), course.onto.is_some());
@@ -26,7 +26,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     };
     if !switching && run.repo.contains(branch.head, theirs)? {
         return Ok(Progress::End(Finished::done(format!(
-            "The site already has {theirs:.10}, the newest commit that its plugins let through."
+            "The site already has {theirs:.10}, the newest commit that its plugins allow."
         ))));
     }
     run.journal
@@ -53,7 +53,7 @@ fn describe(branch: &Branch, theirs: Oid, commits: &[CommitInfo]) -> String {
     )
 }
 
-/// What the pre-merge hook says: go on (to which commit), or an end.
+/// Returns the commit that the pre-merge hook allows, or an error if it ends the run.
 async fn ask(
     run: &mut Run,
     branch: &Branch,
@@ -67,16 +67,15 @@ async fn ask(
             run.take_installs(files)?;
             let Some(narrowed) = to else { return Ok(None) };
             run.events.info(format!(
-                "{}: only as far as {:.10}: {}",
+                "{} limits the update to {:.10}: {}",
                 narrowed.plugin, narrowed.commit, narrowed.reason
             ));
             facts::oid(&narrowed.commit).map(Some)
         }
         PreMergeVerdict::NotNow { plugin, reason, until } => {
-            let until = until
-                .map(|until| format!(" It will let it start from {until} on."))
-                .unwrap_or_default();
-            let told = format!("{plugin} does not let the update start now: {reason}.{until}");
+            let until =
+                until.map(|until| format!(" (earliest start: {until})")).unwrap_or_default();
+            let told = format!("{plugin} postponed the update: {reason}{until}");
             if run.options.goal.waits() {
                 return Err(declined(told));
             }

@@ -1,4 +1,4 @@
-//! Going forward: stage after stage, each recorded before and after, and what a failure comes to.
+//! Walks the stages forward, records each before and after, and handles failures.
 
 use super::backward::{abandon, roll_back};
 use super::run::Finished;
@@ -14,7 +14,7 @@ pub async fn walk(run: &mut Run) -> Result<Finished> {
     walk_from(run, Phase::Prepare).await
 }
 
-/// Walks the stages from this phase on that the run's goal includes and that are not done yet.
+/// Walks the stages of the goal that are not done yet, from `first` on.
 async fn walk_from(run: &mut Run, first: Phase) -> Result<Finished> {
     let goal = run.options.goal;
     for stage in STAGES.iter().filter(|stage| stage.phase >= first && goal.includes(stage)) {
@@ -31,7 +31,7 @@ async fn walk_from(run: &mut Run, first: Phase) -> Result<Finished> {
     end(run, finished).await
 }
 
-/// Finishes a run that was killed: goes on where its journal ends, forward or, if a rollback had begun, backward.
+/// Finishes a killed run from where its journal ends: forward, or backward if a rollback had begun.
 pub async fn resume(run: &mut Run) -> Result<Finished> {
     run.journal.reopen()?;
     let record = run.journal.record();
@@ -39,22 +39,20 @@ pub async fn resume(run: &mut Run) -> Result<Finished> {
         backward::finish(run).await?;
         return end(
             run,
-            Finished::done(
-                "The rollback that was interrupted is finished: the site is the old one.",
-            ),
+            Finished::done("Finished the interrupted rollback: the site is as before the run."),
         )
         .await;
     }
     if record.state(StageName::Switch.text()).is_none() {
         abandon(run).await?;
-        let finished = Finished::done("The run had changed nothing yet; it is cleared away.")
+        let finished = Finished::done("The run had changed nothing yet; it was removed.")
             .hint("Start again with `cowhand update`.");
         return end(run, finished).await;
     }
     walk_from(run, Phase::Apply).await
 }
 
-/// One stage: recorded, announced, done, recorded, announced.
+/// Performs one stage, records it before and after, and announces both.
 #[tracing::instrument(name = "stage", skip_all, fields(name = stage.name.text()))]
 async fn step(run: &mut Run, stage: &Stage) -> Result<Progress> {
     if run.interrupt.asked() {
@@ -85,12 +83,13 @@ async fn step(run: &mut Run, stage: &Stage) -> Result<Progress> {
     }
     let recorded =
         run.journal.step(name, if progress.is_ok() { State::Done } else { State::Failed });
-    // The stage's own failure says more than that it could not be written down (a full disk causes both).
+    // A full disk causes both failures; the stage's own says more.
     let progress = progress?;
     recorded.and_then(|()| failpoint::hit(name, Point::Recorded)).map(|()| progress)
 }
 
-/// While the site is untouched, any moment is a safe point to end at; later, only the end of a stage.
+/// Performs the stage. An interrupt ends it at once while the site is untouched, later only after
+/// the stage.
 async fn act(run: &mut Run, stage: &Stage) -> Result<Progress> {
     if stage.phase != Phase::Prepare {
         return (stage.act)(run).await;
@@ -110,7 +109,7 @@ fn announce(run: &Run, stage: &Stage, state: StageState, detail: Option<&str>) {
     run.events.emit(Event::Stage { stage: stage.name.text().to_owned(), state, detail });
 }
 
-/// What a failure comes to, by the phase in which it happened. Comes back only where the run goes on all the same.
+/// Handles a failure according to its phase. Returns `Ok` only if the run continues.
 async fn fail(run: &mut Run, stage: &Stage, error: Error) -> Result<()> {
     let untouched = run.journal.record().state(StageName::Switch.text()).is_none();
     let fails = if untouched && stage.phase == Phase::Apply { Exit::Prepare } else { stage.fails };
@@ -120,18 +119,18 @@ async fn fail(run: &mut Run, stage: &Stage, error: Error) -> Result<()> {
         _ if untouched => {
             let error = match abandon(run).await {
                 Ok(()) => error,
-                Err(second) => error.because(format!("clearing up after the run: {second}")),
+                Err(second) => error.because(format!("cleaning up after the run: {second}")),
             };
             let error =
                 error.or_left("Nothing was changed: the site and its containers are as they were.");
-            // Where even this cannot be written down, the next run finds a preparation without an end and clears it away.
+            // If this cannot be written either, the next run removes the unfinished preparation.
             let _ = conclude(run, &error);
             Err(error)
         }
         Phase::Prepare => Err(error),
         Phase::Apply if interrupted => Err(error),
         Phase::Apply => Err(judge(run, stage.name, error).await?),
-        // The site is the new one; that not all is cleared up is no failure of the update.
+        // The site is updated; an incomplete cleanup does not fail the update.
         Phase::Clean if interrupted => {
             conclude(run, &error)?;
             Err(error)
@@ -144,8 +143,8 @@ async fn fail(run: &mut Run, stage: &Stage, error: Error) -> Result<()> {
     }
 }
 
-/// The apply phase failed: whether that is undone depends on what has started. A stack that is wholly up ends the run; one that is not leaves it
-/// unfinished, so that both ways out stay open.
+/// Handles a failure of the apply phase; a rollback depends on what has started. A stack that is
+/// fully up ends the run. Otherwise the run stays unfinished, for `resume` or `rollback`.
 async fn judge(run: &mut Run, stage: StageName, error: Error) -> Result<Error> {
     if stage < StageName::Start {
         return undo(run, error).await;
@@ -160,22 +159,25 @@ async fn judge(run: &mut Run, stage: StageName, error: Error) -> Result<Error> {
     Ok(error)
 }
 
-/// The apply phase failed: back to the old site, and the error that says so.
+/// Rolls the site back after a failure of the apply phase and returns the error that reports it.
 async fn undo(run: &mut Run, error: Error) -> Result<Error> {
-    run.events.warn(error.summary(), Some("Rolling back to the old site.".to_owned()));
+    run.events.warn(error.summary(), Some("Rolling back the site.".to_owned()));
     let id = run.folder.id().to_owned();
     let told = match roll_back(run).await {
         Ok(()) => error
             .exit(Exit::RolledBack)
-            .left("It was rolled back: the site is as before.")
-            .hint(format!("`cowhand show {id}` tells what happened.")),
+            .left("The site was rolled back to its state before the run.")
+            .hint(format!("Details: `cowhand show {id}`.")),
         Err(second) => {
             let told = error
                 .exit(Exit::Broken)
-                .left("Rolling back failed too: the site is between old and new.");
+                .left("The rollback failed too: the site is between old and new.");
             let told = told.because(format!("rolling back: {second}"));
             let told = second.hints().iter().fold(told, Error::hint);
-            return Ok(told.hint(format!("Mend what is named above, then run `cowhand rollback {id}` again; `cowhand status` tells where the site stands.")));
+            return Ok(told.hint(format!(
+                "Fix the problem above and run `cowhand rollback {id}` again. `cowhand status` \
+                 shows the current state."
+            )));
         }
     };
     conclude(run, &told)?;
@@ -187,7 +189,7 @@ fn conclude(run: &mut Run, error: &Error) -> Result<()> {
     run.journal.end(error.exit_code().unwrap_or(Exit::Unexpected), &message)
 }
 
-/// The run is over and that is no failure. What only prepared leaves nothing behind but what it fetched and pulled.
+/// Ends a successful run. A run that only prepared leaves nothing but what it fetched and pulled.
 pub(super) async fn end(run: &mut Run, mut finished: Finished) -> Result<Finished> {
     if run.journal.record().state(StageName::Switch.text()).is_none() {
         abandon(run).await?;
@@ -197,11 +199,9 @@ pub(super) async fn end(run: &mut Run, mut finished: Finished) -> Result<Finishe
         return Ok(finished);
     }
     run.journal.end(finished.exit, &finished.message).map_err(|error| {
-        let error = error.left(format!(
-            "{} Only the end of the run could not be written down.",
-            finished.message
-        ));
-        error.hint("Once that can be written again, `cowhand resume` ends the run.")
+        let error = error
+            .left(format!("{} Only the end of the run could not be recorded.", finished.message));
+        error.hint("Make the journal writable again, then run `cowhand resume`.")
     })?;
     finished.run = Some(run.folder.id().to_owned());
     Ok(finished)
@@ -209,15 +209,16 @@ pub(super) async fn end(run: &mut Run, mut finished: Finished) -> Result<Finishe
 
 fn ended_early(run: &Run) -> Finished {
     match run.options.goal {
-        super::Goal::Update { until: Some(last) } => {
-            Finished::done(format!("Ended after {} as asked; nothing was changed.", last.text()))
-        }
+        super::Goal::Update { until: Some(last) } => Finished::done(format!(
+            "Stopped after {} as requested; nothing was changed.",
+            last.text()
+        )),
         super::Goal::Plan { .. } => {
             Finished::done("This is what `cowhand update` would do; nothing was changed.")
         }
-        super::Goal::Prefetch => {
-            Finished::done("What the next update needs is here; the running stack was not touched.")
-        }
+        super::Goal::Prefetch => Finished::done(
+            "Fetched everything for the next update; the running stack was not touched.",
+        ),
         super::Goal::Update { until: None } | super::Goal::Prune => Finished::done("Done."),
     }
 }
@@ -227,7 +228,7 @@ fn interrupted(run: &Run) -> Error {
     let error = Error::new("interrupted").exit(Exit::Interrupted);
     if record.state(StageName::Verify.text()) == Some(State::Done) {
         return error
-            .left("The site is the new one; only clearing up was left out.")
+            .left("The site is updated; only the cleanup was skipped.")
             .hint("`cowhand prune` removes superseded images.");
     }
     if record.state(StageName::Switch.text()).is_some() {

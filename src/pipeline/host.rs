@@ -1,4 +1,5 @@
-//! The machine around the site: the tools it must have, and what update.sh would change on it, which is told and never done.
+//! The machine around the site: the required tools, and the changes that update.sh would make,
+//! which Cowhand reports and never makes.
 
 #![expect(clippy::disallowed_methods, reason = "files of the host")]
 
@@ -25,17 +26,16 @@ pub fn tools() -> Result<()> {
     let missing: Vec<&str> =
         host::TOOLS.into_iter().filter(|tool| process::find(tool).is_none()).collect();
     if !missing.is_empty() {
-        return Err(Error::new(format!("this machine lacks {}", missing.join(", "))).hint(
-            "Install bash, coreutils, grep, sed and util-linux, and see that PATH leads to them.",
-        ));
+        return Err(Error::new(format!("not installed: {}", missing.join(", ")))
+            .hint("Install bash, coreutils, grep, sed and util-linux, and check PATH."));
     }
     let real = |tool: &str| process::find(tool).and_then(|path| path.canonicalize().ok());
     let is_busybox = |tool: &&&str| real(tool).is_some_and(|path| path.ends_with("busybox"));
     match host::GNU_TOOLS.iter().find(is_busybox) {
-        Some(tool) => Err(Error::new(format!(
-            "{tool} is BusyBox' here, which upstream's functions cannot use"
-        ))
-        .hint(format!("Install GNU {tool}."))),
+        Some(tool) => {
+            Err(Error::new(format!("{tool} is BusyBox's; upstream's functions cannot use it"))
+                .hint(format!("Install GNU {tool}.")))
+        }
         None => Ok(()),
     }
 }

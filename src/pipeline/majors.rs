@@ -1,4 +1,4 @@
-//! The major releases that an update passes: those that the merged release itself lists and that the site does not have yet.
+//! The major releases that an update passes: listed by the merged release, newer than the site's.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::path::SitePath;
 use crate::plan::MajorRelease;
 use crate::site::{MOST_OF_A_TEXT, mailcow};
 
-/// Those between the site and what is merged. None where nobody can know which release the site has; and none on other branches than the stable
-/// one, whose states have no release names.
+/// Lists the major releases between the site and the merged state. Empty if the site's release is
+/// unknown, or on other branches than the stable one: their states have no release names.
 pub fn passed(run: &Run, merged: &Merged) -> Result<Vec<MajorRelease>> {
     if run.branch_after()? != mailcow::DEFAULT_BRANCH {
         return Ok(Vec::new());
@@ -25,8 +25,8 @@ pub fn passed(run: &Run, merged: &Merged) -> Result<Vec<MajorRelease>> {
         .collect())
 }
 
-/// The release that the site has: the newest release's tag in its history; else what its version file says; else, where what is merged has tags, one that is
-/// older than all of them, and whose name comes first.
+/// Returns the site's release: the newest release tag in its history, else its version file's,
+/// else, if the merged state has tags, an empty name, which sorts before all of them.
 fn current(run: &Run, merged: &Merged) -> Result<Option<String>> {
     let before: Before = run.journal.record().need(facts::BEFORE)?;
     if let Some(tag) = run.repo.newest_tag(facts::oid(&before.head)?, mailcow::is_release)? {

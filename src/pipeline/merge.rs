@@ -1,4 +1,5 @@
-//! Merge: the site's side and upstream's, in memory. Every conflict is offered to the plugins; what loses is named and kept.
+//! Merge: the site's side and upstream's, in memory. The plugins are asked about every conflict;
+//! losses are named and kept.
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ use crate::site::mailcow::{self, migrations};
 /// The largest content that a plugin may give for one file.
 const LARGEST_ANSWER: u64 = 32 << 20;
 
-/// Computes the commits and trees of the result. Branch, index and working tree stay where they are.
+/// Computes the commits and trees of the result. Branch, index and working tree stay where they
+/// are.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     let course = Course::of(run)?;
     let theirs = facts::oid(&run.chosen()?.theirs)?;
@@ -63,7 +65,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
 }
 
 impl Run {
-    /// The site's side: its uncommitted changes as a commit, with what `[merge] include-untracked` adds.
+    /// The site's side: its uncommitted changes as a commit, with what `[merge] include-untracked`
+    /// adds.
     pub(super) fn local_changes(&self, head: Oid) -> Result<Local> {
         let untracked = self.site.config().merge.include_untracked;
         self.repo.local_changes(head, &mailcow::before_message(&self.now), &self.now, untracked)
@@ -74,8 +77,9 @@ impl Run {
 pub fn tell_left_out(events: &Events, names: &[String]) {
     if !names.is_empty() {
         let names = names.join(", ");
-        events
-            .info(format!("Upstream tracks {names}: not merged. The site's own stay as they are."));
+        events.info(format!(
+            "Upstream tracks {names}: not merged. The site's own files stay as they are."
+        ));
     }
 }
 
@@ -87,7 +91,7 @@ fn untrack(run: &Run, mut local: Local, theirs: Oid) -> Result<Local> {
         if run.repo.has_path(local.tree, &path)? && !run.repo.has_path(theirs, &path)? {
             local =
                 run.repo.without(&local, &path, &mailcow::before_message(&run.now), &run.now)?;
-            run.events.info(format!("Git lets go of {path}; the file stays: {reason}."));
+            run.events.info(format!("{path} is no longer tracked by git (file kept): {reason}."));
         }
     }
     Ok(local)
@@ -116,11 +120,14 @@ async fn decide(
     let accept = |plugin: &str, answer: &_| merge.resolve(conflict, adapt::answer(answer)?, plugin);
     match plugins.resolve(&asked, sides, accept).await? {
         Decided::By { .. } => Ok(()),
-        Decided::Undecided => Err(needs_a_person(format!("no plugin decided the conflict in {}", conflict.path))
-            .hint("The stock plugin stock-conflicts decides every conflict; name it last in cowhand.toml.")),
-        Decided::Stop { plugin, reason } => {
-            Err(needs_a_person(format!("{plugin} stopped the update at {}: {reason}", conflict.path)))
+        Decided::Undecided => {
+            Err(needs_a_person(format!("no plugin decided the conflict in {}", conflict.path))
+                .hint("Name stock-conflicts last in cowhand.toml; it decides every conflict."))
         }
+        Decided::Stop { plugin, reason } => Err(needs_a_person(format!(
+            "{plugin} stopped the update at {}: {reason}",
+            conflict.path
+        ))),
     }
 }
 
@@ -130,9 +137,9 @@ fn describe(merged: &Merged) -> String {
         decided => format!("{} decided", counted(decided, "conflict")),
     };
     match merged.losses.len() {
-        0 => format!("{conflicts}; nothing of the site's is lost"),
+        0 => format!("{conflicts}; all local changes kept"),
         losing => {
-            format!("{conflicts}; lines of the site's are lost in {}", counted(losing, "file"))
+            format!("{conflicts}; local changes lost in {}", counted(losing, "file"))
         }
     }
 }
@@ -157,7 +164,7 @@ fn as_reviewed(run: &Run) -> Result<()> {
             tree.unwrap_or("unknown")
         ))
         .exit(Exit::Conflict)
-        .hint("The site or upstream has changed since that plan; look at `cowhand plan` again.")),
+        .hint("The site or upstream has changed since that plan; run `cowhand plan` again.")),
         _ => Ok(()),
     }
 }
@@ -172,7 +179,10 @@ fn nothing_lost(run: &Run) -> Result<()> {
     {
         return Ok(());
     }
-    Err(Error::new(format!("the merge would drop what the site wrote in {}", paths.join(", ")))
+    Err(Error::new(format!("the merge would drop local changes in {}", paths.join(", ")))
         .exit(Exit::Conflict)
-        .hint("`cowhand plan` shows the lines; a conflict resolver can keep them, or `[merge] on-loss = \"report\"` lets them go."))
+        .hint(
+            "See the lines with `cowhand plan`. Keep them with a conflict resolver, or drop them \
+               with `[merge] on-loss = \"report\"`.",
+        ))
 }

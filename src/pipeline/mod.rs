@@ -1,7 +1,9 @@
-//! The product at a glance: the stages of an update, in their fixed order, and the two ways through them.
+//! The product at a glance: the stages of an update, in their fixed order, and the two ways through
+//! them.
 //!
-//! A stage has what it needs, what it does, how it is undone, and nothing else. Until `switch` begins the site is untouched; from then on a
-//! failure, or a kill, ends in the old site or the new one.
+//! A stage has what it needs, what it does, how it is undone, and nothing else. Until `switch`
+//! begins the site is untouched; from then on a failure, or a kill, ends in the old site or the new
+//! one.
 
 mod adapt;
 pub mod backup;

@@ -70,7 +70,7 @@ pub fn warn_of_links(run: &Run) -> Result<()> {
     for folder in folders {
         let hint = "Put a directory in the link's place if upstream's files belong there.";
         run.events.warn(
-            format!("{} is left alone: it is a link, or lies behind one", folder.display()),
+            format!("left {} unchanged: it is a link or lies behind one", folder.display()),
             Some(hint.to_owned()),
         );
     }
@@ -112,15 +112,16 @@ pub fn change(run: &Run) -> Result<Vec<(usize, &'static str)>> {
     check_installed(run)?;
     Ok(vec![
         (installed, "files of plugins installed"),
-        (restored.paths.len(), "certificates brought back"),
+        (restored.paths.len(), "certificates restored"),
         (examples, "example certificates put in place"),
         (migrated, "files migrated"),
-        (settings, "settings file brought up to date"),
+        (settings, "settings file migrated"),
     ])
 }
 
-/// Makes them what they were: kept copies come back, what was not there goes. What they are now is kept too: a site may have changed
-/// them since. Certificates and settings that this run did not touch come back only where they are missing.
+/// Restores them: kept copies come back, new files go. The present versions are kept too: a site
+/// may have changed them since. Certificates and settings that this run did not touch come back
+/// only where they are missing.
 pub fn bring_back(run: &Run) -> Result<()> {
     let touched: Vec<Touched> = run.journal.record().fact(facts::TOUCHED)?.unwrap_or_default();
     let (site, kept, replaced) =
@@ -151,10 +152,10 @@ pub fn bring_back(run: &Run) -> Result<()> {
 pub fn warn_of_left(run: &Run, copied: &Copied) {
     const NAMED: usize = 20;
     for left in copied.left.iter().take(NAMED) {
-        run.events.warn(format!("{} is left alone: {}", left.path.display(), left.why), None);
+        run.events.warn(format!("left {} unchanged: {}", left.path.display(), left.why), None);
     }
     if copied.left.len() > NAMED {
-        run.events.warn(format!("and {} more are left alone", copied.left.len() - NAMED), None);
+        run.events.warn(format!("left {} more unchanged", copied.left.len() - NAMED), None);
     }
 }
 
@@ -166,8 +167,8 @@ fn diff_path(run: &Run) -> Result<PathBuf> {
     Ok(run.journal.record().fact(facts::DIFF)?.unwrap_or_else(new))
 }
 
-/// Leaves the local changes as a diff where update.sh leaves them, without secrets. Before a switch of branches that is everything in which the
-/// site differs from the branch that it leaves.
+/// Leaves the local changes as a diff where update.sh leaves them, without secrets. Before a switch
+/// of branches that is everything in which the site differs from the branch that it leaves.
 fn save_diff(run: &Run) -> Result<()> {
     let mut local: Local = run.journal.record().need(facts::LOCAL)?;
     if run.plan.branch.is_some() {
@@ -226,7 +227,8 @@ fn check_installed(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// The certificates that others may lack, and where they are put then: those that are here, and those that the update brings.
+/// The certificates that others may lack, and where they are put then: those that are here, and
+/// those that the update brings.
 fn provided(run: &Run) -> Result<BTreeSet<(PathBuf, PathBuf)>> {
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
     let mut provided = BTreeSet::new();
@@ -292,7 +294,7 @@ fn put_settings(run: &Run, which: Version) -> Result<bool> {
         return Ok(false);
     }
     if current != other {
-        let hint = "Compare it with the kept versions in the run's folder `stack`.".to_owned();
+        let hint = "Compare it with the kept versions in the run's directory `stack`.".to_owned();
         run.events.warn("mailcow.conf was changed in the meantime and stays as it is", Some(hint));
         return Ok(false);
     }

@@ -1,4 +1,4 @@
-//! Preflight: everything that can be known to be wrong is found here, while it costs nothing.
+//! Preflight: finds every problem that can be known before anything changes.
 
 use super::backward::discard;
 use super::course::Course;
@@ -13,12 +13,13 @@ use crate::site::mailcow::{self, Hostname};
 use crate::site::store;
 use crate::stack::disk::{self, Space};
 
-/// Below this a site's file system has no room for a merge and its copies.
+/// The least free space, in bytes, that a merge and its copies need.
 const FREE_FOR_SITE: u64 = 256 << 20;
-/// Below this the engine's file system has no room for images. Field notes: a disk full half-way leaves a database that does not start.
+/// The least free space, in bytes, that the engine's images need. A disk that fills up half-way
+/// leaves a database that does not start.
 const FREE_FOR_IMAGES: u64 = 1 << 30;
 
-/// Looks, and refuses with what to do about it.
+/// Checks the site and refuses with a hint.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     rights(run)?;
     no_unfinished_run(run)?;
@@ -61,17 +62,15 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     Ok(Progress::Done(found))
 }
 
-/// Whether a stage on the way to this goal cannot do without this.
+/// Returns true if a stage of this goal has this need.
 pub fn needs(goal: Goal, need: Need) -> bool {
     STAGES.iter().any(|stage| goal.includes(stage) && stage.needs.contains(&need))
 }
 
 fn rights(run: &Run) -> Result<()> {
     if needs(run.options.goal, Need::Root) && !rustix::process::geteuid().is_root() {
-        return Err(Error::new(
-            "updating a site needs root's rights: its files belong to several users",
-        )
-        .hint("Run it again with sudo."));
+        return Err(Error::new("must be run as root: the site's files belong to several users")
+            .hint("Run it again with sudo."));
     }
     Ok(())
 }
@@ -87,7 +86,8 @@ fn no_unfinished_run(run: &Run) -> Result<()> {
     }
 }
 
-/// Preparations that were killed changed nothing, and nobody will go on with them. A plan holds no lock, so it may still be at work.
+/// Removes killed preparations; they changed nothing. A plan holds no lock and may still be
+/// running.
 async fn clear_leftovers(run: &mut Run) -> Result<()> {
     let with_engine = needs(run.options.goal, Need::Engine);
     for record in run.store().runs()? {
@@ -101,9 +101,10 @@ async fn clear_leftovers(run: &mut Run) -> Result<()> {
     Ok(())
 }
 
-/// As update.sh has it: what cannot work is refused; of what may not work a person is asked later (see [`super::consent`]).
+/// Checks the host name as update.sh does: refuses what cannot work and warns of what may not work,
+/// which [`super::consent`] asks about later.
 fn hostname(run: &Run) -> Result<()> {
-    let hint = "Set it in mailcow.conf to the full name under which the server is reached.";
+    let hint = "Set it in mailcow.conf to the fully qualified name of the server.";
     match mailcow::judge_hostname(run.site.conf().get(mailcow::HOSTNAME).unwrap_or_default()) {
         Hostname::Good => Ok(()),
         Hostname::Doubtful(doubt) => {
@@ -114,19 +115,19 @@ fn hostname(run: &Run) -> Result<()> {
     }
 }
 
-/// Scripts under names that are never run.
+/// Warns of hook scripts under names that never run.
 fn misnamed_hooks(run: &Run) {
     for (wrong, right) in mailcow::MISNAMED_HOOKS {
         if run.site.dir().is_file(std::path::Path::new(wrong)) {
             let hint = format!(
-                "Upstream's documentation names it once by mistake; rename it to {right} to have it run."
+                "Rename it to {right}; upstream's documentation has the wrong name in one place."
             );
             run.events.warn(format!("{wrong} is never run"), Some(hint));
         }
     }
 }
 
-/// A site that follows somebody else's repository is told so; its remote stays what it is.
+/// Reports that the site follows another repository; its remote stays as it is.
 fn other_remote(run: &Run, upstream: &Upstream) {
     if !mailcow::is_default_remote(&upstream.url) {
         run.events.info(format!("The site follows {}, not {}.", upstream.url, mailcow::REPOSITORY));
@@ -139,15 +140,11 @@ fn room(space: &Space, floor: u64, whose: &str) -> Result<()> {
     }
     let size = |bytes| bytesize::ByteSize::b(bytes).to_string();
     let (folder, free) = (space.path.display(), size(space.free));
-    Err(Error::new(format!("there is too little free space for {whose} in {folder}: {free}")).hint(
-        format!(
-            "Make room until at least {} are free; `cowhand prune` removes superseded images.",
-            size(floor)
-        ),
-    ))
+    Err(Error::new(format!("not enough free space for {whose} in {folder}: {free}"))
+        .hint(format!("Free at least {}; `cowhand prune` removes superseded images.", size(floor))))
 }
 
-/// A plugin that cannot be used is found now, not half-way.
+/// Loads the plugins now, so that an unusable one does not fail half-way.
 pub async fn load_plugins(run: &mut Run) -> Result<()> {
     let offline = matches!(run.options.goal, Goal::Plan { .. });
     let record = run.options.record.clone();

@@ -1,4 +1,5 @@
-//! Prune: what nobody needs any more goes, only while the whole stack is up, and never a volume of the project.
+//! Prune: removes what is no longer needed, only while the whole stack is up, and never a volume of
+//! the project.
 
 use super::facts::{self, OldImage};
 use super::{Goal, Progress, Run, adapt, mounted, preflight, scratch, standing};
@@ -49,7 +50,8 @@ pub async fn candidates(run: &mut Run) -> Result<Vec<PruneItem>> {
     Ok(items)
 }
 
-/// What the host's own guard lets go, before any plugin is asked. For a plan it looks ahead: what the update would replace.
+/// Returns what the host's own guard releases, before any plugin is asked. A plan looks ahead to
+/// what the update would replace.
 pub async fn preview(run: &mut Run) -> Result<Vec<PruneItem>> {
     let known = Known::gather(run)?;
     let (new, volumes) = (newest_files(run)?, run.site.config().prune.volumes);
@@ -130,7 +132,7 @@ pub async fn remove(run: &mut Run, items: &[PruneItem]) -> Result<usize> {
     let events = run.events.clone();
     let removed = prune::remove(&run.stack().await?.engine, items, &events).await?;
     for (id, words) in &removed.stayed {
-        events.warn(format!("{id} stays: {words}"), None);
+        events.warn(format!("kept {id}: {words}"), None);
     }
     Ok(removed.gone.len())
 }

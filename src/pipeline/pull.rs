@@ -1,4 +1,5 @@
-//! Pull: the images of the merged stack, by digest, while the old stack serves mail and keeps its tags.
+//! Pull: the images of the merged stack, by digest, while the old stack serves mail and keeps its
+//! tags.
 
 use super::{Goal, Progress, Run, adapt, counted, facts, scratch, validate};
 use crate::error::{Error, Result};
@@ -21,12 +22,13 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     }
     let new = wanted.iter().filter(|image| image.pull).count();
     Ok(match new {
-        0 => Progress::Skipped("every image is here".to_owned()),
+        0 => Progress::Skipped("every image is already pulled".to_owned()),
         new => Progress::Done(counted(new, "image")),
     })
 }
 
-/// What was pulled has no tag that anybody uses yet: until it runs, in this run or a later one, one of ours keeps it from being pruned.
+/// What was pulled has no tag that anybody uses yet: until it runs, in this run or a later one, one
+/// of ours keeps it from being pruned.
 async fn keep_until_started(run: &mut Run, pulled: &[Pulled]) -> Result<()> {
     let files = scratch::on_disk(run)?;
     let stack = run.stack().await?;

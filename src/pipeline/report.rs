@@ -1,16 +1,16 @@
-//! Report: the outcome, and how to take it back.
+//! Report: the outcome and how to roll it back.
 
 use super::run::Finished;
 use super::{Progress, Run, verify};
 use crate::error::Result;
 
-/// Says what came of the run.
+/// Reports the outcome of the run.
 #[expect(clippy::unused_async, reason = "all stages have one signature")]
 pub async fn act(run: &mut Run) -> Result<Progress> {
     verify::show_version(run);
     let version = run.chosen()?.theirs;
     let finished = if run.options.skip_start {
-        Finished::done(format!("The files are the new ones ({version:.10}); nothing was started."))
+        Finished::done(format!("The files are updated ({version:.10}); nothing was started."))
             .hint("Start the new stack with `docker compose up -d --remove-orphans`.")
     } else {
         Finished::done(format!("The site is up to date ({version:.10})."))
@@ -19,8 +19,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
         finished.hint(format!("Not migrated: {}. {}", one.what, one.remedy))
     });
     let id = run.folder.id();
-    run.finished = Some(finished.hint(format!(
-        "`cowhand show {id}` tells what happened; `cowhand rollback {id}` takes it back."
-    )));
+    run.finished = Some(
+        finished.hint(format!("Details: `cowhand show {id}`. Undo: `cowhand rollback {id}`.")),
+    );
     Ok(Progress::Done(String::new()))
 }

@@ -1,4 +1,4 @@
-//! What the stages share: the site, its tools, the plan so far, the journal.
+//! The state that the stages share: the site, its tools, the plan so far, the journal.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::site::{Site, keep};
 use crate::stack::{Compose, Engine};
 use crate::trace;
 
-/// How a run ended without failing.
+/// The outcome of a run that did not fail.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// The exit code.
@@ -41,24 +41,24 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// All went well.
+    /// Creates the outcome of a success.
     pub fn done(message: impl Into<String>) -> Self {
         Self::with(Exit::Done, message)
     }
 
-    /// It ended with this code.
+    /// Creates an outcome with this exit code.
     pub fn with(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), hints: Vec::new(), run: None }
     }
 
-    /// Adds something to do next.
+    /// Adds a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 }
 
-/// How far a run goes, and what it may touch on the way.
+/// The extent of a run and what it may touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
@@ -79,7 +79,7 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// Whether this stage is on the way.
+    /// Returns true if this goal includes the stage.
     pub fn includes(self, stage: &Stage) -> bool {
         match self {
             Self::Update { until } => until.is_none_or(|last| stage.name <= last),
@@ -91,12 +91,13 @@ impl Goal {
         }
     }
 
-    /// Whether "not now" keeps the run from going on: what only looks or fetches ahead need not wait for a maintenance window.
+    /// Returns true if a plugin's `not-now` stops this run. Read-only runs ignore maintenance
+    /// windows.
     pub fn waits(self) -> bool {
         matches!(self, Self::Update { .. })
     }
 
-    /// Whether the run means to change the site.
+    /// Returns true if the run changes the site.
     pub fn applies(self) -> bool {
         self == Self::Update { until: None }
     }
@@ -118,7 +119,7 @@ pub struct Options {
     pub skip_start: bool,
     /// Wait for the lock.
     pub wait: bool,
-    /// The folder in which what plugins are asked is recorded, if it shall be.
+    /// The directory in which the plugins' inputs are recorded, if any.
     #[serde(default)]
     pub record: Option<PathBuf>,
 }
@@ -138,7 +139,7 @@ impl Options {
     }
 }
 
-/// Who takes part in a run besides the site.
+/// The things that a run needs besides the site.
 #[derive(Clone)]
 pub struct Company {
     /// Where to tell what happens.
@@ -158,7 +159,7 @@ pub struct Stack {
     pub engine: Engine,
 }
 
-/// One attempt to update, under way.
+/// One attempt to update, in progress.
 pub struct Run {
     /// The site.
     pub site: Site,
@@ -190,7 +191,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Begins a run on a site: takes the lock where the run may change something, and begins the journal.
+    /// Begins a run on a site: takes the lock if the run may change something, and begins the
+    /// journal.
     pub fn begin(site: Site, options: Options, company: Company, command: &str) -> Result<Self> {
         let repo = open(&site)?;
         let store = Store::of(repo.git_folder());
@@ -206,7 +208,7 @@ impl Run {
         Self::with(site, repo, options, company, store, folder, journal, lock)
     }
 
-    /// Goes on with a run that was begun before.
+    /// Continues an earlier run.
     pub fn reopen(site: Site, id: &str, company: Company, command: &str) -> Result<Self> {
         let repo = open(&site)?;
         let store = Store::of(repo.git_folder());
@@ -265,7 +267,7 @@ impl Run {
         &self.store
     }
 
-    /// Whether this run holds the site's lock.
+    /// Returns true if this run holds the site's lock.
     pub fn locked(&self) -> bool {
         self.lock.is_some()
     }
@@ -277,10 +279,10 @@ impl Run {
             let compose = Compose::detect(engine.endpoint()).await?;
             self.stack = Some(Stack { compose, engine });
         }
-        self.stack.as_ref().ok_or_else(|| Error::new("the engine is gone"))
+        self.stack.as_ref().ok_or_else(|| Error::new("the engine is not connected"))
     }
 
-    /// Writes the plan down, for whoever goes on with this run.
+    /// Records the plan for a later `resume`.
     pub fn save_plan(&mut self) -> Result<()> {
         self.journal.set(facts::PLAN, &self.plan)
     }
@@ -316,7 +318,7 @@ impl Run {
                     .because(format!("{} handed it over, and {}", file.plugin, left.why))
                     .exit(Exit::Declined)
                     .left("Nothing was changed.")
-                    .hint("Put a directory in the link's place, or take the grant away."));
+                    .hint("Replace the link by a directory, or remove the grant."));
             }
             installs.retain(|install: &Install| install.path != file.path);
             installs.push(Install {
@@ -333,7 +335,7 @@ impl Run {
         self.journal.set(facts::INSTALL, &installs)
     }
 
-    /// Tells the observers the outcome, and gives them a moment to pass it on.
+    /// Sends the observers the outcome and gives them a moment to pass it on.
     pub async fn finish_observers(&mut self, outcome: &Event) {
         const DEADLINE: Duration = Duration::from_secs(15);
         if let Some(plugins) = &mut self.plugins {

@@ -1,4 +1,5 @@
-//! The merged stack before it is there: its compose files and settings in a scratch folder of the run, resolved as if they stood in the site.
+//! The merged stack before the switch: its compose files and settings in a scratch directory of the
+//! run, resolved as if they were in the site.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in the run's own directory")]
 
@@ -20,7 +21,7 @@ use crate::stack::{ComposeFiles, Resolved};
 const OLD: &str = "old";
 /// The folder of the merged stack, in the run.
 const NEW: &str = "new";
-/// The folder, in the run, of the site's compose file where compose needs it in other words than the site has it.
+/// The run's directory for a site's compose file that compose can only read in a corrected form.
 const RESPELT: &str = "respelt";
 
 /// The old stack and the new one, as compose understands them.
@@ -31,7 +32,8 @@ pub struct Resolutions {
     pub new: Resolved,
 }
 
-/// Keeps the compose files and settings as they are, puts the merged ones and the migrated settings beside them, and resolves both.
+/// Keeps the compose files and settings as they are, puts the merged ones and the migrated settings
+/// beside them, and resolves both.
 pub async fn prepare(run: &mut Run) -> Result<Resolutions> {
     let (old, new) = (folder(run, OLD), folder(run, NEW));
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
@@ -54,7 +56,7 @@ pub async fn resolve(run: &mut Run) -> Result<Resolutions> {
     Ok(Resolutions { old: resolve_old(run).await?, new: resolve_new(run).await? })
 }
 
-/// Relative paths in compose files are meant from the site's folder, wherever the files themselves are.
+/// Relative paths in compose files are relative to the site's directory, wherever the files are.
 async fn resolve_old(run: &mut Run) -> Result<Resolved> {
     let files = on_disk(run)?;
     let resolved = run.stack().await?.compose.resolve(&files).await;
@@ -65,11 +67,14 @@ async fn resolve_new(run: &mut Run) -> Result<Resolved> {
     let files = new_stack(run);
     let resolved = run.stack().await?.compose.resolve(&files).await;
     resolved.what("the merged compose files do not resolve").map_err(|error| {
-        error.hint("Correct docker-compose.override.yml: it may still name a service that upstream no longer has.")
+        error.hint(
+            "Correct docker-compose.override.yml; it may name a service that upstream removed.",
+        )
     })
 }
 
-/// The site's own compose files, as they are on disk; a file that compose cannot read as it is, as a copy that it can.
+/// The site's own compose files, as they are on disk; a file that compose cannot read as it is, as
+/// a copy that it can.
 pub fn on_disk(run: &Run) -> Result<ComposeFiles> {
     let mut files = compose_files(run, run.site.root());
     let path = run.site.path(mailcow::COMPOSE_FILE);
@@ -129,7 +134,7 @@ pub fn carries(run: &Run, name: &str) -> Result<bool> {
     run.repo.has_path(merged.tree, &SitePath::from(name))
 }
 
-/// What upstream's functions make of `mailcow.conf`. The plan gets what differs, and what is left out.
+/// Migrates `mailcow.conf` with upstream's functions. The plan gets the differences and omissions.
 async fn migrated_settings(
     run: &mut Run,
     merged: &Merged,
@@ -142,7 +147,7 @@ async fn migrated_settings(
         let hint =
             "Compare it with what upstream's generate_config.sh of that release writes.".to_owned();
         run.events.warn(
-            "the release carries nothing that brings mailcow.conf up to date: it stays as it is",
+            "this release has no migration for mailcow.conf; the file is unchanged",
             Some(hint),
         );
     }

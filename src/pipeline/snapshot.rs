@@ -1,4 +1,5 @@
-//! Snapshot: certificates first, then the configuration, then which images run: all into the run, before anything else happens.
+//! Snapshot: copies the certificates, then the configuration, then the list of running images into
+//! the run, before anything changes.
 
 use super::facts::{self, OldImage};
 use super::preflight::needs;
@@ -9,7 +10,8 @@ use crate::site::{keep, mailcow};
 use crate::stack::container::Container;
 use crate::stack::images;
 
-/// Keeps copies of the site's own files and gives the running images a tag of ours, so that no prune takes the way back.
+/// Keeps copies of the site's own files and gives the running images a tag of ours, so that no
+/// prune prevents a rollback.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     let (mut files, kept) = (0_usize, run.folder.kept_dir()?);
     for path in mailcow::precious(&run.site.compose_files()) {

@@ -1,4 +1,4 @@
-//! Where a site stands, judged by the journals of its runs.
+//! The state of a site, judged by the journals of its runs.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -18,21 +18,21 @@ use crate::stack::Engine;
 use crate::stack::change::Action;
 use crate::stack::images::Pulled;
 
-/// Where a site stands.
+/// The state of a site.
 #[derive(Clone, Debug)]
 pub enum Standing {
     /// No run has changed it.
     NoRun,
     /// The newest run that changed it was rolled back.
     Old(Record),
-    /// The newest run that changed it went through, well or not.
+    /// The newest run that changed it ended, healthy or not.
     New(Record),
     /// The newest run that changed it was killed, or could not be rolled back.
     Between(Record),
 }
 
 impl Standing {
-    /// The run that decided it.
+    /// Returns the run that decided the state.
     pub fn record(&self) -> Option<&Record> {
         match self {
             Self::NoRun => None,
@@ -41,7 +41,7 @@ impl Standing {
     }
 }
 
-/// Where the site stands.
+/// Returns the state of the site.
 pub fn standing(site: &Site) -> Result<Standing> {
     let store = store(site)?;
     let newest = store.newest(changed_the_site)?;
@@ -55,20 +55,22 @@ pub fn standing(site: &Site) -> Result<Standing> {
     }
 }
 
-/// Nothing can be read of the newest run: it may have changed the site.
+/// Returns the error for an unreadable newest run, which may have changed the site.
 fn unreadable(run: &RunFolder, error: &Error) -> Error {
     let folder = run.path().display();
     Error::new(format!("run {} may have changed the site, and its journal is damaged", run.id()))
         .because(error.summary())
         .exit(Exit::Unfinished)
         .left("Nothing was changed.")
-        .hint("See `git status` and `docker compose ps` for where the site stands, and make it whole by hand.")
+        .hint("Inspect `git status` and `docker compose ps`, and repair the site by hand.")
         .hint(format!(
-            "What the run kept is in {folder}. Move that folder away when all is well: Cowhand goes on without it."
+            "The run's copies are in {folder}. Once the site is repaired, move that directory \
+             away; Cowhand then continues without it."
         ))
 }
 
-/// The newest run that has not ended, whether or not it changed anything; no plan that may be at work beside us.
+/// Returns the newest unfinished run, changed anything or not, except plans that may still be
+/// running.
 pub fn unfinished(site: &Site) -> Result<Option<Record>> {
     match standing(site)? {
         Standing::Between(record) => Ok(Some(record)),
@@ -76,28 +78,28 @@ pub fn unfinished(site: &Site) -> Result<Option<Record>> {
     }
 }
 
-/// Whether the run of this record is a plan that may still be at work: a plan holds no lock.
+/// Returns true if the record is of a plan that may still be running: a plan holds no lock.
 pub fn may_be_planning(record: &Record) -> bool {
     let options: Option<Options> = record.fact(facts::OPTIONS).ok().flatten();
     let young = Timestamp::now().duration_since(record.started) < SignedDuration::from_hours(1);
     young && options.is_some_and(|options| matches!(options.goal, Goal::Plan { .. }))
 }
 
-/// Whether a rollback of this run has begun.
+/// Returns true if a rollback of this run has begun.
 pub fn goes_back(record: &Record) -> bool {
     record.fact(facts::ROLLING_BACK).ok().flatten().unwrap_or(false)
 }
 
-/// The two commands that end a run which left the site between old and new, as sentences.
+/// Returns the two ways out of a run that left the site between old and new, as sentences.
 pub fn ways_out(record: &Record) -> [String; 2] {
     let what = if goes_back(record) { "rollback that had begun" } else { "update" };
     [
         format!("`cowhand resume` finishes the {what}."),
-        format!("`cowhand rollback {}` makes the site the old one.", record.id),
+        format!("`cowhand rollback {}` restores the old site.", record.id),
     ]
 }
 
-/// Files that somebody has written since the run was interrupted, among those that its switch changes. Reads only.
+/// Lists the files of the switch that were changed since the run was interrupted. Reads only.
 pub fn changed_since(site: &Site, record: &Record) -> Result<Vec<SitePath>> {
     match record.fact::<Switch>(facts::SWITCH)? {
         Some(switch) => switch.changed_since(&Repo::open(site.root())?),
@@ -105,22 +107,22 @@ pub fn changed_since(site: &Site, record: &Record) -> Result<Vec<SitePath>> {
     }
 }
 
-/// The stage that the run's journal names last.
+/// Returns the last stage in the run's journal.
 pub fn last_stage(record: &Record) -> Option<&str> {
     record.steps.last().map(|step| step.stage.as_str())
 }
 
-/// What a list of runs says of one. What this version does not understand of its journal is left out.
+/// The summary of a run in a list. Omits what this version does not understand of its journal.
 pub struct Account {
     /// The commit that the branch was at.
     pub from: Option<String>,
     /// Upstream's commit that was merged.
     pub to: Option<String>,
-    /// How many services were stopped, restarted or replaced; none where the run did not come to that.
+    /// The number of services stopped, restarted or replaced; `None` if the run did not get there.
     pub interrupted: Option<usize>,
 }
 
-/// What a list of runs says of this one.
+/// Summarizes the run.
 pub fn account(record: &Record) -> Account {
     let from = record.fact::<Before>(facts::BEFORE).ok().flatten().map(|before| before.head);
     let to = record.fact::<Chosen>(facts::CHOSEN).ok().flatten().map(|chosen| chosen.theirs);
@@ -137,7 +139,7 @@ pub fn account(record: &Record) -> Account {
     Account { from, to, interrupted: plan.map(count) }
 }
 
-/// Whether the run reached the first commit point.
+/// Returns true if the run reached the first commit point.
 pub fn changed_the_site(record: &Record) -> bool {
     record.state(StageName::Switch.text()).is_some()
 }
@@ -158,31 +160,31 @@ fn store(site: &Site) -> Result<Store> {
     ))
 }
 
-/// What is really there, beside what the journal says.
+/// The facts on disk and in the engine, to compare with the journal.
 #[derive(Clone, Debug, Serialize)]
 pub struct Observed {
     /// The branch's commit.
     pub head: Option<String>,
-    /// Whether files, index and branch are the old ones, the new ones or neither; none where no run decided them.
+    /// Files, index and branch: old, new or neither; `None` if no run decided them.
     pub files: Option<switch::Standing>,
-    /// What the services run; none where no run decided it, or where the engine does not answer.
+    /// The services' images; `None` if no run decided them or the engine does not answer.
     pub containers: Option<Containers>,
-    /// Why the facts and the journal do not agree, if so.
+    /// The contradiction between facts and journal, if any.
     pub disagreement: Option<String>,
 }
 
-/// What the services run, judged by the ids of their images. A service whose image did not change is neither old nor new.
+/// The services by image id. A service whose image did not change is neither old nor new.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Containers {
-    /// Those that run the image from before the run.
+    /// The services that run the image from before the run.
     pub old: Vec<String>,
-    /// Those that run the image that the run brought.
+    /// The services that run the image that the run pulled.
     pub new: Vec<String>,
-    /// Those that run another one.
+    /// The services that run another image.
     pub other: Vec<String>,
 }
 
-/// Looks at git and at the engine. Reads only.
+/// Inspects git and the engine. Reads only.
 pub async fn observe(repo: &Repo, standing: &Standing) -> Observed {
     let head = repo.branch().ok().map(|branch| branch.head.to_string());
     let switch =
@@ -196,7 +198,7 @@ pub async fn observe(repo: &Repo, standing: &Standing) -> Observed {
     Observed { head, files, containers, disagreement }
 }
 
-/// What the services of the run's project run now; none where the run started nothing.
+/// Returns what the project's services run now; `None` if the run started nothing.
 async fn containers(record: &Record) -> Result<Option<Containers>> {
     let (Some(project), Some(pulled)) =
         (record.fact::<String>(facts::PROJECT)?, record.fact::<Vec<Pulled>>(facts::PULLED)?)
@@ -232,9 +234,9 @@ fn disagreement(
 ) -> Option<String> {
     let running = |services: &[String]| (!services.is_empty()).then(|| services.join(", "));
     match (standing, files) {
-        (Standing::New(_), Some(switch::Standing::Old)) => Some(
-            "The files are the old ones: somebody has taken the update back by hand.".to_owned(),
-        ),
+        (Standing::New(_), Some(switch::Standing::Old)) => {
+            Some("The files are the old ones: the update was undone by hand.".to_owned())
+        }
         (Standing::Old(_), Some(switch::Standing::New)) => {
             Some("The files are the new ones although the run was rolled back.".to_owned())
         }
@@ -249,7 +251,7 @@ fn disagreement(
 }
 
 impl Observed {
-    /// For people.
+    /// Returns the lines for people.
     pub fn lines(&self) -> Vec<String> {
         let head = self.head.as_ref().map(|head| format!("  The branch is at {head:.10}."));
         head.into_iter().chain(self.disagreement.iter().map(|line| format!("  {line}"))).collect()

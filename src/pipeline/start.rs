@@ -14,25 +14,26 @@ use crate::stack::container;
 use crate::stack::images::{self, Pulled};
 use crate::stack::start::{self, Outdated, Start};
 
-/// To which stack the containers go.
+/// The stack that the containers change to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
-    /// To the old one.
+    /// The old stack.
     Old,
-    /// To the new one.
+    /// The new stack.
     New,
 }
 
-/// The lock file, in the run's folder, of those who change containers.
+/// The lock file, in the run's directory, of processes that change containers.
 const TURN: &str = "compose.lock";
 
-/// Lets the tags mean what was pulled and brings the new stack up.
+/// Points the tags at the pulled images and starts the new stack.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     if run.options.skip_start {
-        return Ok(Progress::Skipped("as asked".to_owned()));
+        return Ok(Progress::Skipped("as requested".to_owned()));
     }
-    // Recorded before the first new container: from then on going back does not undo what it does to its data.
+    // Recorded before the first new container: from then on going back does not undo what it does
+    // to its data.
     run.journal.set(facts::DATA_MIGRATED, &!migrating(run).is_empty())?;
     let pulled: Vec<Pulled> = run.journal.record().need(facts::PULLED)?;
     let images = pulled.into_iter().map(|image| (image.reference, image.image_id)).collect();
@@ -43,7 +44,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     Ok(Progress::Done(format!("{} changed", counted(changed, "service"))))
 }
 
-/// Lets the tags mean what ran before. [`old_stack`] brings it up once its files are back.
+/// Points the tags at the old images. [`old_stack`] starts them once its files are back.
 pub async fn undo(run: &mut Run) -> Result<Progress> {
     if !run.options.skip_start {
         for (reference, image_id) in old_images(run)? {
@@ -53,24 +54,25 @@ pub async fn undo(run: &mut Run) -> Result<Progress> {
     Ok(Progress::Done(String::new()))
 }
 
-/// Brings the old stack up again, once its files are back.
+/// Starts the old stack again, once its files are back.
 pub async fn old_stack(run: &mut Run) -> Result<()> {
     if run.options.skip_start {
         return Ok(());
     }
     let images = old_images(run)?;
     let until = switched(run, State::Undone).unwrap_or_else(Timestamp::now);
-    // The first time: a switch that was resumed began twice, and what started in between may have seen new files.
+    // The first time: a switch that was resumed began twice, and what started in between may have
+    // seen new files.
     let from = of_switch(run, State::Started).next();
     bring_up(run, Way::Old, images, Outdated { from, until }).await
 }
 
-/// When the switch of the files last came to this state.
+/// Returns when the switch last reached this state.
 fn switched(run: &Run, state: State) -> Option<Timestamp> {
     of_switch(run, state).next_back()
 }
 
-/// Each time that the switch of the files came to this state.
+/// Returns every time that the switch reached this state.
 fn of_switch(run: &Run, state: State) -> impl DoubleEndedIterator<Item = Timestamp> {
     let steps = run.journal.record().steps.iter();
     steps
@@ -78,7 +80,8 @@ fn of_switch(run: &Run, state: State) -> impl DoubleEndedIterator<Item = Timesta
         .map(|step| step.at)
 }
 
-/// Stops, just before the files change, who would run them with the wrong program: on the way there the old ones, on the way back the new.
+/// Stops, just before the files change, the services that would read them with the wrong program:
+/// the old ones in an update, the new ones in a rollback.
 pub async fn stop_first(run: &mut Run) -> Result<()> {
     if run.options.skip_start || !run.plan.services.iter().any(|change| change.stops_first) {
         return Ok(());
@@ -133,7 +136,7 @@ fn old_images(run: &Run) -> Result<Vec<(String, String)>> {
     Ok(old.into_iter().map(|image| (image.reference, image.image_id)).collect())
 }
 
-/// Whether a service that changes its data's format has really started from its new image. Where nobody can tell, it may have.
+/// Returns true if a service that migrates its data has, or may have, started from its new image.
 pub async fn has_migrated(run: &mut Run) -> bool {
     // Without the fact no new container was started, or none that migrates.
     let possible =
@@ -153,7 +156,7 @@ async fn migrated(run: &mut Run) -> Result<bool> {
     }))
 }
 
-/// The services that start from a new image and then change their data's format.
+/// Lists the services that start from a new image and then migrate their data.
 pub fn migrating(run: &Run) -> Vec<&str> {
     let new_image =
         |reasons: &[Reason]| reasons.iter().any(|reason| reason.kind == ReasonKind::Image);

@@ -1,4 +1,5 @@
-//! Switch, the first commit point: branch and working tree move to the merge, and the files that are in no commit come with them.
+//! Switch, the first commit point: moves branch and working tree to the merge, and installs the
+//! files that are in no commit.
 
 use super::{Progress, Run, facts, own_files, start};
 use crate::dir::Attributes;

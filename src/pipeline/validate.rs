@@ -1,4 +1,5 @@
-//! Validate: the merged stack resolves, keeps its names, finds what it mounts; and what it takes to get there is known.
+//! Validate: checks that the merged stack resolves, keeps its names and finds its mounts, and
+//! computes the change set.
 
 #![expect(
     clippy::disallowed_methods,
@@ -36,7 +37,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     Ok(Progress::Done(describe(run)))
 }
 
-/// What cannot work is refused while the old stack serves mail.
+/// Refuses what cannot work while the old stack serves mail.
 async fn refuse_problems(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     let (old, new) = (scratch::on_disk(run)?, scratch::new_stack(run));
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
@@ -63,7 +64,7 @@ fn refuse(problems: Vec<validate::Problem>) -> Result<()> {
     validate::refusal(problems).map_or(Ok(()), |error| Err(error.exit(Exit::Prepare)))
 }
 
-/// What is done with each service, with all that is known by now: called again when a plugin has given files.
+/// Computes what happens to each service; called again after a plugin has given files.
 pub async fn decide(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     let changed = changed_paths(run)?;
     let root = run.site.root().to_owned();
@@ -87,7 +88,7 @@ pub async fn decide(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     run.save_plan()
 }
 
-/// Every path of the site that will differ: by the merge, by a plugin, by a migration.
+/// Lists every path of the site that a merge, a plugin or a migration will change.
 fn changed_paths(run: &Run) -> Result<Vec<SitePath>> {
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
     let from = run.repo.tree_of(merged.ours)?;
@@ -96,7 +97,7 @@ fn changed_paths(run: &Run) -> Result<Vec<SitePath>> {
     Ok(merge.chain(merged.kept.into_iter().map(|kept| kept.path)).chain(installs).collect())
 }
 
-/// What cannot be taken back is said before.
+/// Warns of what cannot be rolled back.
 fn warn_of_migration(run: &Run) {
     let services = start::migrating(run);
     if services.is_empty() {
@@ -105,7 +106,8 @@ fn warn_of_migration(run: &Run) {
     let hint = if run.site.config().backup.database {
         "The database is dumped into the run before the switch."
     } else {
-        "Back up first; with `database = true` below [backup] in cowhand.toml the database is dumped before the switch."
+        "Back up first, or set `database = true` below [backup] in cowhand.toml to have the \
+         database dumped before the switch."
     };
     let what = format!(
         "{}: a new image may migrate the database, which no rollback undoes",

@@ -1,4 +1,4 @@
-//! Verify: the new stack is up and well, or the run is not done.
+//! Verify: waits until the new stack is healthy.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::git::merge::Merged;
 use crate::site::mailcow::{self, AppInfo};
 use crate::stack::verify::{self, Limits};
 
-/// Waits until the stack is well, within limits; then says to the web interface what it is.
+/// Waits, within limits, until the stack is healthy, then writes the version for the web UI.
 pub async fn act(run: &mut Run) -> Result<Progress> {
     if run.options.skip_start {
         show_version(run);
@@ -28,10 +28,10 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     if let Err(error) = consent::script(run, mailcow::POST_HOOK).await {
         run.events.warn(error.summary(), Some("The update itself is done.".to_owned()));
     }
-    Ok(Progress::Done(format!("all well: {}", counted(resolved.services.len(), "service"))))
+    Ok(Progress::Done(format!("{} healthy", counted(resolved.services.len(), "service"))))
 }
 
-/// How long the site lets what take.
+/// Returns the timeouts from `[verify]`.
 pub fn limits(run: &Run) -> Limits {
     let config = &run.site.config().verify;
     Limits {
@@ -42,8 +42,8 @@ pub fn limits(run: &Run) -> Limits {
     }
 }
 
-/// Whether a failure from the start of the new stack on is a reason to go back; where it is not, the error says so with [`Exit::Unwell`].
-/// Once new containers may have migrated data, going back to the old images would break more than it mends.
+/// Decides if a failure since the start of the new stack leads to a rollback. [`Exit::Unwell`] on
+/// the error means no. Once new containers may have migrated data, old images would break more.
 pub async fn judge(run: &mut Run, stage: StageName, error: Error) -> Error {
     let whole = stage == StageName::Verify;
     let on_failure = run.site.config().verify.on_failure;
@@ -52,43 +52,46 @@ pub async fn judge(run: &mut Run, stage: StageName, error: Error) -> Error {
         OnUnwell::Keep if whole => "The new stack stays, as cowhand.toml says.",
         OnUnwell::Keep | OnUnwell::Judge if !start::has_migrated(run).await => return error,
         _ if whole => {
-            "The new stack stays: its database may have been migrated, and rolling back would not undo that."
+            "The new stack stays: its database may have been migrated, and a rollback would not \
+             undo that."
         }
         _ => {
-            "What has started of the new stack stays: its database may have been migrated, and rolling back would not undo that."
+            "The started part of the new stack stays: its database may have been migrated, and a \
+             rollback would not undo that."
         }
     };
     let error = error.exit(Exit::Unwell).left(stays);
     let error = if whole {
         error.hint(
-            "Look at the service's log with `docker compose logs SERVICE`, mend it, then see `docker compose ps`.",
+            "Read the service's log with `docker compose logs SERVICE`, fix the cause, and check \
+             `docker compose ps`.",
         )
     } else {
-        error.hint("Mend what is named above, then `cowhand resume` finishes the update.")
+        error.hint("Fix the problem above, then run `cowhand resume`.")
     };
     let id = run.folder.id();
-    let error = error.hint(format!(
-        "If the data is known to be unchanged, `cowhand rollback {id}` makes the site the old one."
-    ));
+    let error =
+        error.hint(format!("If the data is certainly unchanged, run `cowhand rollback {id}`."));
     match backup::restore(run.journal.record(), &run.folder) {
-        Some(restore) => error.hint(format!(
-            "If it is not: roll back, then bring the dumped database back: {restore}"
-        )),
+        Some(restore) => {
+            error.hint(format!("Otherwise roll back and restore the dumped database: {restore}"))
+        }
         None => error,
     }
 }
 
-/// What the web interface shows is no reason to take a stack back that is well. The run's end sees to it again.
+/// Writes the version shown in the web UI. A failure must not roll back a healthy stack; the report
+/// stage retries.
 pub fn show_version(run: &Run) {
     if let Err(error) = stamp(run) {
         run.events.warn(
             error.summary(),
-            Some("The web interface shows another version until the next update.".to_owned()),
+            Some("The web UI shows another version until the next update.".to_owned()),
         );
     }
 }
 
-/// The version that the web interface shows; written only after success.
+/// Writes the version that the web UI shows; only after success.
 fn stamp(run: &Run) -> Result<()> {
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
     let chosen = run.chosen()?;

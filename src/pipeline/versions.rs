@@ -1,4 +1,5 @@
-//! Every version of each file that the merge decided or that lost something, as files in the run, where a person can compare them.
+//! Every version of each file that the merge decided or that lost something, as files in the run,
+//! for the operator to compare.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,6 +1,7 @@
-//! `plugin new`: the first version of a plugin, in its author's language: it builds, and passes its own tests.
+//! `plugin new`: writes the first version of a plugin in its author's language. The project builds
+//! and passes its own tests.
 
-#![expect(clippy::disallowed_methods, reason = "an author's new project is no site")]
+#![expect(clippy::disallowed_methods, reason = "an author's new project is not a site")]
 
 mod project;
 
@@ -11,7 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::plugin::spec::Hook;
 
-/// The languages that there are templates for. Every other one that makes components from WIT will do too.
+/// The languages with templates. Other languages that build components from WIT work too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {
     /// cargo, for `wasm32-wasip2`.
@@ -23,7 +24,7 @@ pub enum Language {
     Javascript,
 }
 
-/// Writes the project into `folder`, which must not be there yet.
+/// Writes the project to `folder`, which must not exist yet.
 pub fn write(folder: &Path, language: Language, hooks: &[Hook]) -> Result<()> {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     check(name)?;
@@ -41,12 +42,12 @@ pub fn write(folder: &Path, language: Language, hooks: &[Hook]) -> Result<()> {
     Ok(())
 }
 
-/// What builds and tests a project, a command a line.
+/// Returns the commands that build and test a project, one per line.
 pub fn commands(language: Language) -> &'static str {
     project::commands(language)
 }
 
-/// A name that cargo, npm and `cowhand.toml` all take.
+/// Checks that cargo, npm and `cowhand.toml` all accept a name.
 fn check(name: &str) -> Result<()> {
     let word = |word: &str| {
         word.starts_with(|first: char| first.is_ascii_lowercase())
@@ -57,8 +58,9 @@ fn check(name: &str) -> Result<()> {
     if name.split('-').all(word) {
         return Ok(());
     }
-    let hint = "Small letters and digits, words joined by `-`: `our-window`.";
-    Err(Error::new(format!("`{name}` cannot be the name of a plugin")).exit(Exit::Usage).hint(hint))
+    let hint = "Use words of lowercase letters and digits joined by `-`, each beginning with a \
+                letter: `our-window`.";
+    Err(Error::new(format!("`{name}` is not a valid plugin name")).exit(Exit::Usage).hint(hint))
 }
 
 #[cfg(test)]
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_every_tool_takes() {
+    fn only_names_that_every_tool_accepts_are_valid() {
         for good in ["a", "our-window", "tell2"] {
             assert!(check(good).is_ok(), "{good}");
         }
@@ -76,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_to_fill_in() {
+    fn every_placeholder_is_filled_in() {
         for language in [Language::Rust, Language::Python, Language::Javascript] {
             for hooks in [&Hook::ALL[..], &[Hook::Observer]] {
                 for (path, text) in project::files("mine", language, hooks) {
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_existing_folder_is_left_alone() {
+    fn an_existing_directory_is_left_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let mine = folder.path().join("mine");
         fs::create_dir(&mine).unwrap();

@@ -1,4 +1,4 @@
-//! The files of a new project: what all have, and what each language and each hook adds.
+//! The files of a new project: the common ones, and those for each language and hook.
 
 use super::Language;
 use crate::plugin::spec::Hook;
@@ -6,7 +6,7 @@ use crate::plugin::spec::Hook;
 /// A file's path in the project, and its text.
 pub(super) type File = (String, String);
 
-/// A template that there is one of for each hook.
+/// Includes the template for a hook.
 macro_rules! for_hook {
     ($hook:expr, $before:literal, $after:literal) => {
         match $hook {
@@ -21,7 +21,7 @@ macro_rules! for_hook {
     };
 }
 
-/// The contract, as the project gets it.
+/// Includes the contract's files with their names.
 macro_rules! contract {
     ($($name:literal),+) => {
         [$(($name, include_str!(concat!("../../wit/v0.1/", $name)))),+]
@@ -39,7 +39,7 @@ const CONTRACT: [(&str, &str); 8] = contract![
     "types.wit"
 ];
 
-/// Every file of the project.
+/// Returns every file of the project.
 pub(super) fn files(name: &str, language: Language, hooks: &[Hook]) -> Vec<File> {
     let own = match language {
         Language::Rust => rust(hooks),
@@ -54,7 +54,7 @@ pub(super) fn files(name: &str, language: Language, hooks: &[Hook]) -> Vec<File>
     own.into_iter().chain(common(language, hooks)).map(named).collect()
 }
 
-/// What builds and tests it.
+/// Returns the commands that build and test it, one per line.
 pub(super) fn commands(language: Language) -> &'static str {
     let commands = match language {
         Language::Rust => include_str!("templates/rust/commands.txt"),
@@ -80,7 +80,8 @@ fn common(language: Language, hooks: &[Hook]) -> Vec<File> {
         format!("  include cowhand:hooks/{}-plugin@0.1.0;\n", hook.name())
     });
     let world = format!(
-        "package my:plugin;\n\n/// The hooks at which this plugin is asked.\nworld plugin {{\n{includes}}}\n"
+        "package my:plugin;\n\n/// The hooks that this plugin implements.\n\
+         world plugin {{\n{includes}}}\n"
     );
     let mut files = vec![
         file("README.md", &readme.replace("{{commands}}", commands(language))),
@@ -94,7 +95,7 @@ fn common(language: Language, hooks: &[Hook]) -> Vec<File> {
     files
 }
 
-/// A case that the new plugin passes.
+/// Returns the files of a case that the new plugin passes.
 fn case(hook: Hook) -> Vec<File> {
     let at = |name: &str| format!("cases/{}/{name}", hook.name());
     let mut files = vec![(at("case.toml"), for_hook!(hook, "cases/", ".toml").to_owned())];
@@ -112,7 +113,7 @@ fn case(hook: Hook) -> Vec<File> {
     files
 }
 
-/// The hook's key in the configuration, where it has one.
+/// Returns the configuration key of a hook's example rule. `None` if it has none.
 fn key(hook: Hook) -> Option<&'static str> {
     match hook {
         Hook::PreMerge => Some("hold-words"),
@@ -131,7 +132,7 @@ fn listed(hooks: &[Hook], between: &str, one: impl Fn(Hook) -> String) -> String
     hooks.iter().map(|hook| one(*hook)).collect::<Vec<_>>().join(between)
 }
 
-/// `pre-merge` as a name in Rust and Python.
+/// Converts a name such as `pre-merge` to an identifier in Rust and Python.
 fn snake(text: &str) -> String {
     text.replace('-', "_")
 }

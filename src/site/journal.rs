@@ -1,4 +1,5 @@
-//! A run's journal: what was begun and what was done, durable before the next thing happens, and readable by a person.
+//! A run's journal: the steps begun and done, durable before the next one begins, and readable by
+//! people.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in the run's own directory")]
 
@@ -15,7 +16,8 @@ use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::files;
 
-/// The format that this version writes. A newer one is read as far as it is understood, and never written.
+/// The format that this version writes. A newer one is read as far as it is understood, and never
+/// written.
 pub const FORMAT: u32 = 1;
 
 /// What is written: the whole account of a run.
@@ -81,8 +83,8 @@ pub enum State {
 }
 
 impl State {
-    /// Whether a stage may go from `before` (none: nothing is recorded of it) to this state. Beginning and undoing may be
-    /// repeated, because a kill can come after any of them.
+    /// Whether a stage may go from `before` (none: nothing is recorded of it) to this state.
+    /// Beginning and undoing may be repeated, because a kill can come after any of them.
     fn may_follow(self, before: Option<Self>) -> bool {
         use State::{Done, Failed, Started, Undoing, Undone};
         match self {
@@ -140,7 +142,7 @@ impl Journal {
         &self.record
     }
 
-    /// Records that a stage changed its state, durably. What could not be recorded has not happened.
+    /// Durably records a stage's new state. A step that could not be recorded has not happened.
     pub fn step(&mut self, stage: &str, state: State) -> Result<()> {
         let before = self.record.state(stage);
         if !state.may_follow(before) {
@@ -242,7 +244,7 @@ pub(crate) fn unsealed(content: &str) -> Result<Record, String> {
         Some((text, checksum)) if seal(text) == checksum => {
             serde_json::from_str(text).map_err(|error| error.to_string())
         }
-        _ => Err("it is damaged: its checksum does not fit".to_owned()),
+        _ => Err("it is damaged: its checksum does not match".to_owned()),
     }
 }
 
@@ -288,7 +290,8 @@ mod tests {
         assert_eq!(journal.record().account(), before);
     }
 
-    /// A whole run, record by record: at each, what is read of a journal that was damaged in any place is the account before it.
+    /// A whole run, record by record: at each, what is read of a journal that was damaged in any
+    /// place is the account before it.
     #[test]
     fn damage_is_noticed_at_every_record_and_the_account_before_it_is_used() {
         let (folder, mut journal) = journal();

@@ -44,12 +44,12 @@ pub fn copy(from: &Dir, relative: &Path, to: &Dir) -> Result<Copied> {
 /// Brings back every kept file below `relative` that the site lacks.
 pub fn restore_missing(kept: &Dir, relative: &Path, site: &Dir) -> Result<Copied> {
     let missing = |path: &Path| matches!(site.metadata(path), Ok(None));
-    Copying::new(kept, site, missing).run(relative, "could not bring back")
+    Copying::new(kept, site, missing).run(relative, "could not restore")
 }
 
 /// Brings back every kept file below `relative` that the site lacks or has otherwise.
 pub fn restore_changed(kept: &Dir, relative: &Path, site: &Dir) -> Result<Copied> {
-    Copying::new(kept, site, |path| !same(site, kept, path)).run(relative, "could not bring back")
+    Copying::new(kept, site, |path| !same(site, kept, path)).run(relative, "could not restore")
 }
 
 struct Copying<'a, W> {
@@ -92,7 +92,7 @@ impl<'a, W: Fn(&Path) -> bool> Copying<'a, W> {
         let Some(found) = self.from.metadata(relative)? else { return Ok(()) };
         self.entries += 1;
         if self.entries > MOST_ENTRIES || depth > DEEPEST {
-            return Err(beyond("it is beyond what a run keeps"));
+            return Err(beyond("it exceeds what a run keeps"));
         }
         if found.is_dir() {
             return self.directory(relative, &found, depth);
@@ -117,7 +117,7 @@ impl<'a, W: Fn(&Path) -> bool> Copying<'a, W> {
         match self.to.metadata(relative)? {
             None => self.to.make_dir(relative)?.set_attributes(Attributes::of(found))?,
             Some(there) if there.is_dir() => {}
-            Some(_) => return Err(beyond("it is no directory any more")),
+            Some(_) => return Err(beyond("it is not a directory any more")),
         }
         for name in self.from.dir(relative)?.names(MOST_ENTRIES)? {
             self.entry(&relative.join(name), depth + 1)?;
@@ -227,7 +227,7 @@ mod tests {
         copy(&site, Path::new("ssl"), &kept).unwrap();
         fs::remove_dir_all(&sub).unwrap();
         symlink("../../outside", &sub).unwrap();
-        let why = "it is no directory any more".to_owned();
+        let why = "it is not a directory any more".to_owned();
         let left = [Left { path: "ssl/sub".into(), why }];
         for restore in [restore_missing, restore_changed] {
             assert_eq!(restore(&kept, Path::new("ssl"), &site).unwrap().left, left);

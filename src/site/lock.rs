@@ -89,10 +89,10 @@ fn held(file: &mut File) -> Error {
             format!("`cowhand {}` (process {}, since {})", holder.command, holder.pid, holder.since)
         },
     );
-    Error::new(format!("{who} is at work on this site"))
+    Error::new(format!("another run is in progress: {who}"))
         .exit(Exit::Locked)
         .left("Nothing was started.")
-        .hint("Wait for it, add --wait to have this done for you, or see `cowhand status`.")
+        .hint("Wait for it, for instance with --wait, or see `cowhand status`.")
 }
 
 #[cfg(test)]
@@ -105,7 +105,8 @@ mod tests {
         let path = folder.path().join("lock");
         std::fs::write(&path, "").unwrap();
         assert!(Lock::holder(&path).is_none());
-        // `wait`, not `take`: what another test starts at such a moment has the lock's file, too, until it runs.
+        // `wait`, not `take`: what another test starts at such a moment has the lock's file, too,
+        // until it runs.
         let first = Lock::wait(&path, "update").unwrap();
         let error = Lock::take(&path, "update").unwrap_err();
         assert_eq!(error.exit_code(), Some(Exit::Locked));

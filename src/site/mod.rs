@@ -1,5 +1,5 @@
-//! One mailcow installation on disk: where its files are, and what Cowhand keeps about it. Reading files happens here;
-//! what they mean is said in [`mailcow`] and [`crate::config`].
+//! One mailcow installation on disk: its files, and what Cowhand keeps about it. Reading files
+//! happens here; what they mean is said in [`mailcow`] and [`crate::config`].
 
 #![expect(
     clippy::disallowed_methods,
@@ -44,12 +44,13 @@ pub struct Site {
 }
 
 impl Site {
-    /// Opens the site in `folder`: it must exist, hold a compose file and a readable `mailcow.conf`.
+    /// Opens the site in `folder`: it must exist, hold a compose file and a readable
+    /// `mailcow.conf`.
     pub fn open(folder: &Path) -> Result<Self> {
         let root = folder.canonicalize().map_err(|cause| {
-            refused(format!("there is no folder {}", folder.display()))
+            refused(format!("directory {} does not exist", folder.display()))
                 .because(cause)
-                .hint("Name the site's folder with --site DIR.")
+                .hint("Name the site's directory with --site DIR.")
         })?;
         let dir = Dir::open(&root)
             .what_with(|| format!("could not open {}", root.display()))
@@ -61,7 +62,8 @@ impl Site {
                 mailcow::COMPOSE_FILE
             ))
             .hint(
-                "Run cowhand in the folder that holds mailcow.conf and docker-compose.yml, or name it with --site DIR.",
+                "Run cowhand in the directory of mailcow.conf and docker-compose.yml, or name it \
+                 with --site DIR.",
             ));
         }
         let text = ConfFile::find(&root, &dir)?.read()?;
@@ -173,7 +175,7 @@ impl ConfFile {
             let path = self.path.display();
             return Err(refused(format!("{} is a link to a file of another user", mailcow::CONF))
                 .because(format!("{path} belongs to user {}", found.uid()))
-                .hint(format!("Run `chown {user} {path}` if it is to be trusted.")));
+                .hint(format!("If you trust it, run `chown {user} {path}`.")));
         }
         dir::read_at_most(file, MOST_OF_A_TEXT)
             .map_err(|cause| unreadable(&self.path).because(cause))
@@ -199,7 +201,7 @@ impl ConfFile {
 
 fn missing_conf(path: &Path) -> Error {
     refused(format!("{} is missing", path.display()))
-        .hint("A new site makes it with ./generate_config.sh; a lost one comes back from a backup.")
+        .hint("Create it with ./generate_config.sh, or restore it from a backup.")
 }
 
 fn unreadable(path: &Path) -> Error {

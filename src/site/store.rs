@@ -65,7 +65,8 @@ impl Store {
         files::private_folder(&self.runs_folder())
     }
 
-    /// Makes a folder for a new run. Its id is the time, so that ids sort by age, also after a clock went back.
+    /// Creates a directory for a new run. Its id is the time, so that ids sort by age, also after a
+    /// clock went back.
     pub fn new_run(&self) -> Result<RunFolder> {
         self.create()?;
         let now = (Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string(), 0);
@@ -84,10 +85,11 @@ impl Store {
                 }
             }
         }
-        Err(Error::new("there is no id left for a new run"))
+        Err(Error::new("no id is left for a new run"))
     }
 
-    /// Every run's record, oldest first. A run whose journal cannot be read at all is left out: see [`Store::damaged`].
+    /// Every run's record, oldest first. A run whose journal cannot be read at all is left out: see
+    /// [`Store::damaged`].
     pub fn runs(&self) -> Result<Vec<Record>> {
         Ok(self
             .ids()?
@@ -96,7 +98,8 @@ impl Store {
             .collect())
     }
 
-    /// The newest run of whose account nothing can be read, and why. One that was killed before its first record never began.
+    /// The newest run of whose account nothing can be read, and why. One that was killed before its
+    /// first record never began.
     pub fn damaged(&self) -> Result<Option<(RunFolder, Error)>> {
         let runs = self.ids()?.into_iter().rev().map(|id| self.run_folder(&id));
         let mut begun = runs.filter(|run| journal::has_begun(&run.journal()));
@@ -115,11 +118,12 @@ impl Store {
             }
             (None, _) => Err(Error::new(format!("there is no run `{id}`"))
                 .exit(Exit::Usage)
-                .hint("`cowhand history` lists the runs of this site.")),
+                .hint("List the runs with `cowhand history`.")),
         }
     }
 
-    /// The newest run that began an apply phase or was killed before its end, judged by `unfinished`.
+    /// The newest run that began an apply phase or was killed before its end, judged by
+    /// `unfinished`.
     pub fn newest(&self, wanted: impl Fn(&Record) -> bool) -> Result<Option<Record>> {
         Ok(self.runs()?.into_iter().rev().find(wanted))
     }

@@ -1,22 +1,23 @@
-//! What an update changes in the stack: services, images and what prune would take away, as plans and reports show it.
+//! Changes of the stack as plans and reports show them: services, images and prune items.
 
 use serde::{Deserialize, Serialize};
 
-/// What happens to one service.
+/// The change of one service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceChange {
     /// The service's name in the compose file.
     pub service: String,
-    /// What is done with its container.
+    /// The action on its container.
     pub action: Action,
-    /// Why; empty only for `keep`.
+    /// The reasons; empty only for `keep`.
     pub reasons: Vec<Reason>,
-    /// Whether it stops just before the files change: it is to be another program, and what runs would read the new files at once.
+    /// True if it stops just before the files change: its program changes, and the old one would
+    /// read the new files at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stops_first: bool,
 }
 
-/// What is done with a service's container.
+/// The action on a service's container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -26,22 +27,22 @@ pub enum Action {
     Restart,
     /// Replaced by a new one.
     Recreate,
-    /// Made anew: the service had none.
+    /// Created: the service had none.
     Create,
-    /// Taken away: no compose file names the service any more.
+    /// Removed: no compose file names the service any more.
     Remove,
 }
 
-/// Why a service changes.
+/// A reason why a service changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// The sort of reason.
+    /// The kind of reason.
     pub kind: ReasonKind,
-    /// From what to what, or which paths, keys or services; for people.
+    /// The old and new values, or the paths, keys or services; for people.
     pub detail: String,
 }
 
-/// The sort of reason for which a service changes.
+/// The kind of reason why a service changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReasonKind {
@@ -64,34 +65,34 @@ pub struct ImageChange {
     pub reference: String,
     /// The services that use it.
     pub services: Vec<String>,
-    /// The digest or image id that the running containers have; none for a new service.
+    /// The digest or image id of the running containers; `None` for a new service.
     pub from: Option<String>,
-    /// The digest that the registry has; none where it was not asked (offline) or is unknown.
+    /// The registry's digest; `None` if it was not asked (offline) or is unknown.
     pub to: Option<String>,
-    /// Whether it has to be pulled.
+    /// True if it must be pulled.
     pub pull: bool,
 }
 
-/// Something that prune looked at.
+/// A candidate for prune.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PruneItem {
-    /// What it is.
+    /// Its kind.
     pub kind: PruneKind,
     /// The image's id or the volume's name.
     pub id: String,
     /// The image's references, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<String>,
-    /// Its size in bytes, if the engine says so.
+    /// Its size in bytes; `None` if the engine reports none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Whether it goes.
+    /// The decision.
     pub action: PruneAction,
-    /// Why it goes or stays.
+    /// The reason for the decision.
     pub reason: String,
 }
 
-/// What prune looks at.
+/// The kind of a candidate for prune.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PruneKind {
@@ -101,12 +102,12 @@ pub enum PruneKind {
     Volume,
 }
 
-/// What prune does with an item.
+/// The decision on a candidate for prune.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PruneAction {
-    /// It goes.
+    /// Remove it.
     Remove,
-    /// It stays.
+    /// Keep it.
     Keep,
 }

@@ -1,4 +1,5 @@
-//! What must change, and why: computed from the old and the new configuration, what runs, and which files change. Asks nobody.
+//! Computes the changes of the stack and their reasons from the old and the new configuration, the
+//! containers, and the changed files. Sends no requests.
 
 mod diff;
 mod spread;
@@ -12,10 +13,10 @@ use super::images::short;
 use super::resolved::{Resolved, Service};
 use crate::path::SitePath;
 
-/// Everything that decides what must change.
+/// The input for the computation.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
-    /// The configuration as it is in the site.
+    /// The site's current configuration.
     pub old: &'a Resolved,
     /// The configuration after the switch, resolved with the site as project directory.
     pub new: &'a Resolved,
@@ -25,28 +26,30 @@ pub struct Situation<'a> {
     pub images: &'a [ImageChange],
     /// The files that the merge, migrations and plugins change.
     pub changed_paths: &'a [SitePath],
-    /// The site's folder.
+    /// The site's directory.
     pub site_root: &'a Path,
-    /// Folders of the site, relative to it, that services read at each use: a change below them restarts nobody that mounts a folder.
+    /// Directories, relative to the site, that services read at each use. A change below them does
+    /// not restart a service that mounts a directory.
     pub read_live: &'a [&'a str],
 }
 
-/// What must change.
+/// The changes of the stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Every service of the old and the new stack, sorted by name.
     pub services: Vec<ServiceChange>,
-    /// The networks in use whose definition changed: the stack has to go down first. By their keys in the compose file.
+    /// The networks in use whose definition changed, by their keys in the compose file: the stack
+    /// must go down first.
     pub down: Vec<String>,
 }
 
 impl Changes {
-    /// Whether nothing has to be done at all.
+    /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         self.down.is_empty() && self.services.iter().all(|service| service.action == Action::Keep)
     }
 
-    /// The services with this action.
+    /// Returns the services with this action.
     pub fn with(&self, action: Action) -> impl Iterator<Item = &str> {
         self.services
             .iter()
@@ -55,7 +58,7 @@ impl Changes {
     }
 }
 
-/// Computes it.
+/// Computes the changes.
 pub fn compute(situation: &Situation<'_>) -> Changes {
     let down = diff::networks(situation);
     let mut changes: BTreeMap<&str, ServiceChange> = BTreeMap::new();
@@ -69,7 +72,7 @@ pub fn compute(situation: &Situation<'_>) -> Changes {
     Changes { services: changes.into_values().collect(), down }
 }
 
-/// What happens to one service for reasons of its own.
+/// Returns the change of one service for reasons of its own.
 fn one(situation: &Situation<'_>, name: &str, service: &Service, down: &[String]) -> ServiceChange {
     let containers: Vec<&Container> =
         situation.containers.iter().filter(|container| container.service == name).collect();
@@ -121,14 +124,14 @@ fn one(situation: &Situation<'_>, name: &str, service: &Service, down: &[String]
 
 fn removed(situation: &Situation<'_>, name: &str) -> ServiceChange {
     let why = if situation.new.services.contains_key(name) {
-        "the configuration asks for no container of it"
+        "the configuration asks for no containers"
     } else {
         "no compose file names it any more"
     };
     change(name, Action::Remove, vec![reason(ReasonKind::Config, why)])
 }
 
-/// Another image, by reference or by content.
+/// Returns a reason if the image changes, by reference or by content.
 fn image(
     situation: &Situation<'_>,
     name: &str,
@@ -162,7 +165,7 @@ fn old_reference<'a>(situation: &Situation<'a>, name: &str) -> Option<&'a str> {
     situation.old.services.get(name)?.image.as_deref()
 }
 
-/// Another configuration: compose would make the container anew.
+/// Returns a reason if the configuration changes, so that compose would recreate the container.
 fn config(
     situation: &Situation<'_>,
     name: &str,
@@ -170,7 +173,8 @@ fn config(
     containers: &[&Container],
 ) -> Option<Reason> {
     let new_hash = situation.new.hashes.get(name);
-    // Where a namespace or mounts are shared, compose hashes the other container's id too, which no file knows.
+    // For shared namespaces or mounts, compose also hashes the other container's id, which no file
+    // contains.
     let differs = if service.shares_with().next().is_some() {
         situation.old.hashes.get(name) != new_hash
     } else {
@@ -190,14 +194,15 @@ fn config(
             let version = containers.first().and_then(|one| one.labels.get(label::VERSION));
             let by = version.map(|version| format!(" (compose {version})")).unwrap_or_default();
             let text = format!(
-                "its container was made{by} from another configuration than the site's files have now"
+                "its container was created{by} from a configuration that differs from the site's \
+                 current files"
             );
             Some(reason(ReasonKind::Config, text))
         }
     }
 }
 
-/// The changed files that the service would not see, or not use, without a restart.
+/// Returns the changed files that the service would not see or use without a restart.
 fn files(situation: &Situation<'_>, service: &Service) -> Vec<String> {
     let mut seen = Vec::new();
     for mount in service.mounts.iter().filter_map(super::resolved::Mount::host_path) {
@@ -205,7 +210,8 @@ fn files(situation: &Situation<'_>, service: &Service) -> Vec<String> {
             let full = situation.site_root.join(path.as_path());
             let below_live =
                 situation.read_live.iter().any(|folder| path.as_path().starts_with(folder));
-            // A folder shows what is in it now; a single file stays the one that was there when the container started.
+            // A mounted directory shows its current content. A mounted file stays the one that
+            // existed when the container started.
             if full == mount || (full.starts_with(&mount) && !below_live) {
                 seen.push(path.to_string());
             }
@@ -216,7 +222,7 @@ fn files(situation: &Situation<'_>, service: &Service) -> Vec<String> {
     seen
 }
 
-/// A folder in which files change and which what runs of the service reads at each use.
+/// Returns a directory with changed files that the running service reads at each use.
 fn live<'a>(situation: &Situation<'a>, old: &Service) -> Option<&'a str> {
     let mounted = |path: &Path| {
         let full = situation.site_root.join(path);
@@ -232,7 +238,7 @@ fn live<'a>(situation: &Situation<'a>, old: &Service) -> Option<&'a str> {
     situation.read_live.iter().find(changes).copied()
 }
 
-/// So many paths that nobody would read them all are counted.
+/// Lists the first paths and counts the rest.
 fn list(paths: &[String]) -> String {
     const SHOWN: usize = 4;
     match paths.len().checked_sub(SHOWN) {

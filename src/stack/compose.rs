@@ -1,4 +1,4 @@
-//! The `docker compose` command, for what only compose knows: resolving a configuration, bringing it up, taking it down.
+//! The `docker compose` command: resolves configurations, and brings the stack up and down.
 
 mod plugin;
 
@@ -13,11 +13,11 @@ use super::start::Turn;
 use crate::error::{Error, Result};
 use crate::process::{Command, Output};
 
-/// For questions that need nothing but files.
+/// The time limit for commands that only read files.
 const QUESTION: Duration = Duration::from_mins(1);
-/// For `up`: 18 services in order, some of which may take minutes until they are healthy.
+/// The time limit for `up`: 18 services in order, some of which need minutes to become healthy.
 const UP: Duration = Duration::from_mins(45);
-/// For `down`: services may be given minutes to stop.
+/// The time limit for `down`: services may have minutes to stop.
 const DOWN: Duration = Duration::from_mins(15);
 /// The first version whose `up` knows `--pull`.
 const KNOWS_PULL: (u32, u32) = (2, 5);
@@ -32,37 +32,37 @@ pub struct Compose {
     remembered: Remembered,
 }
 
-/// Which configuration is meant. Every path in the files is relative to `project_directory`, wherever the files lie.
+/// A configuration. Paths in the files are relative to `project_directory`, wherever the files are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ComposeFiles {
-    /// The site's folder.
+    /// The site's directory.
     pub project_directory: PathBuf,
-    /// The compose file and what is laid over it, in this order.
+    /// The compose file and its overrides, in this order.
     pub files: Vec<PathBuf>,
-    /// The file with the values of variables; without it, `.env` in the project's folder.
+    /// The file with the variables; `None` for `.env` in the project's directory.
     pub env_file: Option<PathBuf>,
-    /// The project's name, where the files shall not decide it.
+    /// The project's name; `None` if the files decide it.
     pub project_name: Option<String>,
 }
 
-/// The program that is compose here.
+/// The program that runs compose.
 #[derive(Clone, Debug)]
 enum Program {
     /// The program behind `docker compose`.
     Plugin(PathBuf),
     /// `docker compose`.
     Docker,
-    /// A program of its own.
+    /// `docker-compose`.
     Standalone,
 }
 
 impl Program {
-    /// Those that may work here, the best one first.
+    /// Returns the candidates, the best one first.
     fn all() -> impl Iterator<Item = Self> {
         plugin::find().map(Self::Plugin).into_iter().chain([Self::Docker, Self::Standalone])
     }
 
-    /// How a person calls it.
+    /// Returns the command that a person would type.
     fn name(&self) -> &'static str {
         match self {
             Self::Plugin(_) | Self::Docker => "docker compose",
@@ -86,7 +86,7 @@ impl Program {
 }
 
 impl Compose {
-    /// Finds compose. The error says whether it is missing or too old.
+    /// Finds compose. Fails if it is missing or too old.
     pub async fn detect(endpoint: &Endpoint) -> Result<Self> {
         let mut too_old = None;
         for program in Program::all() {
@@ -100,23 +100,27 @@ impl Compose {
             }
         }
         Err(match too_old {
-            Some(found) => Error::new("docker compose is too old").because(format!("{found}; version 2 or later is needed")),
+            Some(found) => Error::new("docker compose is too old")
+                .because(format!("{found}; Cowhand needs version 2 or later")),
             None => Error::new("docker compose is not installed"),
         }
-        .hint("Install the package docker-compose-plugin (Docker's repository) or docker-compose (your distribution's, version 2 or later)."))
+        .hint(
+            "Install the package docker-compose-plugin (Docker's repository) or docker-compose \
+             (your distribution's, version 2 or later).",
+        ))
     }
 
-    /// Its version, such as `2.26.1`.
+    /// Returns its version, such as `2.26.1`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// How it is called: `native` for the plugin of docker, `standalone` for a command of its own.
+    /// Returns `native` for docker's plugin or `standalone` for `docker-compose`.
     pub fn kind(&self) -> &'static str {
         if matches!(self.program, Program::Standalone) { "standalone" } else { "native" }
     }
 
-    /// Resolves a configuration: merges, replaces variables, checks. Needs no engine.
+    /// Resolves a configuration: merges files, replaces variables, validates. Needs no engine.
     pub async fn resolve(&self, files: &ComposeFiles) -> Result<Resolved> {
         let key = Key::of(files);
         if let Some(known) = key.as_ref().and_then(|key| self.remembered.find(key)) {
@@ -146,7 +150,7 @@ impl Compose {
         Ok(Resolved { warnings, ..Resolved::parse(&config.text(), &hash.text())? })
     }
 
-    /// The services that the files name, whether or not the configuration would work.
+    /// Returns the services that the files name, even if the configuration is inconsistent.
     pub async fn services(&self, files: &ComposeFiles) -> Result<Vec<String>> {
         let output = self
             .command(files, QUESTION)
@@ -161,21 +165,23 @@ impl Compose {
         Ok(services)
     }
 
-    /// Brings the configuration up: makes what differs anew, removes orphans, pulls and builds nothing. Ends when all is started.
+    /// Brings the configuration up: recreates what differs and removes orphans, without pulling or
+    /// building. Returns when everything is started.
     pub async fn up(&self, files: &ComposeFiles, turn: &Turn) -> Result<()> {
         let up = self.making("up", files).args(["--detach", "--remove-orphans"]);
         carry_out(&up, turn, "could not start the stack").await
     }
 
-    /// Brings one service up to date, and nothing else, where all that it depends on is up to date: what depends on it is not in sight,
-    /// so no version of compose stops it. The service's own dependencies are, so what is written of them in its container is right.
+    /// Brings one service up to date, and nothing else, if its dependencies are up to date. Compose
+    /// does not consider the dependents, so no version of it stops them. It does consider the
+    /// dependencies, so the container's record of them is right.
     pub async fn up_alone(&self, files: &ComposeFiles, service: &str, turn: &Turn) -> Result<()> {
         let up = self.making("up", files).args(["--detach", "--", service]);
         carry_out(&up, turn, &format!("could not start {service}")).await
     }
 
-    /// As [`Compose::up_alone`], and leaves a container that it made for others to start: compose itself looks only every half a second,
-    /// and never at once, whether each dependency near and far is healthy.
+    /// Does the same as [`Compose::up_alone`], but leaves a new container unstarted: compose checks
+    /// the health of direct and indirect dependencies only every half second, and never at once.
     pub async fn create_alone(
         &self,
         files: &ComposeFiles,
@@ -183,13 +189,14 @@ impl Compose {
         turn: &Turn,
     ) -> Result<()> {
         let create = self.making("create", files).args(["--", service]);
-        carry_out(&create, turn, &format!("could not make {service}")).await
+        carry_out(&create, turn, &format!("could not create {service}")).await
     }
 
-    /// Makes what is missing, networks, volumes and containers, and starts, stops and replaces nothing.
+    /// Creates missing networks, volumes and containers, without starting, stopping or replacing
+    /// any.
     pub async fn create(&self, files: &ComposeFiles, turn: &Turn) -> Result<()> {
         let create = self.making("create", files).arg("--no-recreate");
-        carry_out(&create, turn, "could not make what the new stack adds").await
+        carry_out(&create, turn, "could not create the new containers, networks and volumes").await
     }
 
     /// Stops and removes the project's containers and networks, and never a volume.
@@ -198,7 +205,7 @@ impl Compose {
         carry_out(&down, turn, "could not take the stack down").await
     }
 
-    /// A command that may make containers: of the images that are here.
+    /// Returns a command that may create containers, but neither pulls nor builds images.
     fn making(&self, what: &str, files: &ComposeFiles) -> Command {
         let command = self.command(files, UP).args([what, "--no-build"]);
         if self.number >= KNOWS_PULL { command.args(["--pull", "never"]) } else { command }
@@ -224,7 +231,8 @@ impl Compose {
     }
 }
 
-/// Runs a command that changes containers. Whoever is killed meanwhile leaves it to finish what it does, which [`Turn`] waits for.
+/// Runs a command that changes containers. If this process is killed, the command still finishes;
+/// the next [`Turn`] waits for it.
 async fn carry_out(command: &Command, turn: &Turn, what: &str) -> Result<()> {
     let output = command
         .run_through(turn.file())
@@ -233,7 +241,8 @@ async fn carry_out(command: &Command, turn: &Turn, what: &str) -> Result<()> {
     if output.success() {
         return Ok(());
     }
-    Err(Error::new(what).because(complaint(&output)).hint(format!("By hand: {}", command.line())))
+    let hint = format!("To run it by hand: `{}`.", command.line());
+    Err(Error::new(what).because(complaint(&output)).hint(hint))
 }
 
 async fn version_of(program: &Program) -> Option<String> {
@@ -244,7 +253,7 @@ async fn version_of(program: &Program) -> Option<String> {
         .await
         .ok()
         .filter(Output::success)?;
-    // The plugin that is missing makes `docker` itself answer, with its own help.
+    // Without the plugin, `docker` itself answers, with its help.
     Some(output.text().trim_start_matches('v').to_owned())
         .filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))
 }
@@ -274,25 +283,24 @@ fn invalid(files: &ComposeFiles, output: &Output) -> Error {
     error.because(complaint)
 }
 
-/// What to do about the mistakes that an update brings about.
+/// Returns the remedy for errors that an update can cause; `None` for others.
 pub(crate) fn hint(complaint: &str) -> Option<String> {
     let quoted = || complaint.split('"').nth(1).unwrap_or("it");
     if complaint.contains("has neither an image nor a build context") {
         return Some(format!(
-            "Upstream no longer has the service {}: take it out of docker-compose.override.yml.",
+            "Upstream dropped the service {}: remove it from docker-compose.override.yml.",
             quoted()
         ));
     }
     if complaint.contains("undefined service") {
         return Some(
-            "A service that was named there is gone: take it out of docker-compose.override.yml."
-                .to_owned(),
+            "Upstream dropped the service: remove it from docker-compose.override.yml.".to_owned(),
         );
     }
     None
 }
 
-/// What compose complained of, without its warnings.
+/// Returns compose's error output without its warnings.
 fn complaint(output: &Output) -> String {
     let tail = output.tail();
     let lines: Vec<&str> = tail.lines().filter(|line| warning(line).is_none()).collect();
@@ -307,7 +315,7 @@ fn warnings(output: &Output) -> Vec<String> {
     warnings
 }
 
-/// The message of a line such as `time="…" level=warning msg="…"`.
+/// Returns the message of a line such as `time="…" level=warning msg="…"`; `None` for other lines.
 pub(crate) fn warning(line: &str) -> Option<String> {
     let message = line.split_once("level=warning msg=")?.1;
     serde_json::from_str(message).ok().or_else(|| Some(message.to_owned()))
@@ -335,7 +343,8 @@ mod tests {
     #[test]
     fn warnings_are_told_apart_from_complaints() {
         let stderr = "time=\"2026-01-01T00:00:00Z\" level=warning msg=\"The \\\"A\\\" variable is not set.\"\n\
-                      service \"solr-mailcow\" has neither an image nor a build context specified: invalid compose project\n";
+                      service \"solr-mailcow\" has neither an image nor a build context \
+                      specified: invalid compose project\n";
         let output = Output {
             code: Some(15),
             stdout: Vec::new(),

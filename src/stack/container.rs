@@ -22,13 +22,13 @@ pub mod label {
     pub const SERVICE: &str = "com.docker.compose.service";
     /// `True` on containers of `compose run`.
     pub const ONE_OFF: &str = "com.docker.compose.oneoff";
-    /// What the service's configuration was when the container was made.
+    /// The hash of the service's configuration when the container was created.
     pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
-    /// On a container that was made to replace another: which.
+    /// The container that this one was created to replace.
     pub const REPLACE: &str = "com.docker.compose.replace";
-    /// The folder that compose ran in; compose before 1.25 did not write it down.
+    /// The directory that compose ran in; not set by compose before 1.25.
     pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
-    /// The compose version that made it.
+    /// The version of compose that created it.
     pub const VERSION: &str = "com.docker.compose.version";
 }
 
@@ -39,40 +39,40 @@ pub struct Container {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// The service that it is of.
+    /// Its service.
     pub service: String,
-    /// The reference it was made from, as written.
+    /// The image reference that it was created from, as written.
     pub image: String,
     /// The id of the image it runs.
     pub image_id: String,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// What its health check says.
+    /// The result of its health check.
     pub health: Health,
-    /// How the engine carries out its health check, where it has one.
+    /// The parameters of its health check; `None` if it has none.
     pub check: Option<Check>,
-    /// The exit code of its last end; 0 while it never ended.
+    /// Its last exit code; 0 if it never ended.
     pub exit_code: i64,
-    /// How often the engine has restarted it by itself.
+    /// The number of restarts by the engine.
     pub restarts: i64,
-    /// When it was last started, as the engine writes times: comparable for being the same.
+    /// The time of its last start as the engine writes it, to be compared for equality.
     pub started_at: String,
     /// Its labels, compose's among them.
     pub labels: BTreeMap<String, String>,
-    /// Where volumes and paths of the host are mounted.
+    /// The mounts of volumes and host paths.
     pub mounts: Vec<ContainerMount>,
-    /// The networks it is in, by the engine's names, with its addresses there.
+    /// Its networks by the engine's names, with its addresses there.
     pub networks: BTreeMap<String, Vec<IpAddr>>,
-    /// The ports of the host on which it is served.
+    /// Its published ports.
     pub ports: Vec<PublishedPort>,
     /// The container whose network it shares, if any.
     pub network_of: Option<String>,
 }
 
-/// What a container is doing.
+/// The state of a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// Made and never started.
+    /// Created and never started.
     Created,
     /// Running.
     Running,
@@ -85,7 +85,7 @@ pub enum State {
     Ended,
 }
 
-/// What a container's health check says.
+/// The result of a container's health check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Health {
     /// It has no health check.
@@ -93,32 +93,32 @@ pub enum Health {
     None,
     /// Not known yet.
     Starting,
-    /// Well.
+    /// The check passes.
     Healthy,
-    /// Not well.
+    /// The check fails.
     Unhealthy,
 }
 
-/// How the engine carries out a health check.
+/// The parameters of a health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// How long it may fail after the start without counting.
+    /// The time after the start in which failures do not count.
     pub start_period: Duration,
     /// The time between two checks.
     pub interval: Duration,
-    /// How often in a row it may fail.
+    /// The number of failures in a row that make the container unhealthy.
     pub retries: u32,
 }
 
 impl Check {
-    /// How long it takes, at most, until a container that is well is said to be so.
+    /// Returns the longest time until a healthy container is reported healthy.
     pub fn patience(&self) -> Duration {
         self.start_period + self.interval * (self.retries + 1)
     }
 }
 
 impl Default for Check {
-    /// What the engine takes where nothing is said.
+    /// Returns the engine's defaults.
     fn default() -> Self {
         Self { start_period: Duration::ZERO, interval: Duration::from_secs(30), retries: 3 }
     }
@@ -127,7 +127,7 @@ impl Default for Check {
 /// A mount of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerMount {
-    /// The volume's name; none for a path of the host.
+    /// The volume's name; `None` for a path of the host.
     pub volume: Option<String>,
     /// The path on the host.
     pub source: String,
@@ -135,7 +135,7 @@ pub struct ContainerMount {
     pub target: String,
 }
 
-/// A port of the host.
+/// A published port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublishedPort {
     /// The host's address; empty or `0.0.0.0` for all.
@@ -149,12 +149,13 @@ pub struct PublishedPort {
 }
 
 impl Engine {
-    /// The containers of a project's services, running or not, sorted by service and name; those of `compose run` are not among them.
+    /// Returns the containers of a project's services, running or not, sorted by service and name,
+    /// without those of `compose run`.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         self.containers_of(project, |_| true).await
     }
 
-    /// Those of some of its services: the engine looks closely at no others.
+    /// Returns the containers of some services. Only these are inspected.
     pub(super) async fn containers_of(
         &self,
         project: &str,
@@ -167,8 +168,8 @@ impl Engine {
         self.containers_that(Some(of(project)), of_a_service).await
     }
 
-    /// The names of the volumes that containers of the project mount, those of `compose run` among
-    /// them, running or not.
+    /// Returns the names of the volumes that containers of the project mount, running or not,
+    /// including those of `compose run`.
     pub async fn mounted_volumes(&self, project: &str) -> Result<BTreeSet<String>> {
         let options = ListContainersOptionsBuilder::default().all(true).filters(&of(project));
         let options = options.build();
@@ -181,7 +182,7 @@ impl Engine {
         Ok(mounts.filter_map(|found| mount(found).volume).collect())
     }
 
-    /// Every container on the engine, whoever made it.
+    /// Returns all containers of the engine.
     pub async fn all_containers(&self) -> Result<Vec<Container>> {
         self.containers_that(None, |_| true).await
     }
@@ -208,7 +209,8 @@ impl Engine {
         Ok(containers)
     }
 
-    /// A container by id or name; none where there is no such container, for instance because it was just replaced.
+    /// Returns a container by id or name; `None` if it does not exist, for instance because it was
+    /// just replaced.
     pub async fn container(&self, id: &str) -> Result<Option<Container>> {
         let what = format!("could not inspect the container {id}");
         let found =
@@ -217,7 +219,7 @@ impl Engine {
     }
 }
 
-/// The filter for the project's containers.
+/// Returns the filter for the project's containers.
 fn of(project: &str) -> HashMap<String, Vec<String>> {
     HashMap::from([("label".to_owned(), vec![format!("{}={project}", label::PROJECT)])])
 }

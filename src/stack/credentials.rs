@@ -9,17 +9,17 @@ use tokio::sync::Mutex;
 
 use crate::error::{Context, Error, Result};
 
-/// How Docker's configuration names the registry of references that name none.
+/// The name of the default registry in Docker's configuration.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
-/// How long a helper may take.
+/// The time limit for a helper.
 const HELPER: Duration = Duration::from_secs(30);
 
-/// Credentials already asked for, by registry: a helper may be slow or ask its user.
+/// A cache of credentials by registry: a helper may be slow or prompt its user.
 #[derive(Debug, Default)]
 pub struct Credentials(Mutex<HashMap<String, Option<DockerCredentials>>>);
 
 impl Credentials {
-    /// What to log in with at `registry`; none where Docker's configuration has nothing for it.
+    /// Returns the credentials for `registry`; `None` if Docker's configuration has none.
     pub async fn of(&self, registry: &str) -> Result<Option<DockerCredentials>> {
         let mut known = self.0.lock().await;
         if let Some(credentials) = known.get(registry) {
@@ -61,7 +61,7 @@ async fn ask(server: &str) -> Result<Option<DockerCredentials>> {
     }
 }
 
-/// Having no credentials is no failure; what is printed on failure never contains a helper's standard output.
+/// Returns `None` if there are no credentials. Errors never contain a helper's standard output.
 fn nothing_or(error: CredentialRetrievalError) -> Result<Option<DockerCredentials>, String> {
     match error {
         CredentialRetrievalError::NoCredentialConfigured

@@ -1,4 +1,4 @@
-//! The room that the engine has for images.
+//! The free space for the engine's images.
 
 #![expect(clippy::disallowed_methods, reason = "the engine's directory")]
 
@@ -10,13 +10,13 @@ use crate::error::{Context, Result};
 /// Free space where the engine keeps its images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// The engine's folder.
+    /// The engine's directory.
     pub path: PathBuf,
     /// Bytes that root can still write there.
     pub free: u64,
 }
 
-/// The free space; none where the engine is elsewhere or its folder cannot be seen.
+/// Returns the free space; `None` if the engine is remote or its directory is not visible.
 pub async fn space(engine: &Engine) -> Result<Option<Space>> {
     let info = engine
         .ask("could not ask the engine about itself", async || engine.docker().info().await)
@@ -28,7 +28,7 @@ pub async fn space(engine: &Engine) -> Result<Option<Space>> {
     free(&path).map(|free| Some(Space { path, free }))
 }
 
-/// Bytes that root can still write below a folder.
+/// Returns the number of bytes that root can still write below a directory.
 pub fn free(path: &Path) -> Result<u64> {
     let found = rustix::fs::statvfs(path)
         .what_with(|| format!("could not ask for the free space at {}", path.display()))?;

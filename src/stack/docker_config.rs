@@ -1,4 +1,4 @@
-//! Docker's configuration, as the `docker` command reads it: which engine is meant, and where its plugins lie.
+//! Docker's configuration, as the `docker` command reads it: the engine and the plugin directories.
 
 #![expect(clippy::disallowed_methods, reason = "Docker's settings of the caller")]
 
@@ -9,26 +9,26 @@ use serde::Deserialize;
 
 use crate::error::{Context, Result};
 
-/// A variable of the environment; an empty one counts as unset.
+/// Returns an environment variable; `None` if it is unset or empty.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The folder that has it, if these variables tell.
+/// Returns the directory of the configuration; `None` if no variable names it.
 pub(super) fn folder(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     variable("DOCKER_CONFIG")
         .map(PathBuf::from)
         .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".docker")))
 }
 
-/// What the folder's `config.json` says.
+/// The content of `config.json`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct DockerConfig {
-    /// The context that `docker context use` chose; empty where none is.
+    /// The context that `docker context use` chose; empty if none.
     #[serde(rename = "currentContext")]
     pub(super) context: String,
-    /// Whatever stands there, an engine can be talked to.
+    /// Any JSON value: an invalid one must not prevent a connection to the engine.
     #[serde(rename = "cliPluginsExtraDirs")]
     plugins: serde_json::Value,
 }
@@ -37,13 +37,13 @@ impl DockerConfig {
     /// The file's name.
     pub(super) const FILE: &str = "config.json";
 
-    /// More folders of plugins, to be looked through first.
+    /// Returns the additional plugin directories, which are searched first.
     pub(super) fn plugins(&self) -> Vec<PathBuf> {
         let folders = self.plugins.as_array().into_iter().flatten();
         folders.filter_map(|folder| Some(PathBuf::from(folder.as_str()?))).collect()
     }
 
-    /// Reads it from the folder. Where it is not, nothing is configured.
+    /// Reads it from the directory. A missing file is an empty configuration.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(Self::FILE);
         match std::fs::read(&path) {

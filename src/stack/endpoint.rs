@@ -1,4 +1,4 @@
-//! Which engine is meant, by the same rules as the `docker` command: environment, then contexts, then the usual socket.
+//! Finds the engine by the rules of the `docker` command: environment, contexts, default socket.
 
 #![expect(clippy::disallowed_methods, reason = "Docker's settings of the caller")]
 
@@ -10,27 +10,27 @@ use super::docker_config::{self, DockerConfig};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
-/// The socket where nothing else is said.
+/// The default socket.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
-/// Where an engine answers, and where that was said.
+/// The address of an engine and the source of that address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// `unix://…`, `tcp://…`, `http://…` or `https://…`.
     pub host: String,
-    /// The folder with `ca.pem`, `cert.pem` and `key.pem`, where TLS is spoken.
+    /// The directory with `ca.pem`, `cert.pem` and `key.pem`; `None` without TLS.
     pub tls: Option<PathBuf>,
-    /// Who said so, for messages: a variable, a context, or the default.
+    /// The source, for messages: a variable, a context, or the default.
     pub said_by: String,
 }
 
 impl Endpoint {
-    /// The engine that `docker` would talk to in this environment.
+    /// Returns the engine that `docker` would use in this environment.
     pub fn from_environment() -> Result<Self> {
         Self::choose(&docker_config::variable)
     }
 
-    /// An engine at this address, whatever the environment says.
+    /// Returns an engine at this address, regardless of the environment.
     pub fn at(host: &str) -> Self {
         Self { host: host.to_owned(), tls: None, said_by: "the caller".to_owned() }
     }
@@ -65,12 +65,12 @@ impl Endpoint {
         if known.iter().any(|scheme| self.host.starts_with(scheme)) {
             return Ok(self);
         }
-        let what = format!("cannot talk to the Docker engine at {} ({})", self.host, self.said_by);
+        let what = format!("cannot connect to the engine at {} ({})", self.host, self.said_by);
         Err(Error::new(what)
             .hint("Run Cowhand on the mail server itself, where the engine has a socket."))
     }
 
-    /// The variables that make a command use this engine and no other; none where it inherits the right ones.
+    /// Returns the variables that make a command use this engine. `None` removes a variable.
     pub fn variables(&self) -> Vec<(&'static str, Option<String>)> {
         let folder = self.tls.as_ref().map(|folder| folder.display().to_string());
         vec![
@@ -82,7 +82,7 @@ impl Endpoint {
         ]
     }
 
-    /// Whether the engine runs on this machine, as far as the address tells.
+    /// Returns true if the address is a socket of this machine.
     pub fn is_local(&self) -> bool {
         self.host.starts_with("unix://")
     }
@@ -94,7 +94,7 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// The context that `docker context use` chose, if any, and the file that says so.
+/// Returns the context that `docker context use` chose, if any, and the file that names it.
 fn current_context(folder: &Path) -> Result<Option<(String, String)>> {
     let name = DockerConfig::read(folder)?.context;
     Ok(Some((name, folder.join(DockerConfig::FILE).display().to_string()))
@@ -118,7 +118,7 @@ struct DockerEndpoint {
     host: String,
 }
 
-/// Contexts lie in folders named by the SHA-256 of their name.
+/// Returns the name of a context's directory: the SHA-256 of the context's name.
 fn id_of(name: &str) -> String {
     Digest::of(name.as_bytes()).hex()
 }
@@ -128,7 +128,8 @@ fn context(name: &str, said_by: &str, folder: Option<&Path>) -> Result<Endpoint>
     let contexts = folder.unwrap_or(Path::new(".")).join("contexts");
     let path = contexts.join("meta").join(&id).join("meta.json");
     let what = || format!("the Docker context `{name}` (from {said_by}) cannot be used");
-    let hint = "See `docker context ls`; unset DOCKER_CONTEXT or choose another with `docker context use`.";
+    let hint = "See `docker context ls`. Unset DOCKER_CONTEXT, or choose another context with \
+                `docker context use`.";
     let text = std::fs::read_to_string(&path).map_err(|error| {
         Error::new(what()).because(format!("{}: {error}", path.display())).hint(hint)
     })?;

@@ -1,4 +1,4 @@
-//! The Docker engine: connecting to it, and what it knows of containers and images.
+//! The connection to the Docker engine.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -13,14 +13,15 @@ use super::failure::{PAUSES, kind, not_found, patiently, words};
 use crate::error::{Error, Result};
 use crate::failpoint;
 
-/// How long the engine may take to say that it is there.
+/// The time limit for the engine's first answer.
 const GREETING: Duration = Duration::from_secs(15);
-/// How long it may take for an answer. Stopping a container is given longer where it is asked for.
+/// The time limit for an answer. Stopping a container has its own.
 const ANSWER: Duration = Duration::from_mins(2);
-/// The oldest engine that is supported, by the version of its interface: 20.10.
+/// The API version of the oldest supported engine, 20.10.
 const OLDEST: (usize, usize) = (1, 41);
 
-/// A connection to the engine. Cheap to clone; connects anew for every request, so an engine that restarted is no problem.
+/// A connection to the engine. Cheap to clone. Each request opens a connection, so the engine may
+/// restart in between.
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
@@ -33,12 +34,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Connects to the engine of the environment: `DOCKER_HOST`, `DOCKER_CONTEXT`, Docker's configuration.
+    /// Connects to the engine that `DOCKER_HOST`, `DOCKER_CONTEXT` or Docker's configuration names.
     pub async fn connect() -> Result<Self> {
         Self::at(&Endpoint::from_environment()?).await
     }
 
-    /// Connects, asks whether it is there, and settles on a version of the interface. The error says what is wrong with it.
+    /// Connects and negotiates the API version. The error names the likely cause.
     pub async fn at(endpoint: &Endpoint) -> Result<Self> {
         let failed = |error: &EngineError| unreachable_engine(endpoint, error);
         let docker = client(endpoint).map_err(|error| failed(&error))?;
@@ -56,8 +57,8 @@ impl Engine {
         let spoken = docker.client_version();
         if (spoken.major_version, spoken.minor_version) < OLDEST {
             return Err(Error::new(format!("the Docker engine at {endpoint} is too old"))
-                .because(format!("it is version {version}; 20.10 or later is needed"))
-                .hint("Update Docker on this machine first."));
+                .because(format!("it is version {version}; Cowhand needs 20.10 or later"))
+                .hint("Update Docker on this machine."));
         }
         Ok(Self {
             #[cfg(feature = "failpoints")]
@@ -69,17 +70,17 @@ impl Engine {
         })
     }
 
-    /// Where it answers.
+    /// Returns the engine's address.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// Its version, such as `20.10.24`.
+    /// Returns the engine's version, such as `20.10.24`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The connection, for what belongs to other parts of the stack.
+    /// Returns the connection, for the other modules of the stack.
     pub(super) fn docker(&self) -> &Docker {
         #[cfg(feature = "failpoints")]
         if failpoint::timeouts_expire() {
@@ -88,18 +89,18 @@ impl Engine {
         &self.docker
     }
 
-    /// The connection, with this long for an answer.
+    /// Returns the connection with another time limit for answers.
     pub(super) fn docker_within(&self, limit: Duration) -> Docker {
         let limit = if failpoint::timeouts_expire() { Duration::ZERO } else { limit };
         self.docker.clone().with_timeout(limit)
     }
 
-    /// What registries are logged in to with.
+    /// Returns the credentials for registries.
     pub(super) fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// Asks for something that can be asked twice: an engine that is just restarting is given time to come back.
+    /// Sends an idempotent request, with retries: a restarting engine gets time to come back.
     pub(super) async fn ask<T>(
         &self,
         what: &str,
@@ -108,7 +109,7 @@ impl Engine {
         patiently(PAUSES, question, |_, _| {}).await.map_err(|error| self.failed(what, &error))
     }
 
-    /// As [`Engine::ask`]; nothing where the engine says that there is no such thing.
+    /// Does the same as [`Engine::ask`]; `None` if the engine answers "not found".
     pub(super) async fn find<T>(
         &self,
         what: &str,
@@ -121,18 +122,18 @@ impl Engine {
         }
     }
 
-    /// `what` failed, and why; an engine that vanished is named.
+    /// Returns the error `what` with its cause. An engine that does not answer is named.
     pub(super) fn failed(&self, what: &str, error: &EngineError) -> Error {
         match error {
             EngineError::DockerResponseServerError { .. }
             | EngineError::DockerStreamError { .. } => Error::new(what).because(words(error)),
             gone => {
                 let why = unreachable_engine(&self.endpoint, gone);
-                let told = why
+                let named = why
                     .causes()
                     .iter()
                     .fold(Error::new(what).because(why.headline()), Error::because);
-                why.hints().iter().fold(told, |told, hint| told.hint(hint.as_str()))
+                why.hints().iter().fold(named, |error, hint| error.hint(hint.as_str()))
             }
         }
     }
@@ -163,7 +164,8 @@ fn client(endpoint: &Endpoint) -> Result<Docker, EngineError> {
     }))
 }
 
-/// The engine reads credentials in the URL's alphabet and drops, without a word, what is not in it; bollard writes the other one.
+/// Rewrites credentials in the URL-safe alphabet: the engine silently ignores others, and bollard
+/// writes the standard one.
 fn with_url_safe_credentials(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
     if let Some(value) = request.headers_mut().get_mut("x-registry-auth") {
         let safe = value.to_str().map(|text| text.replace('+', "-").replace('/', "_"));
@@ -174,28 +176,27 @@ fn with_url_safe_credentials(mut request: bollard::BollardRequest) -> bollard::B
     request
 }
 
-/// Nobody answers, or not to this user.
+/// Returns the error for an engine that does not answer this user, with its likely cause.
 fn unreachable_engine(endpoint: &Endpoint, error: &EngineError) -> Error {
     let (why, hint) = match (error, kind(error)) {
         (EngineError::SocketNotFoundError(_), _) | (_, Some(ErrorKind::NotFound)) => (
-            "there is no such socket".to_owned(),
-            "Is Docker installed and running? See `systemctl status docker`.",
+            "the socket does not exist".to_owned(),
+            "Check that Docker is installed and running: `systemctl status docker`.",
         ),
         (_, Some(ErrorKind::PermissionDenied)) => (
             "permission denied".to_owned(),
-            "Run Cowhand as root, or as a member of the group `docker`.",
+            "Run Cowhand as root or as a member of the group `docker`.",
         ),
         (_, Some(ErrorKind::ConnectionRefused)) => (
-            "nobody listens there".to_owned(),
-            "Is the engine running? See `systemctl status docker`.",
+            "connection refused".to_owned(),
+            "Check that the engine is running: `systemctl status docker`.",
         ),
-        (EngineError::RequestTimeoutError, _) => (
-            "it did not answer in time".to_owned(),
-            "See `systemctl status docker` and `docker info`.",
-        ),
+        (EngineError::RequestTimeoutError, _) => {
+            ("no answer in time".to_owned(), "See `systemctl status docker` and `docker info`.")
+        }
         (other, _) if words(other).contains("connection closed") => (
-            "it hung up".to_owned(),
-            "Was the engine stopped or restarted? See `systemctl status docker`.",
+            "connection closed".to_owned(),
+            "Check whether the engine was stopped or restarted: `systemctl status docker`.",
         ),
         (other, _) => (words(other), "See `docker info`."),
     };
@@ -216,7 +217,8 @@ mod tests {
         let error = connect("unix:///nowhere/docker.sock");
         assert_eq!(
             error.summary(),
-            "the Docker engine at unix:///nowhere/docker.sock (the caller) does not answer: there is no such socket"
+            "the Docker engine at unix:///nowhere/docker.sock (the caller) does not answer: the \
+             socket does not exist"
         );
         assert!(!error.hints().is_empty());
     }
@@ -229,7 +231,7 @@ mod tests {
         assert!(
             connect(&format!("unix://{}", socket.display()))
                 .summary()
-                .ends_with("nobody listens there")
+                .ends_with("connection refused")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Running a command inside a container of the project; what it prints goes where it is wanted while it comes.
+//! Runs commands in the project's containers and streams their output.
 
 use std::io::Write;
 use std::time::Duration;
@@ -13,26 +13,27 @@ use super::engine::Engine;
 use super::failure::words;
 use crate::error::{Context, Error, Result};
 
-/// How long a command may print nothing.
+/// The time that a command may stay silent.
 const SILENCE: Duration = Duration::from_mins(15);
-/// The exit codes that say that there is no such command, or that it cannot be run.
+/// The exit codes for a command that does not exist or cannot be run.
 const NO_COMMAND: [i64; 2] = [126, 127];
-/// How much of what it complained of an error carries.
+/// The number of bytes of error output that an error carries.
 const COMPLAINT: usize = 4096;
 
-/// How a command in a container ended.
+/// The end of a command in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The container has no such command.
     Missing,
-    /// With 0.
+    /// It exited with 0.
     Well,
-    /// Otherwise; what it complained of.
+    /// It failed, with this error output.
     Badly(String),
 }
 
 impl Engine {
-    /// Runs a command with these variables (`NAME=value`) in a container, and writes what it prints to `to`.
+    /// Runs a command with these variables (`NAME=value`) in a container and writes its output to
+    /// `to`.
     pub async fn exec(
         &self,
         container: &Container,

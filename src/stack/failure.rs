@@ -1,4 +1,4 @@
-//! What engine and registry said when something failed, in their own words, and whether it may pass.
+//! Errors of the engine and of registries: their text, and which of them are temporary.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
 
-/// The engine's or registry's own words.
+/// Returns the error's text as the engine or the registry wrote it.
 pub fn words(error: &EngineError) -> String {
     match error {
         EngineError::DockerResponseServerError { message, .. } => message.trim().to_owned(),
         EngineError::DockerStreamError { error } => error.trim().to_owned(),
-        EngineError::RequestTimeoutError => "the engine did not answer in time".to_owned(),
+        EngineError::RequestTimeoutError => "no answer from the engine in time".to_owned(),
         other => {
             let mut text = other.to_string();
             let mut source = other.source();
@@ -27,7 +27,7 @@ pub fn words(error: &EngineError) -> String {
     }
 }
 
-/// The kind of the input or output error underneath, if there is one.
+/// Returns the kind of the underlying I/O error; `None` if there is none.
 pub fn kind(error: &EngineError) -> Option<ErrorKind> {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
@@ -39,12 +39,13 @@ pub fn kind(error: &EngineError) -> Option<ErrorKind> {
     None
 }
 
-/// Whether the engine says that there is no such thing.
+/// Returns true if the engine answered "not found".
 pub fn not_found(error: &EngineError) -> bool {
     matches!(error, EngineError::DockerResponseServerError { status_code: 404, .. })
 }
 
-/// Whether it is worth trying again: connections and servers recover, refusals and missing things do not.
+/// Returns true if a retry may succeed: connections and servers recover; refusals and missing
+/// objects do not.
 pub fn may_pass(error: &EngineError) -> bool {
     match error {
         EngineError::DockerResponseServerError { status_code, message } => {
@@ -59,10 +60,12 @@ pub fn may_pass(error: &EngineError) -> bool {
     }
 }
 
-/// What Engine 20.10 says now and then where images of shared layers are pulled side by side; the next attempt goes through.
+/// An error that Engine 20.10 occasionally reports when images with shared layers are pulled in
+/// parallel. A retry succeeds.
 pub const LOST_LEASE: &str = "error adding content digest to lease";
 
-/// The engine hands on what a registry answered as text alone, so only its words tell a refusal from a failure.
+/// Returns true if the text describes a temporary failure. The engine passes a registry's answer
+/// on as text only, so the words must tell a refusal from a failure.
 fn words_may_pass(text: &str) -> bool {
     const FINAL: &[&str] = &[
         "not found",
@@ -83,28 +86,29 @@ fn words_may_pass(text: &str) -> bool {
         "x509:",
     ];
     let text = text.to_lowercase();
-    // A host that cannot be resolved is said to be "not found" too, and comes back; so is a lease.
+    // For hosts and leases "not found" is temporary.
     text.contains("no such host")
         || text.contains(LOST_LEASE)
         || !FINAL.iter().any(|word| text.contains(word))
 }
 
-/// The pauses between attempts at what may pass.
+/// The pauses between retries of temporary failures.
 pub const PAUSES: &[Duration] =
     &[Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 
-/// Does it again after each of the `pauses` while it fails in a way that may pass; `told` hears of each failure that is not the last.
+/// Retries `attempt` after each of the `pauses` while it fails temporarily. Calls `retrying` with
+/// each failure but the last.
 pub async fn patiently<T>(
     pauses: &[Duration],
     mut attempt: impl AsyncFnMut() -> Result<T, EngineError>,
-    mut told: impl FnMut(&EngineError, Duration),
+    mut retrying: impl FnMut(&EngineError, Duration),
 ) -> Result<T, EngineError> {
     let mut pauses = pauses.iter();
     loop {
         match attempt().await {
             Err(error) if may_pass(&error) => match pauses.next() {
                 Some(pause) => {
-                    told(&error, *pause);
+                    retrying(&error, *pause);
                     tokio::time::sleep(*pause).await;
                 }
                 None => return Err(error),
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_end_with_the_pauses_or_with_what_is_final() {
+    fn attempts_end_with_the_pauses_or_with_a_final_error() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let attempts = |text: &str| {
             let mut count = 0;

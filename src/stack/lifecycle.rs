@@ -1,4 +1,4 @@
-//! What is done with single containers without compose: starting, stopping, renaming and removing them as they are.
+//! Starts, stops, renames and removes single containers without compose.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use super::engine::Engine;
 use super::failure::not_found;
 use crate::error::Result;
 
-/// How long a container may take to stop, at most: its own time for it is part of it.
+/// The time limit for stopping a container, including its own grace period.
 const STOP: Duration = Duration::from_mins(15);
-/// How long the engine may take to start one: its mounts and its network are part of it.
+/// The time limit for starting a container, including its mounts and its network.
 const START: Duration = Duration::from_mins(5);
 
 impl Engine {
@@ -28,7 +28,7 @@ impl Engine {
             .map_err(|error| self.failed(&format!("could not start {}", container.service), &error))
     }
 
-    /// Stops a container; it is given its own time for it.
+    /// Stops a container within its own grace period.
     pub(super) async fn stop(&self, container: &Container) -> Result<()> {
         let stopped = self
             .docker_within(STOP)
@@ -38,7 +38,7 @@ impl Engine {
             .map_err(|error| self.failed(&format!("could not stop {}", container.service), &error))
     }
 
-    /// Stops a container, which is given its own time for it, and removes it. Its volumes stay.
+    /// Stops a container within its own grace period and removes it. Its volumes stay.
     pub(super) async fn remove(&self, container: &Container) -> Result<()> {
         let engine = self.docker_within(STOP);
         let mut done = engine.stop_container(&container.id, None::<StopContainerOptions>).await;
@@ -54,10 +54,10 @@ impl Engine {
         }
     }
 
-    /// Gives a container another name.
+    /// Renames a container.
     pub(super) async fn rename(&self, id: &str, name: &str) -> Result<()> {
         let options = RenameContainerOptionsBuilder::default().name(name).build();
-        let what = format!("could not name the container {id} {name}");
+        let what = format!("could not rename the container {id} to {name}");
         self.docker()
             .rename_container(id, options)
             .await

@@ -1,4 +1,5 @@
-//! The site's running side: the engine, compose, images, what must change, and whether it is well. Knows nothing of git or plugins.
+//! The site's stack: the engine, compose, images, changes and health. Does not depend on git or
+//! plugins.
 
 pub mod change;
 pub mod changes;

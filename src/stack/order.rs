@@ -1,4 +1,4 @@
-//! The order in which services depend on each other, and doing something with each as soon as it is its turn.
+//! Runs steps in the order of the services' dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,8 @@ use futures_util::stream::FuturesUnordered;
 use super::resolved::{Resolved, Service};
 use crate::error::{Error, Result};
 
-/// For each of the services, those of them that it depends on, directly or through others that are not named.
+/// Returns for each of the services those of them that it depends on, directly or through services
+/// that are not among them.
 pub fn prerequisites<'a>(
     resolved: &'a Resolved,
     services: &BTreeSet<&'a str>,
@@ -23,22 +24,23 @@ pub fn prerequisites<'a>(
     services.iter().map(|name| (*name, of(name))).collect()
 }
 
-/// Does `act` with each as soon as its prerequisites are done, some of them side by side, in their order; `told` hears of each that is
-/// done. After a failure nothing more is begun, what is under way is finished, and the first failure is given. Those of a circle, which
-/// compose would refuse, come last together.
+/// Calls `act` with each key as soon as its prerequisites are done, up to `at_a_time` in parallel,
+/// in their order. Calls `finished` with each key that is done. After a failure it starts nothing
+/// more, waits for what is under way, and returns the first failure. Keys of a cycle, which compose
+/// would refuse, come last.
 pub async fn follow<K: Copy + Ord>(
     mut waiting: BTreeMap<K, BTreeSet<K>>,
     at_a_time: usize,
     act: impl AsyncFn(K) -> Result<()>,
-    mut told: impl FnMut(K),
+    mut finished: impl FnMut(K),
 ) -> Result<()> {
     let mut under_way = FuturesUnordered::new();
     let mut failure: Option<Error> = None;
     loop {
         while failure.is_none() && under_way.len() < at_a_time {
             let free = waiting.iter().find(|(_, needs)| needs.is_empty()).map(|(name, _)| *name);
-            let circle = || waiting.keys().next_back().copied().filter(|_| under_way.is_empty());
-            let Some(next) = free.or_else(circle) else { break };
+            let cycle = || waiting.keys().next_back().copied().filter(|_| under_way.is_empty());
+            let Some(next) = free.or_else(cycle) else { break };
             waiting.remove(&next);
             let act = &act;
             under_way.push(async move { (next, act(next).await) });
@@ -47,7 +49,7 @@ pub async fn follow<K: Copy + Ord>(
             None => return failure.map_or(Ok(()), Err),
             Some((_, Err(error))) => failure = failure.or(Some(error)),
             Some((done, Ok(()))) => {
-                told(done);
+                finished(done);
                 for needs in waiting.values_mut() {
                     needs.remove(&done);
                 }
@@ -56,7 +58,7 @@ pub async fn follow<K: Copy + Ord>(
     }
 }
 
-/// All that a service depends on, near and far.
+/// Returns the direct and indirect dependencies of a service.
 fn below<'a>(resolved: &'a Resolved, service: &str) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut open: Vec<&str> = direct(resolved, service).collect();
@@ -98,7 +100,7 @@ mod tests {
         Resolved::parse(&config.to_string(), "").unwrap()
     }
 
-    /// `(name, milliseconds)`; gives the beginnings and ends in their order. What takes no time fails.
+    /// `(name, milliseconds)`; returns the starts and ends in their order. A step of 0 ms fails.
     fn followed(services: &[(&'static str, u64)], at_a_time: usize) -> (Vec<String>, bool) {
         let (resolved, log) = (resolved(), RefCell::new(Vec::new()));
         let names = services.iter().map(|(name, _)| *name).collect();

@@ -1,4 +1,5 @@
-//! What may be taken away once the new stack is up, with the host's own guard before any plugin is asked.
+//! Removes superseded images and dangling volumes once the new stack is up. The host's own guard
+//! decides before any plugin is asked.
 
 mod guard;
 
@@ -19,42 +20,42 @@ use super::verify::without_container;
 use crate::error::{Error, Result};
 use crate::event::{Events, Unit};
 
-/// How long an image may be there before a pull names it: the engine writes its list of names, on a busy machine after those of other pulls.
-/// Until then it looks like one to which nothing leads.
+/// The time that an image may exist before its pull names it: the engine writes its list of names
+/// for one pull after the other. Until then the image looks dangling.
 const NAMING: Duration = Duration::from_secs(3);
 
-/// What belongs to the project, and what has to stay.
+/// The objects that belong to the project, and those that must stay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scope<'a> {
     /// The project's name.
     pub project: &'a str,
     /// References to images that the project's compose files named before.
     pub named_before: &'a [String],
-    /// Those that they name now.
+    /// References that the compose files name now.
     pub named_now: &'a [String],
-    /// The ids of the images that the way back needs.
+    /// The ids of the images that a rollback needs.
     pub way_back: &'a [String],
-    /// The ids of containers that will be gone by then: for a plan, which looks ahead. Empty for what is done now.
+    /// The ids of containers that will be gone by then, for a plan. Empty if prune runs now.
     pub leaving: &'a [String],
-    /// The names of the volumes that the compose files name, and of those that a container of the
-    /// project ever mounted: never candidates, whoever made them.
+    /// The names of the volumes that the compose files name or that a container of the project ever
+    /// mounted. They are never candidates, whatever created them.
     pub own_volumes: &'a [String],
-    /// Whether volumes are looked at.
+    /// True if volumes are candidates too.
     pub volumes: bool,
 }
 
-/// What was taken away, and what could not be.
+/// The result of a prune.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// The ids of what is gone.
+    /// The ids of the removed objects.
     pub gone: Vec<String>,
-    /// The sizes of the images that are gone, in bytes; layers that others share stay.
+    /// The total size of the removed images in bytes. Layers shared with other images stay.
     pub bytes: u64,
-    /// What stayed although it should have gone, and the engine's words.
+    /// The objects that the engine refused to remove, with its reasons.
     pub stayed: Vec<(String, String)>,
 }
 
-/// Everything that could go, each with the host's decision and its reason. Nothing is removed.
+/// Returns every candidate with the host's decision and its reason. Removes nothing.
 pub async fn candidates(engine: &Engine, scope: &Scope<'_>) -> Result<Vec<PruneItem>> {
     let containers = engine.all_containers().await?;
     let images = images(engine).await?;
@@ -65,18 +66,18 @@ pub async fn candidates(engine: &Engine, scope: &Scope<'_>) -> Result<Vec<PruneI
     Ok(items)
 }
 
-/// The guard of the whole: nothing goes while a service of the project lacks its container, because what it would run or mount then
-/// looks unused.
+/// Fails if a service of the project has no container: its image and volumes would look unused.
 pub fn only_while_up(resolved: &Resolved, containers: &[Container]) -> Result<()> {
     match without_container(resolved, containers).as_slice() {
         [] => Ok(()),
-        missing => Err(Error::new("nothing is pruned while a service lacks its container")
-            .because(format!("no container of {}", missing.join(", ")))
-            .hint("Start the stack with `docker compose up -d` first.")),
+        missing => Err(Error::new("not pruning: some services have no container")
+            .because(format!("no container: {}", missing.join(", ")))
+            .hint("First start the stack with `docker compose up -d`.")),
     }
 }
 
-/// Takes away what is to go. What the engine refuses to remove, because it is used after all, stays and is told.
+/// Removes the items with that action. Items that the engine refuses to remove stay and are
+/// reported.
 pub async fn remove(engine: &Engine, items: &[PruneItem], events: &Events) -> Result<Removed> {
     let going: Vec<&PruneItem> =
         items.iter().filter(|item| item.action == PruneAction::Remove).collect();
@@ -104,17 +105,17 @@ pub async fn remove(engine: &Engine, items: &[PruneItem], events: &Events) -> Re
     Ok(removed)
 }
 
-/// Whether it is an image to which at most digests lead. Somebody may just be pulling it.
+/// Returns true if it is an image without a tag. A pull of it may be under way.
 fn is_untagged(item: &PruneItem) -> bool {
     item.kind == PruneKind::Image && item.references.iter().all(|name| name.contains('@'))
 }
 
-/// Takes off each tag that was planned to go, then the image. Never by force: the engine has the last word on what is used. Gives its
-/// refusal, if it refuses.
+/// Removes the planned tags, then the image. Never forces: the engine decides what is in use.
+/// Returns its refusal, if any.
 async fn remove_image(engine: &Engine, item: &PruneItem) -> Result<Option<String>> {
     let Some(image) = engine.image(&item.id).await? else { return Ok(None) };
     if let Some(name) = image.names().iter().find(|name| !item.references.contains(name)) {
-        return Ok(Some(format!("by now it is called {name}")));
+        return Ok(Some(format!("it has the new name {name}")));
     }
     for name in image.tags.iter().chain([&image.id]) {
         let options = RemoveImageOptionsBuilder::default().force(false).build();
@@ -134,14 +135,15 @@ async fn remove_volume(engine: &Engine, name: &str) -> Result<Option<String>> {
     Ok(refusable(engine, &format!("could not remove the volume {name}"), removing).await?.err())
 }
 
-/// Tells the engine's refusal, which concerns one thing, from a failure, which ends all. What is gone already is removed.
+/// Separates the engine's refusal, which concerns one object, from a failure, which ends the prune.
+/// An object that does not exist counts as removed.
 async fn refusable<T>(
     engine: &Engine,
     what: &str,
     removing: impl AsyncFnMut() -> Result<T, bollard::errors::Error>,
 ) -> Result<Result<(), String>> {
-    let told = super::failure::patiently(super::failure::PAUSES, removing, |_, _| {}).await;
-    match told {
+    let answer = super::failure::patiently(super::failure::PAUSES, removing, |_, _| {}).await;
+    match answer {
         Ok(_) => Ok(Ok(())),
         Err(error) if super::failure::not_found(&error) => Ok(Ok(())),
         Err(error @ bollard::errors::Error::DockerResponseServerError { .. }) => {
@@ -171,7 +173,7 @@ async fn images(engine: &Engine) -> Result<Vec<Image>> {
     Ok(listed.into_iter().map(image).collect())
 }
 
-/// A volume that nothing uses: its name and its labels.
+/// An unused volume.
 #[derive(Clone, Debug, Default)]
 struct Dangling {
     name: String,

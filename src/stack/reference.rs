@@ -1,4 +1,4 @@
-//! References to images, as compose files have them: what registry, which repository, which tag or digest.
+//! References to images, as compose files have them: registry, repository, and tag or digest.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// The registry of references that name none.
 const DEFAULT_REGISTRY: &str = "docker.io";
 
-/// A reference taken apart. Shown as it was written.
+/// A parsed reference. Displays as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
     name: String,
@@ -16,9 +16,9 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Takes a reference apart. Names that only a registry could judge are let through.
+    /// Parses a reference. Names that only a registry can judge are accepted.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = || Error::new(format!("`{text}` is no reference to an image"));
+        let wrong = || Error::new(format!("`{text}` is not a valid image reference"));
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) if is_digest(digest) => (rest, Some(digest.to_owned())),
             Some(_) => return Err(wrong()),
@@ -34,12 +34,12 @@ impl Reference {
         if valid { Ok(Self { name: name.to_owned(), tag, digest }) } else { Err(wrong()) }
     }
 
-    /// Everything before tag and digest, as written.
+    /// Returns everything before tag and digest, as written.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The tag; `latest` where neither tag nor digest is written.
+    /// Returns the tag; `latest` if neither tag nor digest is written.
     pub fn tag(&self) -> Option<&str> {
         match (&self.tag, &self.digest) {
             (Some(tag), _) => Some(tag),
@@ -48,17 +48,17 @@ impl Reference {
         }
     }
 
-    /// The digest, if the reference is pinned to one.
+    /// Returns the digest; `None` if the reference is not pinned.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// `name@digest`: what is pulled, so that no tag moves.
+    /// Returns `name@digest`: pulling it moves no tag.
     pub fn at(&self, digest: &str) -> String {
         format!("{}@{digest}", self.name)
     }
 
-    /// The registry, by the rules that Docker has for telling it from the first part of a name.
+    /// Returns the registry, recognised in the first part of the name by Docker's rules.
     pub fn registry(&self) -> &str {
         match self.name.split_once('/') {
             Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
@@ -66,12 +66,13 @@ impl Reference {
         }
     }
 
-    /// Whether an engine's mirrors stand for its registry.
+    /// Returns true if the engine asks its mirrors for this registry.
     pub fn may_be_mirrored(&self) -> bool {
         self.registry() == DEFAULT_REGISTRY
     }
 
-    /// The name with its registry, and `library/` where Docker means it: the same for all spellings of a repository.
+    /// Returns the name with its registry and, for Docker's own images, `library/`: the same for
+    /// all spellings of a repository.
     pub fn repository(&self) -> String {
         let registry = self.registry();
         let path = self

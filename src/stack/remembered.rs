@@ -1,4 +1,4 @@
-//! What configurations resolved to: one that is asked for again, from whichever folder, is not resolved again. Compose takes a second for it.
+//! A cache of resolved configurations: compose takes a second to resolve one.
 
 #![expect(
     clippy::disallowed_methods,
@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::compose::ComposeFiles;
 use super::resolved::Resolved;
 
-/// Words with which a compose file refers to files that [`Key`] does not see.
+/// The keys with which a compose file refers to files that [`Key`] does not cover.
 const MORE_FILES: [&str; 4] = ["include", "extends", "env_file", "label_file"];
 
-/// All that decides what a configuration resolves to, but for the environment, which stays the same.
+/// The input that a resolution depends on, except the environment, which does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     project_directory: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// None where there may be more to it than the texts of these files.
+    /// Returns the key; `None` if the configuration may depend on more than these files.
     pub(super) fn of(files: &ComposeFiles) -> Option<Self> {
         let env_file =
             files.env_file.clone().unwrap_or_else(|| files.project_directory.join(".env"));
@@ -41,7 +41,7 @@ impl Key {
     }
 }
 
-/// What was resolved so far.
+/// The configurations resolved so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Remembered(Arc<Mutex<Vec<(Key, Resolved)>>>);
 

@@ -1,4 +1,4 @@
-//! A compose configuration as compose itself resolves it: files merged, variables replaced, paths absolute.
+//! A resolved compose configuration: files merged, variables replaced, paths absolute.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,20 +9,20 @@ use serde_json::Value;
 
 use crate::error::{Context, Result};
 
-/// What `docker compose config` gives, as far as it is needed here.
+/// The output of `docker compose config`, as far as Cowhand needs it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resolved {
     /// The project's name.
     pub project: String,
-    /// The services by name; those of profiles that are not chosen are not among them.
+    /// The services by name, without those of inactive profiles.
     pub services: BTreeMap<String, Service>,
     /// The networks by their key in the file.
     pub networks: BTreeMap<String, Network>,
     /// The volumes by their key in the file.
     pub volumes: BTreeMap<String, Volume>,
-    /// Compose's hash of each service's configuration: what it compares with a container's label.
+    /// Compose's hash of each service's configuration, which it compares with a container's label.
     pub hashes: BTreeMap<String, String>,
-    /// What compose warned of, such as variables that are not set.
+    /// Compose's warnings, for instance about unset variables.
     pub warnings: Vec<String>,
 }
 
@@ -30,67 +30,68 @@ pub struct Resolved {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Service {
-    /// The image's reference; none for services that are only built.
+    /// The image's reference; `None` for services that are only built.
     pub image: Option<String>,
-    /// How it is built, where it is.
+    /// Its build configuration; `None` if it is not built.
     pub build: Option<Value>,
-    /// The services that must be there before it.
+    /// The services that it depends on.
     pub depends_on: BTreeMap<String, Dependency>,
     /// Its mounts.
     #[serde(rename = "volumes")]
     pub mounts: Vec<Mount>,
-    /// The networks it is in, by their keys.
+    /// The keys of its networks.
     #[serde(deserialize_with = "keys")]
     pub networks: Vec<String>,
-    /// `host`, `none`, `service:NAME`, `container:NAME`, if it has no networks of its own.
+    /// `host`, `none`, `service:NAME` or `container:NAME`; `None` if it has networks of its own.
     pub network_mode: Option<String>,
-    /// As `network_mode`, for inter-process communication.
+    /// Like `network_mode`, for inter-process communication.
     pub ipc: Option<String>,
-    /// As `network_mode`, for processes.
+    /// Like `network_mode`, for processes.
     pub pid: Option<String>,
-    /// The services or containers whose mounts it takes over, as `NAME[:MODE]` or `container:NAME[:MODE]`.
+    /// The services or containers whose mounts it takes over, as `NAME[:MODE]` or
+    /// `container:NAME[:MODE]`.
     pub volumes_from: Vec<String>,
     /// The ports it publishes.
     pub ports: Vec<Port>,
-    /// Its health check, where the file has one; the image may have another.
+    /// Its health check in the file; the image may have another.
     pub healthcheck: Option<Healthcheck>,
-    /// How long it may take to stop.
+    /// The time that it may take to stop.
     #[serde(deserialize_with = "duration")]
     pub stop_grace_period: Option<Duration>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// When the engine starts it again by itself.
+    /// Its restart policy.
     pub restart: Option<String>,
-    /// How many containers it has by `scale`.
+    /// The number of containers from `scale`.
     pub scale: Option<u32>,
-    /// How many it has by `deploy`.
+    /// The number of containers from `deploy`.
     pub deploy: Option<Deploy>,
-    /// All that compose says of it.
+    /// Its whole configuration.
     #[serde(skip)]
     pub raw: Value,
 }
 
 impl Service {
-    /// Returns true if it shall have a container at all: a site switches services off by asking
-    /// for none.
+    /// Returns true if it has any containers: a site disables a service by setting none.
     pub fn is_wanted(&self) -> bool {
         self.replicas() > 0
     }
 
-    /// Returns how many containers it shall have.
+    /// Returns the configured number of containers.
     pub fn replicas(&self) -> usize {
         let deployed = self.deploy.as_ref().and_then(|deploy| deploy.replicas);
         self.scale.or(deployed).map_or(1, |replicas| replicas as usize)
     }
 
-    /// Whether there is more to starting its containers than the engine knows of: files that compose puts into them, commands that it runs.
+    /// Returns true if only compose can start its containers, because it adds files to them or runs
+    /// commands.
     pub fn is_started_by_compose(&self) -> bool {
         ["configs", "secrets", "pre_start", "post_start"]
             .iter()
             .any(|key| self.raw.get(key).is_some())
     }
 
-    /// The services whose namespaces or mounts it shares: it has to be made anew when they are.
+    /// Returns the services whose namespaces or mounts it shares. It must be recreated with them.
     pub fn shares_with(&self) -> impl Iterator<Item = &str> {
         let modes = [&self.network_mode, &self.ipc, &self.pid];
         let namespaces =
@@ -99,24 +100,24 @@ impl Service {
         namespaces.chain(mounts.map(|from| from.split(':').next().unwrap_or(from)))
     }
 
-    /// The service whose network it is in.
+    /// Returns the service whose network it shares; `None` if it has its own.
     pub fn network_of(&self) -> Option<&str> {
         self.network_mode.as_deref().and_then(|mode| mode.strip_prefix("service:"))
     }
 }
 
-/// How a service depends on another.
+/// A dependency on another service.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Dependency {
     /// `service_started`, `service_healthy` or `service_completed_successfully`.
     pub condition: String,
-    /// Whether it restarts when the other one is replaced.
+    /// True if it restarts when the other service is replaced.
     pub restart: bool,
 }
 
 impl Dependency {
-    /// Whether the other one has to be healthy.
+    /// Returns true if the other service must be healthy.
     pub fn needs_health(&self) -> bool {
         self.condition == "service_healthy"
     }
@@ -129,31 +130,31 @@ pub struct Mount {
     /// `bind`, `volume`, `tmpfs`, ….
     #[serde(rename = "type")]
     pub kind: String,
-    /// The path on the host, or the key of the volume; none for an anonymous volume.
+    /// The path on the host or the key of the volume; `None` for an anonymous volume.
     pub source: Option<String>,
     /// The path in the container.
     pub target: String,
-    /// More about a bind.
+    /// The options of a bind mount.
     pub bind: Option<Bind>,
 }
 
 impl Mount {
-    /// The path on the host that is mounted.
+    /// Returns the mounted path of the host; `None` for other kinds.
     pub fn host_path(&self) -> Option<PathBuf> {
         if self.kind == "bind" { self.source.as_ref().map(PathBuf::from) } else { None }
     }
 
-    /// The key of the volume that is mounted.
+    /// Returns the key of the mounted volume; `None` for other kinds.
     pub fn volume(&self) -> Option<&str> {
         if self.kind == "volume" { self.source.as_deref() } else { None }
     }
 }
 
-/// More about a bind.
+/// The options of a bind mount.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Bind {
-    /// Whether the engine makes a folder where the path does not exist.
+    /// True if the engine creates a directory if the path does not exist.
     pub create_host_path: bool,
 }
 
@@ -161,9 +162,9 @@ pub struct Bind {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Port {
-    /// The host's address; none for all.
+    /// The host's address; `None` for all.
     pub host_ip: Option<String>,
-    /// The host's port; none where the engine chooses one.
+    /// The host's port; `None` if the engine chooses one.
     #[serde(deserialize_with = "number")]
     pub published: Option<u16>,
     /// The container's port.
@@ -176,23 +177,23 @@ pub struct Port {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Healthcheck {
-    /// Whether the image's check is switched off.
+    /// True if the image's check is disabled.
     pub disable: bool,
-    /// How long it may fail after the start without counting.
+    /// The time after the start in which failures do not count.
     #[serde(deserialize_with = "duration")]
     pub start_period: Option<Duration>,
     /// The time between two checks.
     #[serde(deserialize_with = "duration")]
     pub interval: Option<Duration>,
-    /// How often it may fail.
+    /// The number of failures in a row that make the container unhealthy.
     pub retries: Option<u32>,
 }
 
-/// What is read of `deploy`.
+/// The part of `deploy` that Cowhand reads.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Deploy {
-    /// How many containers.
+    /// The number of containers.
     pub replicas: Option<u32>,
 }
 
@@ -201,9 +202,9 @@ pub struct Deploy {
 pub struct Network {
     /// Its name on the engine.
     pub name: String,
-    /// Whether it is somebody else's.
+    /// True if it is not managed by the project.
     pub external: bool,
-    /// All that compose says of it.
+    /// Its whole configuration.
     pub raw: Value,
 }
 
@@ -212,7 +213,7 @@ pub struct Network {
 pub struct Volume {
     /// Its name on the engine.
     pub name: String,
-    /// Whether it is somebody else's.
+    /// True if it is not managed by the project.
     pub external: bool,
 }
 
@@ -228,14 +229,14 @@ struct File {
 }
 
 impl Resolved {
-    /// Reads what `config --format json` and `config --hash '*'` printed.
+    /// Parses the output of `config --format json` and `config --hash '*'`.
     pub fn parse(json: &str, hashes: &str) -> Result<Self> {
-        let what = "could not understand what `docker compose config` says";
+        let what = "could not read the output of `docker compose config`";
         let file: File = serde_json::from_str(json).what(what)?;
         let mut services = BTreeMap::new();
         for (name, raw) in file.services {
-            let read =
-                Service::deserialize(&raw).what_with(|| format!("{what} of the service {name}"))?;
+            let read = Service::deserialize(&raw)
+                .what_with(|| format!("{what} for the service {name}"))?;
             services.insert(name, Service { raw, ..read });
         }
         let network = |raw: Value| Network {
@@ -258,12 +259,12 @@ impl Resolved {
         })
     }
 
-    /// A service's configuration, if it shall have a container.
+    /// Returns a service's configuration; `None` if it has no containers.
     pub fn wanted_as(&self, service: &str) -> Option<&Service> {
         self.services.get(service).filter(|service| service.is_wanted())
     }
 
-    /// What a service depends on, and how.
+    /// Returns the dependencies of a service.
     pub fn needs_of(&self, service: &str) -> impl Iterator<Item = (&str, &Dependency)> {
         let service = self.services.get(service);
         service
@@ -272,7 +273,7 @@ impl Resolved {
             .map(|(name, on)| (name.as_str(), on))
     }
 
-    /// The services that shall have a container.
+    /// Returns the services with containers.
     pub fn wanted(&self) -> impl Iterator<Item = (&str, &Service)> {
         self.services
             .iter()
@@ -280,7 +281,7 @@ impl Resolved {
             .map(|(name, service)| (name.as_str(), service))
     }
 
-    /// The references of the images of the wanted services, each with the services that use it.
+    /// Returns the image references of the wanted services, each with the services that use it.
     pub fn images(&self) -> BTreeMap<&str, Vec<&str>> {
         let mut images: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, service) in self.wanted() {
@@ -305,7 +306,7 @@ fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
     Ok(map.unwrap_or_default().into_keys().collect())
 }
 
-/// Compose writes a port as text, others as a number.
+/// Reads a port. Compose writes it as text, other programs as a number.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
     let value = Option::<Value>::deserialize(deserializer)?;
     Ok(value.and_then(|value| match value {
@@ -318,7 +319,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
     Ok(Option::<String>::deserialize(deserializer)?.as_deref().and_then(parse_duration))
 }
 
-/// Reads durations as Go writes them: `1m30s`, `500ms`.
+/// Parses a duration as Go writes it: `1m30s`, `500ms`.
 fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut seconds = 0.0;

@@ -1,8 +1,9 @@
-//! Bringing the new stack up with as little interruption as can be: each service that changes is replaced by itself, in the order of the
-//! dependencies; what does not change goes on running. Compose makes the new container, the engine starts it.
+//! Brings the new stack up with as little interruption as possible. Changed services are replaced
+//! one by one in the order of their dependencies; unchanged services keep running. Compose creates
+//! the new container, the engine starts it.
 //!
-//! A changed service runs until the moment it is replaced. Only who reads files live that change with it is stopped just before they do
-//! ([`stop_first`]): it would be the old program on the new files.
+//! A changed service runs until it is replaced. Only a service that reads changed files live stops
+//! just before they change ([`stop_first`]): the old program must not read the new files.
 
 mod half;
 mod health;
@@ -32,40 +33,42 @@ use super::resolved::Resolved;
 use crate::error::Result;
 use crate::event::{Events, Unit};
 
-/// How many services are replaced side by side. More would only make each of them wait longer between its end and its start.
+/// The number of services replaced in parallel. More would only lengthen the downtime of each.
 const AT_A_TIME: usize = 5;
 
-/// What is brought up, and how.
+/// The input for bringing the stack up.
 #[derive(Clone, Copy, Debug)]
 pub struct Start<'a> {
     /// The compose command.
     pub compose: &'a Compose,
     /// The engine.
     pub engine: &'a Engine,
-    /// The configuration that runs: with it the stack goes down where it has to.
+    /// The running configuration, for taking the stack down.
     pub old: &'a ComposeFiles,
-    /// The configuration that shall run.
+    /// The configuration to bring up.
     pub new: &'a ComposeFiles,
-    /// The same, resolved.
+    /// The new configuration, resolved.
     pub resolved: &'a Resolved,
-    /// What must change, on the way there or on the way back.
+    /// The changes, of an update or of a rollback.
     pub changes: &'a Changes,
-    /// What each reference shall mean, by image id: what was pulled, or on the way back what ran before.
+    /// References with the image ids to tag: the pulled images or, for a rollback, those that ran
+    /// before.
     pub images: &'a [(String, String)],
-    /// When the changed files were not what they are now.
+    /// The time in which the changed files differed from now.
     pub outdated: Outdated,
-    /// How long a service may take until it is healthy, beyond what its own check allows it.
+    /// The time that a service may take to become healthy, beyond what its own check allows.
     pub healthy: Duration,
-    /// The lock file of those who change the project's containers.
+    /// The lock file for changing the project's containers.
     pub turn: &'a Path,
 }
 
-/// A time in which files were not what they are now: what was started in it has to be started again to see them.
+/// A time in which files differed from now. A container started in it must restart to see them.
 #[derive(Clone, Copy, Debug)]
 pub struct Outdated {
-    /// When they ceased to be what they are now; none where they never were it before.
+    /// The time when they were changed away from the present content; `None` if they never had it
+    /// before.
     pub from: Option<Timestamp>,
-    /// When they became it.
+    /// The time when they got the present content.
     pub until: Timestamp,
 }
 
@@ -77,7 +80,8 @@ impl Outdated {
     }
 }
 
-/// Takes the old stack down, which has to be where a network changes. Once done it is not to be done again: what runs then is the new stack.
+/// Takes the old stack down, as a changed network requires. Must not run again once it succeeded:
+/// then the new stack runs.
 pub async fn down(start: &Start<'_>, events: &Events) -> Result<()> {
     let turn = Turn::take(start.turn, events).await?;
     events.info(format!(
@@ -87,7 +91,7 @@ pub async fn down(start: &Start<'_>, events: &Events) -> Result<()> {
     start.compose.down(start.old, &turn).await
 }
 
-/// Brings the new stack up. May be done again from the start after a crash at any point.
+/// Brings the new stack up. Can be repeated after a crash at any point.
 pub async fn apply(start: &Start<'_>, events: &Events) -> Result<()> {
     let turn = Turn::take(start.turn, events).await?;
     try_join_all(
@@ -103,12 +107,12 @@ pub async fn apply(start: &Start<'_>, events: &Events) -> Result<()> {
         }
         one_by_one(start, &turn, events).await?;
     }
-    // Whatever compose itself still finds to do is done now, not when somebody starts the stack by hand.
+    // Let compose do now whatever it still finds to do, not at the operator's next `up`.
     start.compose.up(start.new, &turn).await
 }
 
-/// Stops what runs of the services that must not meet the other files, just before those change. What is new in it stays for
-/// [`apply`], which starts it again whichever way is gone.
+/// Stops the running services that must not read the other files, just before the files change.
+/// [`apply`] starts them again, after an update and after a rollback.
 pub async fn stop_first(
     engine: &Engine,
     project: &str,
@@ -125,39 +129,39 @@ pub async fn stop_first(
     try_join_all(running.map(|container| engine.stop(container))).await.map(drop)
 }
 
-/// One step of a service that changes, in the order of urgency.
+/// One step of a service that changes. The most urgent step is the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Step<'a> {
     what: What,
-    /// How many others wait for the service, near and far: who holds up most goes first.
+    /// The number of services that wait for it, directly or indirectly: most goes first.
     awaited_by: Reverse<usize>,
     service: &'a str,
 }
 
-/// What a step does. Who has been stopped is started first.
+/// The part of a replacement that a step does. Stopped services come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    /// The service runs as the configuration wants it, or is gone.
+    /// Start the service as configured, or remove it.
     Finish,
-    /// Its new container takes the place of the old one and is not started yet, or the one that is to be started again is stopped.
+    /// Replace its container without starting the new one, or stop the one to restart.
     Make,
 }
 
-/// How a service comes to where the configuration wants it.
+/// The means of bringing a service to its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Means {
-    /// It shall have no container.
+    /// Its containers are removed.
     Gone,
-    /// Its container is stopped and started again.
+    /// Its container is restarted.
     Again,
-    /// Compose makes its new container, and the engine starts it.
+    /// Compose creates its new container, and the engine starts it.
     Made,
-    /// Compose does all of it, since it has a part in the start.
+    /// Compose does everything, because it takes part in the start.
     ByCompose,
 }
 
 impl Means {
-    /// What the configuration asks for, whether the plan was made for it or for the way back from it.
+    /// Returns the means for this configuration, in an update and in a rollback.
     fn of(resolved: &Resolved, change: &ServiceChange) -> Self {
         match resolved.wanted_as(&change.service) {
             None => Self::Gone,
@@ -168,7 +172,7 @@ impl Means {
     }
 }
 
-/// Each service that changes, as soon as those that it depends on are done.
+/// Changes each service as soon as its dependencies are done.
 async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<()> {
     let changed = start.changes.services.iter().filter(|change| change.action != Action::Keep);
     let changes: BTreeMap<&str, &ServiceChange> =
@@ -194,9 +198,10 @@ async fn one_by_one(start: &Start<'_>, turn: &Turn, events: &Events) -> Result<(
     Ok(())
 }
 
-/// The steps, each with those that have to be done before: those of what it depends on and, where its configuration is new, of what goes
-/// away, which may have had the port or the address that the new configuration asks for. To be started, a service needs the others started;
-/// to be made, it needs them made, since that takes as long as the start of the others: it is not gone for longer.
+/// Returns the steps, each with its prerequisites: the steps of its dependencies and, if its
+/// configuration is new, of removed services, which may hold its port or address. A service is
+/// started after its dependencies are started, and created as soon as they are created: waiting
+/// for their start first would lengthen its downtime.
 fn steps<'a>(
     resolved: &'a Resolved,
     changes: &BTreeMap<&'a str, &'a ServiceChange>,
@@ -212,7 +217,7 @@ fn steps<'a>(
     let mut steps = BTreeMap::new();
     for (&name, prerequisites) in &prerequisites {
         let mut needs = BTreeSet::new();
-        // What goes away needs nobody, and others may wait for it.
+        // A removed service waits for no other; others may wait for it.
         if !going.contains(name) {
             needs.extend(prerequisites);
             let takes_over = |kind| matches!(kind, ReasonKind::Config | ReasonKind::Network);
@@ -232,7 +237,8 @@ fn steps<'a>(
     steps
 }
 
-/// Does what comes before the service's start, once all is healthy that it needs to be. Until then it runs as it is.
+/// Does everything before the service's start, once its dependencies are as healthy as required.
+/// Until then the old container keeps running.
 async fn make(start: &Start<'_>, turn: &Turn, service: &str, means: Means) -> Result<()> {
     if means != Means::Gone {
         health::wait(start, service).await?;
@@ -250,7 +256,7 @@ async fn make(start: &Start<'_>, turn: &Turn, service: &str, means: Means) -> Re
     }
 }
 
-/// Brings one service to where the configuration wants it.
+/// Starts one service as configured, or removes it.
 async fn finish(start: &Start<'_>, turn: &Turn, service: &str, means: Means) -> Result<()> {
     let by_compose = match means {
         Means::ByCompose => true,
@@ -282,7 +288,8 @@ mod tests {
     use super::*;
     use crate::stack::change::Reason;
 
-    /// The steps of these services, all of which change, in the order in which they are done one at a time: `make web`, `finish web`.
+    /// Returns the steps of these services, all of which change, in their order if done one at a
+    /// time: `make web`, `finish web`.
     fn in_order(services: &serde_json::Value, why: ReasonKind) -> Vec<String> {
         let resolved =
             Resolved::parse(&json!({"name": "p", "services": services}).to_string(), "").unwrap();

@@ -1,4 +1,4 @@
-//! What would go wrong with the new configuration, found while the old stack still serves: each with its fix.
+//! Finds the problems of the new configuration, each with its fix, while the old stack still runs.
 
 #![expect(clippy::disallowed_methods, reason = "it compares directories that the engine names")]
 
@@ -16,16 +16,16 @@ use super::resolved::{Mount, Port, Resolved};
 use super::start::not_healthy;
 use crate::error::{Error, Result};
 
-/// Something that must be put right before the update.
+/// A problem that must be fixed before the update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What is wrong, on what.
+    /// The problem and its object.
     pub what: String,
-    /// What to do.
+    /// The remedy, as an imperative.
     pub fix: String,
 }
 
-/// One error for all problems; none where there are none.
+/// Returns one error for all problems; `None` if there are none.
 pub fn refusal(problems: Vec<Problem>) -> Option<Error> {
     let mut problems = problems.into_iter();
     let first = problems.next()?;
@@ -34,7 +34,8 @@ pub fn refusal(problems: Vec<Problem>) -> Option<Error> {
     Some(problems.fold(error, |error, problem| error.because(problem.what).hint(problem.fix)))
 }
 
-/// What the two configurations alone tell. `exists` says whether a path of the host will exist after the switch.
+/// Returns the problems that the two configurations alone reveal. `exists` returns true if a path
+/// of the host will exist after the switch.
 pub fn problems(old: &Resolved, new: &Resolved, exists: &dyn Fn(&Path) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     problems.extend(project(old, new));
@@ -47,15 +48,17 @@ pub fn problems(old: &Resolved, new: &Resolved, exists: &dyn Fn(&Path) -> bool) 
 fn project(old: &Resolved, new: &Resolved) -> Option<Problem> {
     (old.project != new.project).then(|| Problem {
         what: format!(
-            "the compose project would be called {} instead of {}: all volumes, and with them all mail, would be left behind",
+            "the compose project would be renamed from {1} to {0}: the new stack would start with \
+             empty volumes, without the existing mail",
             new.project, old.project
         ),
         fix: format!("Set COMPOSE_PROJECT_NAME={} in mailcow.conf.", old.project),
     })
 }
 
-/// A site that names no project is called after its folder, and compose 1 left out of that what compose 2 keeps: containers of this site that belong to a
-/// project of another name mean that its volumes do too. `containers` are all that the engine has.
+/// Finds containers of this site that belong to a project of another name: its volumes do too.
+/// A site that names no project is named after its directory, and compose 1 dropped characters
+/// that compose 2 keeps. `containers` are all containers of the engine.
 pub fn elsewhere(old: &Resolved, containers: &[Container], folder: &Path) -> Option<Problem> {
     let label = |one: &Container, name: &str| one.labels.get(name).cloned().unwrap_or_default();
     let project = |one: &Container| label(one, container::label::PROJECT);
@@ -65,7 +68,7 @@ pub fn elsewhere(old: &Resolved, containers: &[Container], folder: &Path) -> Opt
     let once = once_called(folder);
     let of_this_site = |one: &&Container| match label(one, container::label::WORKING_DIR) {
         place if place.is_empty() => project(one) == once,
-        // Compose writes the way that it came, which may be a link.
+        // Compose records the path that it was called with, which may contain links.
         place => Path::new(&place).canonicalize().unwrap_or_else(|_| place.into()) == folder,
     };
     let mut found = containers
@@ -75,20 +78,22 @@ pub fn elsewhere(old: &Resolved, containers: &[Container], folder: &Path) -> Opt
     let theirs = found.next().map(project).filter(|name| !name.is_empty())?;
     Some(Problem {
         what: format!(
-            "the containers of this site belong to the compose project {theirs}, and mailcow.conf makes it {}: all volumes, and with them all mail, would be left behind",
+            "this site's containers belong to the compose project {theirs}, but mailcow.conf names \
+             {}: the new stack would start with empty volumes, without the existing mail",
             old.project
         ),
         fix: format!("Set COMPOSE_PROJECT_NAME={theirs} in mailcow.conf."),
     })
 }
 
-/// What compose 1 called the project of a folder.
+/// Returns the project name that compose 1 derived from a directory.
 fn once_called(folder: &Path) -> String {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// A volume that is called something else is another, empty volume; so is one that takes another's place in a service.
+/// Finds volumes that would be renamed or replaced in a service: the service would start without
+/// its data.
 fn volumes(old: &Resolved, new: &Resolved) -> Vec<Problem> {
     let name = |resolved: &Resolved, mount: &Mount| {
         let key = mount.volume()?;
@@ -103,11 +108,18 @@ fn volumes(old: &Resolved, new: &Resolved) -> Vec<Problem> {
                 continue;
             };
             let now = name(new, other).unwrap_or_else(|| other.source.clone().unwrap_or_default());
-            // Where the whole project is called something else, that is the problem to name.
+            // If the whole project is renamed, `project` reports that.
             if now != volume && old.project == new.project {
                 problems.push(Problem {
-                    what: format!("{service} would have {now} at {} instead of the volume {volume}: its data would be left behind", mount.target),
-                    fix: format!("Keep the volume in docker-compose.override.yml (`volumes:` with `name: {volume}`), or move the data first."),
+                    what: format!(
+                        "{service} would mount {now} at {} instead of the volume {volume}, \
+                         without its data",
+                        mount.target
+                    ),
+                    fix: format!(
+                        "Keep the volume in docker-compose.override.yml (`volumes:` with \
+                         `name: {volume}`), or move the data first."
+                    ),
                 });
             }
         }
@@ -119,7 +131,7 @@ fn same_target(one: &Mount, other: &Mount) -> bool {
     one.target.trim_end_matches('/') == other.target.trim_end_matches('/')
 }
 
-/// A missing path that the engine would refuse, or replace by a folder where a file is meant.
+/// Finds missing paths that the engine would refuse, or create as a directory instead of a file.
 fn binds(new: &Resolved, exists: &dyn Fn(&Path) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (service, configuration) in new.wanted() {
@@ -130,7 +142,7 @@ fn binds(new: &Resolved, exists: &dyn Fn(&Path) -> bool) -> Vec<Problem> {
                 problems.push(Problem {
                     what: format!("{service} mounts {}, which does not exist", path.display()),
                     fix: format!(
-                        "Create {}, or take the mount out of docker-compose.override.yml.",
+                        "Create {}, or remove the mount from docker-compose.override.yml.",
                         path.display()
                     ),
                 });
@@ -140,13 +152,14 @@ fn binds(new: &Resolved, exists: &dyn Fn(&Path) -> bool) -> Vec<Problem> {
     problems
 }
 
-/// The engine makes folders. Those with a dot in their names are called `something.d`, or begin with it.
+/// Returns true if the name has an extension. Directories with a dot in their names end in `.d` or
+/// start with the dot.
 fn looks_like_a_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension != "d")
 }
 
-/// Services that upstream dropped and that only the site's additions still name, so that what is left of them would go on running
-/// or cannot run. The first file of each is upstream's.
+/// Finds services that upstream dropped and only the site's additions still name: their remains
+/// would keep running or could not run. The first file of `old` and of `new` is upstream's.
 pub async fn left_over(
     compose: &Compose,
     old: &ComposeFiles,
@@ -165,14 +178,16 @@ pub async fn left_over(
     Ok(still
         .map(|service| Problem {
             what: format!(
-                "upstream no longer has the service {service}, and only docker-compose.override.yml still names it"
+                "upstream dropped the service {service}, but docker-compose.override.yml still \
+                 names it"
             ),
-            fix: format!("Take {service} out of docker-compose.override.yml."),
+            fix: format!("Remove {service} from docker-compose.override.yml."),
         })
         .collect())
 }
 
-/// What a service that changes needs to be healthy, is not, and is not mended by the update: compose would not start the service again.
+/// Finds unhealthy services that the update does not change and that a changed service requires
+/// healthy: compose would not start the changed service again.
 pub fn health(new: &Resolved, changes: &Changes, containers: &[Container]) -> Vec<Problem> {
     let action = |service: &str| {
         changes.services.iter().find(|one| one.service == service).map(|one| one.action)
@@ -184,17 +199,17 @@ pub fn health(new: &Resolved, changes: &Changes, containers: &[Container]) -> Ve
         .flat_map(|service| {
             not_healthy(new, service, containers).filter(unhealthy).map(move |on| Problem {
                 what: format!(
-                    "{service} starts only when {} is healthy, and it is not",
+                    "{service} requires {} to be healthy, but it is unhealthy",
                     on.service
                 ),
-                fix: format!("See `docker compose logs {}`, and mend it first.", on.service),
+                fix: format!("Fix it first: see `docker compose logs {}`.", on.service),
             })
         })
         .collect()
 }
 
-/// Ports that somebody else has. Those that the project itself holds now are its own; an engine elsewhere cannot be asked.
-/// `containers` are all that the engine has.
+/// Finds ports that are in use outside the project. On a remote engine only containers can be
+/// checked. `containers` are all containers of the engine.
 pub fn ports(engine: &Engine, containers: &[Container], new: &Resolved) -> Vec<Problem> {
     let (mine, others): (Vec<&Container>, Vec<&Container>) = containers
         .iter()
@@ -206,7 +221,7 @@ pub fn ports(engine: &Engine, containers: &[Container], new: &Resolved) -> Vec<P
             let holder = others
                 .iter()
                 .find(|one| holds(one, port))
-                .map(|one| format!("the container {}", one.name));
+                .map(|one| format!("in use by the container {}", one.name));
             let holder = match holder {
                 None if engine.endpoint().is_local()
                     && !mine.iter().any(|one| holds(one, port)) =>
@@ -217,8 +232,14 @@ pub fn ports(engine: &Engine, containers: &[Container], new: &Resolved) -> Vec<P
             };
             if let Some(holder) = holder {
                 problems.push(Problem {
-                    what: format!("port {number} of {service} ({}) is taken by {holder}", port.host_ip.as_deref().unwrap_or("all addresses")),
-                    fix: format!("Free port {number} (`ss -lnp 'sport = :{number}'` shows who has it), or give {service} another in mailcow.conf."),
+                    what: format!(
+                        "port {number} of {service} ({}) is not available: {holder}",
+                        port.host_ip.as_deref().unwrap_or("all addresses")
+                    ),
+                    fix: format!(
+                        "Free port {number} (`ss -lnp 'sport = :{number}'` shows what uses it), \
+                         or set another port for {service} in mailcow.conf."
+                    ),
                 });
             }
         }
@@ -226,7 +247,7 @@ pub fn ports(engine: &Engine, containers: &[Container], new: &Resolved) -> Vec<P
     problems
 }
 
-/// Whether a container publishes what would collide with this port.
+/// Returns true if a container publishes a port that collides with this one.
 fn holds(container: &Container, port: &Port) -> bool {
     let collide = |one: &str, other: &str| {
         let all = |address: &str| matches!(address, "" | "0.0.0.0" | "::");
@@ -239,14 +260,15 @@ fn holds(container: &Container, port: &Port) -> bool {
     })
 }
 
-/// Tries to listen on the port, for a moment. What this process may not try is left to the engine.
+/// Tries to listen on the port for a moment and says why it cannot. Missing permissions are left
+/// to the engine.
 fn taken(port: &Port) -> Option<String> {
     let number = port.published?;
     let address = match &port.host_ip {
         Some(text) => text.parse().ok()?,
         None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
-    // A program that listens on all IPv6 addresses has the port for IPv4 too, and the other way round.
+    // A program that listens on all IPv6 addresses may hold the port for IPv4 too, and vice versa.
     let addresses = match address {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => vec![address, IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
         address => vec![address],
@@ -256,9 +278,9 @@ fn taken(port: &Port) -> Option<String> {
         _ => TcpListener::bind((address, number)).err(),
     });
     failures.map(|error| error.kind()).find_map(|kind| match kind {
-        ErrorKind::AddrInUse => Some("another program".to_owned()),
+        ErrorKind::AddrInUse => Some("in use by another program".to_owned()),
         ErrorKind::AddrNotAvailable if port.host_ip.is_some() => {
-            Some("nobody: this machine does not have that address".to_owned())
+            Some("this machine does not have that address".to_owned())
         }
         _ => None,
     })
@@ -304,15 +326,14 @@ mod tests {
         );
         assert_eq!(renamed.len(), 1);
         assert!(
-            renamed[0].starts_with("the compose project would be called x instead of mail"),
+            renamed[0].starts_with("the compose project would be renamed from mail to x"),
             "{renamed:?}"
         );
         let volume = found(|new| new["volumes"]["db-vol"]["name"] = json!("mail_db2"), &[]);
         assert_eq!(
             volume,
-            [
-                "db would have mail_db2 at /var/lib/mysql/ instead of the volume mail_db-vol: its data would be left behind"
-            ]
+            ["db would mount mail_db2 at /var/lib/mysql/ instead of the volume mail_db-vol, \
+                 without its data"]
         );
         let bind = found(
             |new| {
@@ -321,7 +342,7 @@ mod tests {
             },
             &["/x"],
         );
-        assert!(bind[0].starts_with("db would have /d at /var/lib/mysql/"), "{bind:?}");
+        assert!(bind[0].starts_with("db would mount /d at /var/lib/mysql/"), "{bind:?}");
     }
 
     #[test]
@@ -340,7 +361,7 @@ mod tests {
         assert!(other.fix.contains("COMPOSE_PROJECT_NAME=mymail1 "), "{other:?}");
         assert!(
             found(&[container("mymail1", "db", "")]).is_some(),
-            "compose 1 wrote no folder down"
+            "compose 1 recorded no directory"
         );
         for harmless in [
             container("mymail1", "db", "/srv/my-mail_1"),
@@ -374,11 +395,11 @@ mod tests {
             protocol: "tcp".to_owned(),
             ..Port::default()
         };
-        assert_eq!(taken(&port).as_deref(), Some("another program"));
+        assert_eq!(taken(&port).as_deref(), Some("in use by another program"));
         drop(listener);
         assert_eq!(taken(&port), None);
         let elsewhere = Port { host_ip: Some("192.0.2.1".to_owned()), ..port };
-        assert!(taken(&elsewhere).unwrap().starts_with("nobody"));
+        assert!(taken(&elsewhere).unwrap().starts_with("this machine"));
     }
 
     #[test]
@@ -408,7 +429,7 @@ mod tests {
         assert_eq!(
             found(Action::Recreate, Action::Recreate, Health::Unhealthy),
             0,
-            "the update may mend it"
+            "the update may fix it"
         );
         assert_eq!(found(Action::Keep, Action::Recreate, Health::Starting), 0);
     }

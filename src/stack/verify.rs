@@ -1,4 +1,5 @@
-//! Whether the stack is well: every container runs and stays up, is healthy where it says so, and its ports are really served.
+//! Checks that the stack is healthy: every container stays up, passes its health check, and serves
+//! its ports.
 
 mod ports;
 mod verdict;
@@ -19,52 +20,54 @@ use crate::error::{Error, Result};
 use crate::event::{Events, Unit};
 use crate::printable::{MOST_OF_A_TEXT, cut};
 
-/// How often the engine is asked.
+/// The time between two requests to the engine.
 const ROUND: Duration = Duration::from_millis(250);
-/// How much of a service's log is shown.
+/// The number of log lines shown of a container.
 const LOG_LINES: usize = 20;
-/// How long the engine may take to give it.
+/// The time limit for reading a log.
 const LOG_TIME: Duration = Duration::from_secs(10);
 
-/// How long what may take.
+/// The timeouts from `[verify]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a container has to stay up.
+    /// The time that a container must stay up.
     pub settle: Duration,
-    /// How long a container may need until it stays up: some end until their database answers.
+    /// The time until a container must stay up: some end until their database answers.
     pub running: Duration,
-    /// How long a health check may need beyond its start period and its retries, and how long it may fail in between.
+    /// The time that a health check may need beyond its start period and its retries, and the time
+    /// that it may fail in between.
     pub healthy: Duration,
-    /// How long a published port may need until it is served.
+    /// The time until a published port must be served.
     pub ports: Duration,
 }
 
-/// A service that is not well.
+/// A service that is not healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwell {
     /// The service.
     pub service: String,
-    /// What is wrong with it.
+    /// The problem.
     pub reason: String,
     /// The end of its log.
     pub log: Vec<String>,
 }
 
-/// One error for all that is not well; none where all is.
+/// Returns one error for all unhealthy services; `None` if there are none.
 pub fn failure(unwell: &[Unwell]) -> Option<Error> {
     let first = unwell.first()?;
     let names: Vec<&str> = unwell.iter().map(|one| one.service.as_str()).collect();
-    let error = Error::new(format!("not well after the start: {}", names.join(", ")));
-    let told = unwell.iter().fold(error, |error, one| {
+    let error = Error::new(format!("unhealthy after the start: {}", names.join(", ")));
+    let explained = unwell.iter().fold(error, |error, one| {
         let error = error.because(format!("{}: {}", one.service, one.reason));
         one.log
             .iter()
             .fold(error, |error, line| error.because(format!("{} says: {line}", one.service)))
     });
-    Some(told.hint(format!("See `docker compose logs {}`.", first.service)))
+    Some(explained.hint(format!("See `docker compose logs {}`.", first.service)))
 }
 
-/// Watches until every wanted service is well, or one has been given all the time it may take. Gives all that is not well by then.
+/// Watches until every wanted service is healthy or one runs out of time. Returns the services that
+/// are not healthy by then.
 pub async fn check(
     engine: &Engine,
     resolved: &Resolved,
@@ -79,7 +82,7 @@ pub async fn check(
     let reachable = ports::reachable(engine).await?;
     ports::tell_unchecked(resolved, reachable, events);
     loop {
-        // Asked first: nobody shall seem to have run for longer than he has.
+        // The clock is read first, so that no container appears to have run longer than it has.
         let clock = engine.endpoint().is_local().then(Timestamp::now);
         let containers = engine.containers(&resolved.project).await?;
         let look = Look { at: began.elapsed(), clock };
@@ -93,9 +96,9 @@ pub async fn check(
         });
         let verdicts = join_all(judging).await;
         let well = verdicts.iter().filter(|verdict| **verdict == Verdict::Well).count() as u64;
-        events.progress("services that are well", well, Some(total), Unit::Items);
+        events.progress("services healthy", well, Some(total), Unit::Items);
         if verdicts.iter().any(|verdict| matches!(verdict, Verdict::Ill(_))) || well == total {
-            events.finished("services that are well", well, Unit::Items);
+            events.finished("services healthy", well, Unit::Items);
             let services = watched.into_iter().map(|one| one.service);
             return Ok(unwell(engine, &containers, services.zip(verdicts)).await);
         }
@@ -103,7 +106,8 @@ pub async fn check(
     }
 }
 
-/// Those that are ill, with the end of their log; and those that would have had more time, but did not use it well so far.
+/// Returns the failed services, and those with time left but a problem so far, with the end of
+/// their logs.
 async fn unwell(
     engine: &Engine,
     containers: &[Container],
@@ -126,7 +130,7 @@ async fn unwell(
 }
 
 impl Engine {
-    /// The last lines of a container's log; why there are none, where the engine does not give them.
+    /// Returns the last lines of a container's log, or the reason why they are missing.
     pub async fn last_lines(&self, id: &str) -> Vec<String> {
         let tail = LOG_LINES.to_string();
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&tail).build();
@@ -138,7 +142,7 @@ impl Engine {
                 Ok(Some(entry)) => entry,
                 Ok(None) => break,
                 Err(_) => {
-                    lines.push("(no more of its log came in time)".to_owned());
+                    lines.push("(the rest of the log did not arrive in time)".to_owned());
                     break;
                 }
             };
@@ -149,7 +153,7 @@ impl Engine {
                     lines.extend(entry.lines().map(line));
                 }
                 Err(error) => {
-                    lines.push(format!("(no more of its log: {})", words(&error)));
+                    lines.push(format!("(the rest of the log is missing: {})", words(&error)));
                     break;
                 }
             }
@@ -158,7 +162,7 @@ impl Engine {
     }
 }
 
-/// The wanted services of which the project has no container at all.
+/// Returns the wanted services without any container in the project.
 pub fn without_container<'a>(resolved: &'a Resolved, containers: &[Container]) -> Vec<&'a str> {
     let has = |name: &str| {
         containers.iter().any(|one| {

@@ -1,4 +1,4 @@
-//! What the answers of several plugins come to.
+//! Combines the answers of several plugins.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use cowhand::plugin::types::{
 
 use crate::kit::{Site, probe, update};
 
-/// Probes in this order, each with this configuration.
+/// Returns the TOML of one probe for each configuration, in this order.
 fn probes(configs: &[&str]) -> String {
     let table = |(at, config): (usize, &&str)| {
         format!("[[plugin]]\nname = \"p{at}\"\nPROBE\nconfig = {{ {config} }}\n")
@@ -27,7 +27,7 @@ async fn pre_merge(configs: &[&str]) -> PreMergeVerdict {
 }
 
 #[tokio::test]
-async fn of_several_commits_the_oldest_counts() {
+async fn the_oldest_of_several_commits_wins() {
     let verdict =
         pre_merge(&["pre-merge = 'to c2'", "pre-merge = 'to c1'", "pre-merge = 'to c3'", ""]).await;
     let PreMergeVerdict::Proceed { to: Some(to), .. } = verdict else { panic!("{verdict:?}") };
@@ -38,7 +38,7 @@ async fn of_several_commits_the_oldest_counts() {
 }
 
 #[tokio::test]
-async fn the_first_no_ends_the_asking() {
+async fn the_first_refusal_ends_the_calls() {
     let site = Site::new();
     let toml = probes(&["", "pre-merge = 'later -'", "pre-merge = 'stop never'"]);
     let verdict = site.load(&toml).await.unwrap().pre_merge(&update()).await.unwrap();
@@ -60,10 +60,12 @@ async fn the_first_no_ends_the_asking() {
 }
 
 #[tokio::test]
-async fn files_are_handed_over_for_granted_folders_and_the_last_counts() {
-    let toml = "[[plugin]]\nname = \"a\"\nPROBE\nconfig.pre-merge = \"file 600 data/assets/ssl/k\"\n\
+async fn files_are_accepted_for_granted_directories_and_the_last_one_wins() {
+    let toml = "[[plugin]]\nname = \"a\"\nPROBE\n\
+                config.pre-merge = \"file 600 data/assets/ssl/k\"\n\
                 grant.install = [\"data/assets/ssl\"]\n\
-                [[plugin]]\nname = \"b\"\nPROBE\nconfig.pre-merge = \"file 644 data/assets/ssl/k\"\n\
+                [[plugin]]\nname = \"b\"\nPROBE\n\
+                config.pre-merge = \"file 644 data/assets/ssl/k\"\n\
                 grant.install = [\"data/assets/ssl\"]\n";
     let verdict = Site::new().load(toml).await.unwrap().pre_merge(&update()).await.unwrap();
     let PreMergeVerdict::Proceed { files, .. } = verdict else { panic!("{verdict:?}") };
@@ -74,7 +76,7 @@ async fn files_are_handed_over_for_granted_folders_and_the_last_counts() {
     );
 }
 
-/// Sides with their names as content.
+/// Sides whose content is their name.
 struct Named;
 
 impl Blobs for Named {
@@ -132,7 +134,7 @@ async fn a_resolver_reads_the_sides_and_merges_texts() {
 }
 
 #[tokio::test]
-async fn nonsense_from_a_resolver_ends_with_12() {
+async fn an_invalid_answer_of_a_resolver_ends_with_12() {
     for does in ["markers -", "folder -", "union -"] {
         let config = format!("conflict-resolver = '{does}'");
         let error = resolve(&[&config], ConflictKind::Binary).await.unwrap_err();
@@ -146,9 +148,10 @@ async fn nonsense_from_a_resolver_ends_with_12() {
 }
 
 #[tokio::test]
-async fn one_instance_serves_many_conflicts_and_a_fresh_one_those_after_a_failure() {
+async fn one_instance_serves_many_conflicts_until_a_failure() {
     let site = Site::new();
-    let toml = "[[plugin]]\nname = \"p\"\nPROBE\non-failure = \"skip\"\nconfig.conflict-resolver = \"count\"\n";
+    let toml = "[[plugin]]\nname = \"p\"\nPROBE\non-failure = \"skip\"\n\
+                config.conflict-resolver = \"count\"\n";
     let mut plugins = site.load(toml).await.unwrap();
     for expected in ["0", "1", "2"] {
         plugins
@@ -197,7 +200,7 @@ fn prunable() -> PrePrune {
     }
 }
 
-/// Which candidates these probes keep, and who keeps them.
+/// Returns the candidates that these probes keep, each with the plugin that keeps it.
 async fn kept(configs: &[&str]) -> Vec<(String, String)> {
     let mut plugins = Site::new().load(&probes(configs)).await.unwrap();
     let kept = plugins.pre_prune(&prunable()).await.unwrap();
@@ -205,7 +208,7 @@ async fn kept(configs: &[&str]) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn what_any_plugin_keeps_is_kept() {
+async fn a_candidate_that_any_plugin_keeps_is_kept() {
     let both = [("i1".to_owned(), "p0".to_owned()), ("i2".to_owned(), "p1".to_owned())];
     assert_eq!(kept(&["pre-prune = 'first -'", "pre-prune = 'keep i2'"]).await, both);
 }
@@ -220,9 +223,10 @@ async fn a_plugin_that_fails_at_pre_prune_keeps_everything() {
 }
 
 #[tokio::test]
-async fn what_is_loaded_can_be_told() {
+async fn inspection_shows_hooks_requests_and_grants() {
     let site = Site::new();
-    let toml = "[[plugin]]\nname = \"mine\"\nPROBE\ngrant.read = [\"data/assets/ssl\"]\ngrant.env = [\"PROBE\", \"HOME\"]\n";
+    let toml = "[[plugin]]\nname = \"mine\"\nPROBE\ngrant.read = [\"data/assets/ssl\"]\n\
+                grant.env = [\"PROBE\", \"HOME\"]\n";
     let mine = site.options().examine(&Site::specs(toml)[0]).unwrap();
     let is = &mine.inspection;
     assert_eq!(is.hooks, Hook::ALL);
@@ -231,7 +235,7 @@ async fn what_is_loaded_can_be_told() {
         (mine.allowed.read.as_slice(), mine.allowed.env.as_slice()),
         (&["data/assets/ssl".to_owned()][..], &["PROBE".to_owned()][..])
     );
-    assert_eq!(mine.idle, ["env `HOME`"], "it is granted and not requested");
+    assert_eq!(mine.idle, ["env `HOME`"], "granted but not requested");
     site.load(toml).await.unwrap();
     assert!(site.notes().iter().any(|note| note.contains("env `HOME`")));
     let bytes = std::fs::read(probe()).unwrap();

@@ -1,4 +1,5 @@
-//! The contract stays what it was: what a released version defines is frozen, and the reference in `docs/hooks.md` says what it says.
+//! Checks that the definitions of released versions of the contract stay frozen, and that
+//! `docs/hooks.md` matches the newest one.
 //!
 //! After an intended change: `COWHAND_SNAPSHOTS=write cargo test --features testing --test
 //! host_plugins contract`, then read the difference.
@@ -8,14 +9,15 @@ use std::path::{Path, PathBuf};
 
 use crate::wit::{self, Container, Item};
 
-const WHAT_TO_DO: &str = "Components built against it are out there. Within a version, new data comes as a new function in an interface that \
-    plugins import, and a new hook as a new interface; everything else begins a new folder under wit/ (docs/plugins.md, Versions).";
+const WHAT_TO_DO: &str = "Components built against it are in use. Within a version, add new data \
+    as a new function in an interface that plugins import, and a new hook as a new interface. \
+    Any other change needs a new directory under wit/ (docs/plugins.md, Versions).";
 
-/// Every definition of a version, a line each, in the order of the text.
+/// Returns every definition of a version, one line each, in the order of the text.
 fn definitions(text: &str) -> Vec<String> {
     let line = |container: &Container, item: &Item| {
         let (sort, name) = (&container.sort, &container.name);
-        // A resource may gain methods, as an interface may gain functions.
+        // A resource may get new methods, as an interface may get new functions.
         if item.head.starts_with("resource ") {
             let method =
                 |(part, _): &(String, String)| format!("{sort} {name}: {}.{part}", item.head);
@@ -29,13 +31,13 @@ fn definitions(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a text breaks of what is frozen.
+/// Returns the ways in which a text breaks the frozen definitions.
 fn broken(frozen: &[String], text: &str) -> Vec<String> {
     let now = definitions(text);
     let gone = frozen
         .iter()
         .filter(|line| !now.contains(line))
-        .map(|line| format!("gone or changed: {line}"));
+        .map(|line| format!("removed or changed: {line}"));
     let containers: Vec<&str> =
         frozen.iter().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
     let hooks: Vec<&str> = frozen
@@ -69,7 +71,7 @@ fn frozen(version: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_a_version_defines_is_frozen() {
+fn the_definitions_of_a_version_are_frozen() {
     for version in wit::versions() {
         let (text, frozen) = (wit::text(&version), frozen(&version));
         let broken = broken(&frozen, &text);
@@ -91,23 +93,23 @@ fn what_a_version_defines_is_frozen() {
 }
 
 #[test]
-fn additions_are_told_from_breaches() {
+fn allowed_additions_do_not_count_as_breakage() {
     let version = wit::versions().remove(0);
     let (text, frozen) = (wit::text(&version), frozen(&version));
     let breaks = |from: &str, to: &str| {
         assert!(text.contains(from), "{from}");
         !broken(&frozen, &text.replacen(from, to, 1)).is_empty()
     };
-    assert!(breaks("    kind: kind,\n", "    kind: kind,\n    more: string,\n"), "a field more");
-    assert!(breaks("    remove,\n", ""), "a case less");
+    assert!(breaks("    kind: kind,\n", "    kind: kind,\n    more: string,\n"), "an added field");
+    assert!(breaks("    remove,\n", ""), "a removed case");
     assert!(breaks("size: func() -> u64", "size: func() -> u32"), "another type");
     assert!(
         breaks("  check: func(update", "  more: func();\n  check: func(update"),
-        "what old plugins lack"
+        "a function that old plugins lack"
     );
     assert!(
         breaks("  export observer;\n", "  export observer;\n  export pre-merge;\n"),
-        "a world that demands more"
+        "a world that requires more"
     );
     assert!(
         !breaks("  write: func(level", "  flush: func();\n  write: func(level"),
@@ -124,11 +126,11 @@ fn additions_are_told_from_breaches() {
         ),
         "a new hook"
     );
-    assert!(!breaks("/// Called once", "/// Called one time"), "words");
+    assert!(!breaks("/// Called once", "/// Called one time"), "a comment");
 }
 
 #[test]
-fn the_reference_says_what_the_contract_says() {
+fn the_reference_matches_the_contract() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/hooks.md");
     let newest = wit::versions().pop().unwrap();
     let made = reference(&newest);
@@ -138,11 +140,12 @@ fn the_reference_says_what_the_contract_says() {
     let is = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         is == made,
-        "docs/hooks.md is not what wit/ says; COWHAND_SNAPSHOTS=write cargo test --features testing --test host_plugins contract"
+        "docs/hooks.md does not match wit/. Run: COWHAND_SNAPSHOTS=write cargo test --features \
+         testing --test host_plugins contract"
     );
 }
 
-/// The contract as a page to read: the hooks first, then what they have in common and may import.
+/// Renders the contract as a page: the hooks first, then the interfaces that they share and import.
 fn reference(version: &Path) -> String {
     let (text, name) = (wit::text(version), version.file_name().unwrap().to_str().unwrap());
     let all = wit::parse(&text);
@@ -152,8 +155,9 @@ fn reference(version: &Path) -> String {
             .any(|world| world.sort == "world" && world.items.iter().any(|item| item.head == line))
     };
     let mut page = format!(
-        "# The hooks, {name}\n\nMade from [`wit/{name}`](../wit/{name}) by `COWHAND_SNAPSHOTS=write cargo test --features testing --test host_plugins contract`. \
-         [plugins.md](plugins.md) says how to write one.\n"
+        "# The hooks, {name}\n\nGenerated from [`wit/{name}`](../wit/{name}) by\n\
+         `COWHAND_SNAPSHOTS=write cargo test --features testing --test host_plugins contract`.\n\
+         To write a plugin, see [plugins.md](plugins.md).\n"
     );
     let package = wit::package_docs(&text);
     let _ = write!(page, "\n{package}\n");
@@ -166,7 +170,7 @@ fn reference(version: &Path) -> String {
     for container in containers {
         let sort = if exported(container) { "hook" } else { "to import" };
         let _ = write!(page, "\n## `{}` ({sort})\n\n{}\n", container.name, container.docs);
-        // What is called comes first.
+        // Functions come first.
         let (functions, types): (Vec<&Item>, Vec<&Item>) =
             container.items.iter().partition(|item| item.head.contains(": func"));
         for item in functions.into_iter().chain(types).filter(|item| !item.head.starts_with("use "))

@@ -1,4 +1,4 @@
-//! What `docs/plugins.md` shows works: the case, and each recipe in the real host.
+//! Checks that the examples in `docs/plugins.md` work: the case, and each recipe in the real host.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use cowhand::plugin::{Allowed, Plugins};
 
 use crate::kit::{Site, probe, update};
 
-/// The TOML blocks below a heading of the guide.
+/// Returns the TOML blocks below a heading of the guide.
 fn blocks(heading: &str) -> Vec<String> {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plugins.md");
     let guide = std::fs::read_to_string(guide).unwrap();
@@ -28,7 +28,7 @@ fn blocks(heading: &str) -> Vec<String> {
         .collect()
 }
 
-/// The recipe for this plugin, loaded, and what the plugin may do.
+/// Loads the recipe for a plugin. Also returns the plugin's permissions.
 async fn recipe(site: &Site, plugin: &str) -> (Plugins, Allowed) {
     let all = blocks("Recipes");
     let text = all.iter().find(|block| block.contains(&format!("name   = \"{plugin}\""))).unwrap();
@@ -50,22 +50,22 @@ async fn recipe(site: &Site, plugin: &str) -> (Plugins, Allowed) {
 }
 
 #[test]
-fn the_case_is_one() {
+fn the_case_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("case.toml"), &blocks("Cases")[0]).unwrap();
     assert_eq!(Case::read(folder.path()).unwrap().hook().unwrap(), Hook::ConflictResolver);
 }
 
-/// The sides of a conflict that is decided by its path.
+/// The sides of a conflict that is decided without reading them.
 struct Unread;
 
 impl Blobs for Unread {
     fn size(&self, _: Side) -> Result<u64> {
-        Err(Error::new("nobody reads this"))
+        Err(Error::new("a side was read"))
     }
 
     fn read(&self, _: Side) -> Result<Vec<u8>> {
-        Err(Error::new("nobody reads this"))
+        Err(Error::new("a side was read"))
     }
 }
 

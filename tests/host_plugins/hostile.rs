@@ -1,4 +1,4 @@
-//! Plugins that misbehave: each is contained, told apart, and the next one works.
+//! Plugins that misbehave: each is contained and classified, and the next plugin works.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use cowhand::plugin::types::PreMergeVerdict;
 
 use crate::kit::{Site, compiler, probe, update};
 
-/// Runs a probe that does this at pre-merge, and one after it that behaves: how the first failed. The run goes on as the
-/// site wants it, and the second works.
+/// Runs a probe that does this at pre-merge, and a well-behaved one after it. Returns the failure
+/// of the first. Checks that the run goes on, as the site configured it, and that the second works.
 async fn failing(does: &str) -> (Class, String) {
     failing_within("60s", does).await
 }
@@ -31,14 +31,14 @@ async fn failing_within(time: &str, does: &str) -> (Class, String) {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_trap_and_its_words_are_kept() {
+async fn a_panic_is_a_trap_and_its_message_is_kept() {
     let (class, message) = failing("trap").await;
     assert_eq!(class, Class::Trap);
     assert!(message.contains("the probe panics"), "{message}");
 }
 
 #[tokio::test]
-async fn a_loop_is_cut() {
+async fn a_loop_is_interrupted() {
     let (class, message) = failing_within("300ms", "loop").await;
     assert_eq!(
         (class, message.as_str()),
@@ -47,7 +47,7 @@ async fn a_loop_is_cut() {
 }
 
 #[tokio::test]
-async fn waiting_in_the_host_is_cut() {
+async fn waiting_in_the_host_is_interrupted() {
     assert_eq!(failing_within("300ms", "sleep").await.0, Class::TimeOut);
 }
 
@@ -73,11 +73,12 @@ async fn handles_have_a_limit() {
 }
 
 #[tokio::test]
-async fn refusals_have_a_limit_and_are_told_once() {
+async fn refusals_have_a_limit_and_are_reported_once() {
     for what in ["sockets", "requests"] {
         let site = Site::new();
         let toml = format!(
-            "[[plugin]]\nname = \"bad\"\nPROBE\non-failure = \"warn\"\nconfig.pre-merge = \"beg {what}\"\ngrant.time = \"60s\"\n"
+            "[[plugin]]\nname = \"bad\"\nPROBE\non-failure = \"warn\"\n\
+             config.pre-merge = \"beg {what}\"\ngrant.time = \"60s\"\n"
         );
         let mut plugins = site.load(&toml).await.unwrap();
         for _ in 0..2 {
@@ -93,7 +94,7 @@ async fn refusals_have_a_limit_and_are_told_once() {
 }
 
 #[tokio::test]
-async fn what_a_plugin_says_is_cut_where_it_enters() {
+async fn long_messages_of_a_plugin_are_cut() {
     let (class, message) = failing("shout loud ").await;
     assert_eq!(class, Class::Error);
     assert!(message.len() < 5000 && message.ends_with("bytes more)"), "{}", message.len());
@@ -105,9 +106,10 @@ async fn the_stack_has_a_limit() {
 }
 
 #[tokio::test]
-async fn what_is_handed_over_has_a_limit() {
+async fn data_handed_over_has_a_limit() {
     let site = Site::new();
-    let toml = "[[plugin]]\nname = \"bad\"\nPROBE\nconfig.pre-merge = \"huge -\"\ngrant.memory = \"500MiB\"\n";
+    let toml = "[[plugin]]\nname = \"bad\"\nPROBE\nconfig.pre-merge = \"huge -\"\n\
+                grant.memory = \"500MiB\"\n";
     let mut plugins = site.load(toml).await.unwrap();
     let error = plugins.pre_merge(&update()).await.unwrap_err();
     assert_eq!(error.exit_code(), Some(Exit::Declined));
@@ -126,12 +128,12 @@ async fn a_random_flood_and_an_exit_are_traps() {
 }
 
 #[tokio::test]
-async fn an_error_is_told_in_the_plugin_s_own_words() {
+async fn an_error_keeps_the_plugin_s_own_message() {
     assert_eq!(failing("error disk on fire").await, (Class::Error, "disk on fire".to_owned()));
 }
 
 #[tokio::test]
-async fn answers_that_make_no_sense() {
+async fn invalid_answers_are_bad_output() {
     for does in [
         "to 0000",
         "file 644 data/assets/ssl/../x",
@@ -143,7 +145,7 @@ async fn answers_that_make_no_sense() {
 }
 
 #[tokio::test]
-async fn by_default_a_failure_stops_and_says_how_to_go_on() {
+async fn by_default_a_failure_stops_with_a_hint_on_how_to_continue() {
     let site = Site::new();
     let mut plugins = site
         .load("[[plugin]]\nname = \"bad\"\nPROBE\nconfig.pre-merge = \"trap\"\n")
@@ -162,12 +164,13 @@ async fn a_forged_handle_opens_nothing() {
     assert!(message.contains("handle"), "{message}");
 }
 
-/// What bad plugins make this process use, seen from outside of the host. In a process of its own, where nothing else uses memory.
+/// Measures the memory that bad plugins make this process use. Runs in a separate process, where
+/// nothing else uses memory.
 #[tokio::test]
 async fn the_process_stays_small() {
     const NAME: &str = "hostile::the_process_stays_small";
     if std::env::var_os("COWHAND_ALONE").is_none() {
-        // What is compiled is in the cache now.
+        // This puts the compiled component into the cache.
         Site::new().load("[[plugin]]\nname = \"p\"\nPROBE\n").await.unwrap();
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());
         let output = again.args(["--exact", NAME]).env("COWHAND_ALONE", "1").output().unwrap();
@@ -179,31 +182,32 @@ async fn the_process_stays_small() {
     {
         let site = Site::new();
         let toml = format!(
-            "[[plugin]]\nname = \"bad\"\nPROBE\non-failure = \"skip\"\nconfig.pre-merge = \"{does}\"\n"
+            "[[plugin]]\nname = \"bad\"\nPROBE\non-failure = \"skip\"\n\
+             config.pre-merge = \"{does}\"\n"
         );
         let mut plugins = site.load(&toml).await.unwrap();
         let before = resident("VmRSS:");
-        // Linux then counts the peak from here on.
+        // This resets Linux's peak counter.
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
         plugins.pre_merge(&update()).await.unwrap();
         let grown = resident("VmHWM:").saturating_sub(before);
-        // The guest's 64 MiB, the 64 MiB that it may hand over, and what a call takes anyhow.
+        // The guest's 64 MiB, the 64 MiB that it may hand over, and the overhead of a call.
         assert!(grown < 160 << 20, "{does}: {} MiB", grown >> 20);
         let (class, message) = site.failure("bad");
-        // On a busy machine the time is over before the limit of refusals is reached.
+        // On a busy machine the time limit may come before the limit of refusals.
         let late = does.starts_with("beg") && class == Class::TimeOut;
         assert!(late || matches!(class, Class::Limit | Class::Trap), "{does}: {message}");
     }
 }
 
-/// Bytes of this process in memory, as Linux counts them.
+/// Returns a memory figure of this process in bytes, as Linux counts it.
 fn resident(what: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
 }
 
-/// The probe with a core module beside it whose only function has a million blocks.
+/// Returns the probe with an additional core module whose only function has a million blocks.
 fn bomb() -> Vec<u8> {
     fn number(mut number: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -215,7 +219,7 @@ fn bomb() -> Vec<u8> {
         bytes
     }
     let section = |id: u8, content: &[u8]| [&[id][..], &number(content.len()), content].concat();
-    // Each: block; i32.const 1; br_if 0; end.
+    // Each block: block; i32.const 1; br_if 0; end.
     let blocks = [0x02, 0x40, 0x41, 0x01, 0x0d, 0x00, 0x0b].repeat(1_000_000);
     let body = [&[0x00][..], &blocks, &[0x0b]].concat();
     let code = [&[0x01][..], &number(body.len()), &body].concat();
@@ -230,7 +234,7 @@ fn bomb() -> Vec<u8> {
 
 #[tokio::test]
 async fn compiling_has_limits() {
-    for (memory, time, told) in [
+    for (memory, time, expected) in [
         (4 << 30, Duration::from_secs(1), "did not end within 1 s"),
         (200 << 20, Duration::from_mins(3), "cannot be compiled within the limits"),
     ] {
@@ -240,7 +244,7 @@ async fn compiling_has_limits() {
         std::fs::write(site.path().join("bomb.wasm"), bomb()).unwrap();
         let toml = "[[plugin]]\nname = \"bomb\"\nsource = \"bomb.wasm\"\n";
         let error = site.load(toml).await.map(drop).unwrap_err();
-        assert!(error.summary().contains(told), "{}", error.summary());
+        assert!(error.summary().contains(expected), "{}", error.summary());
         assert!(resident("VmHWM:") < 1 << 30, "this process compiles nothing");
     }
 }

@@ -1,4 +1,5 @@
-//! A probe: a real component that does at each hook what its configuration says; and a site to load it in.
+//! The probe, a real component that does at each hook what its configuration says, and a site to
+//! load it in.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,7 +13,8 @@ use cowhand::plugin::{Cache, Compiler, Options, Plugins};
 
 use crate::toolchain::{TARGET, Toolchain};
 
-/// The probe's component, built once, in a folder of its own below the crate's: cargo holds a lock on that one.
+/// Builds the probe's component once and returns its path. It has a target directory of its own,
+/// because cargo holds a lock on the crate's.
 pub fn probe() -> &'static Path {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
     PROBE.get_or_init(|| {
@@ -31,41 +33,41 @@ pub fn probe() -> &'static Path {
     })
 }
 
-/// The probe as it is built now, and as it was built against each version of the WIT that there ever was.
+/// Returns the probe as built now, and as built against each released version of the WIT.
 pub fn every_probe() -> Vec<PathBuf> {
     let kept = crate::wit::versions().into_iter().map(|version| kept_component(&version));
     std::iter::once(probe().to_owned()).chain(kept).collect()
 }
 
-/// The component that was kept when this version was released.
+/// Returns the component that was kept when this version was released.
 pub fn kept_component(version: &Path) -> PathBuf {
     let name = version.file_name().unwrap().to_str().unwrap();
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/components/{name}.wasm"))
 }
 
-/// The compiler in the program under test.
+/// Returns the compiler in the program under test.
 pub fn compiler() -> Compiler {
     Compiler::in_program(env!("CARGO_BIN_EXE_cowhand"))
 }
 
-/// The folder of compiled components that all tests share, from run to run.
+/// Returns the directory of compiled components that all tests share, from run to run.
 pub fn cache_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled-plugins")
 }
 
-/// A folder that is enough of a site for plugins, and what was told.
+/// A directory that is enough of a site for plugins, and the events recorded.
 pub struct Site {
     pub folder: tempfile::TempDir,
     pub events: Events,
-    pub told: Arc<Mutex<Vec<Event>>>,
+    pub recorded: Arc<Mutex<Vec<Event>>>,
     pub offline: bool,
     pub compiler: Compiler,
     pub cache: Cache,
 }
 
-struct Told(Arc<Mutex<Vec<Event>>>);
+struct Recorder(Arc<Mutex<Vec<Event>>>);
 
-impl Sink for Told {
+impl Sink for Recorder {
     fn event(&mut self, event: &Event) {
         self.0.lock().unwrap().push(event.clone());
     }
@@ -78,12 +80,12 @@ impl Site {
             std::fs::create_dir_all(folder.path().join(inner)).unwrap();
         }
         std::fs::write(folder.path().join("mailcow.conf"), "DBPASS=hunter22\n").unwrap();
-        let (events, told) = (Events::default(), Arc::default());
-        events.add(Box::new(Told(Arc::clone(&told))));
+        let (events, recorded) = (Events::default(), Arc::default());
+        events.add(Box::new(Recorder(Arc::clone(&recorded))));
         Self {
             folder,
             events,
-            told,
+            recorded,
             offline: false,
             cache: Cache::at(cache_folder()),
             compiler: compiler(),
@@ -94,12 +96,12 @@ impl Site {
         self.folder.path()
     }
 
-    /// Plugins as they stand in `cowhand.toml`, with `PROBE` for the probe as the source.
+    /// Parses plugins as in `cowhand.toml`, where `PROBE` means the probe as the source.
     pub fn specs(toml: &str) -> Vec<Spec> {
         Self::specs_from(probe(), toml)
     }
 
-    /// The same with another component for `PROBE`.
+    /// Parses plugins, where `PROBE` means another component.
     pub fn specs_from(component: &Path, toml: &str) -> Vec<Spec> {
         #[derive(serde::Deserialize)]
         struct Tables {
@@ -124,18 +126,18 @@ impl Site {
         }
     }
 
-    /// Loads them.
+    /// Loads plugins.
     pub async fn load(&self, toml: &str) -> Result<Plugins> {
         self.load_from(probe(), toml).await
     }
 
-    /// The same with another component for `PROBE`.
+    /// Loads plugins, where `PROBE` means another component.
     pub async fn load_from(&self, component: &Path, toml: &str) -> Result<Plugins> {
         Plugins::load(&Self::specs_from(component, toml), &self.options()).await
     }
 
     pub fn events(&self) -> Vec<Event> {
-        self.told.lock().unwrap().clone()
+        self.recorded.lock().unwrap().clone()
     }
 
     pub fn receipts(&self) -> Vec<Receipt> {
@@ -146,18 +148,18 @@ impl Site {
         self.events().into_iter().filter_map(receipt).collect()
     }
 
-    /// The receipt of the last call to this plugin.
+    /// Returns the receipt of the last call to this plugin.
     pub fn receipt(&self, plugin: &str) -> Receipt {
         self.receipts().into_iter().rfind(|receipt| receipt.plugin == plugin).unwrap()
     }
 
-    /// How the last call to this plugin failed.
+    /// Returns the failure of the last call to this plugin.
     pub fn failure(&self, plugin: &str) -> (Class, String) {
         let failure = self.receipt(plugin).failure.unwrap();
         (failure.class, failure.message)
     }
 
-    /// The notes, with their hints.
+    /// Returns the notes, with their hints.
     pub fn notes(&self) -> Vec<String> {
         let note = |event| match event {
             Event::Note { text, hint, .. } => Some(format!("{text} {}", hint.unwrap_or_default())),
@@ -167,7 +169,7 @@ impl Site {
     }
 }
 
-/// A text merge that shows what it got.
+/// A text merge that returns its input.
 struct Concat;
 
 impl TextMerge for Concat {
@@ -183,7 +185,7 @@ impl TextMerge for Concat {
     }
 }
 
-/// What pre-merge plugins are told here.
+/// Returns an input for pre-merge.
 pub fn update() -> PreMerge {
     let commit = |id: &str| cowhand::plugin::types::Commit {
         id: id.to_owned(),

@@ -1,4 +1,5 @@
-//! Loading: what is no plugin is told apart before anything runs, and what was compiled once is not compiled again.
+//! Loading: files that are not plugins are refused before anything runs, and compiled components
+//! are cached.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +13,7 @@ use cowhand::plugin::types::PreMergeVerdict;
 
 use crate::kit::{Site, cache_folder, kept_component, probe, update};
 
-/// Loads these bytes as a plugin.
+/// Loads these bytes as a plugin and returns the refusal.
 async fn refused(bytes: &[u8]) -> Error {
     let site = Site::new();
     fs::write(site.path().join("mine.wasm"), bytes).unwrap();
@@ -23,7 +24,7 @@ async fn refused(bytes: &[u8]) -> Error {
     error
 }
 
-/// The probe, for another version of the hooks: the same, with other names.
+/// Returns the probe with one name replaced by another.
 fn renamed(from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = fs::read(probe()).unwrap();
@@ -38,7 +39,7 @@ fn renamed(from: &str, to: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_no_plugin_is_told_apart() {
+async fn files_that_are_not_plugins_are_refused() {
     assert!(refused(b"#!/bin/sh\n").await.summary().contains("not WebAssembly"));
     assert!(refused(b"\0asm\x01\0\0\0").await.summary().contains("a core module, not a component"));
     assert!(refused(b"\0asm\x0d\0\x01\0").await.summary().contains("exports no hook"));
@@ -49,7 +50,7 @@ async fn what_is_no_plugin_is_told_apart() {
 }
 
 #[tokio::test]
-async fn another_version_of_the_hooks_is_told() {
+async fn an_unknown_version_of_the_hooks_is_refused() {
     let error = refused(&renamed("@0.1.0", "@0.2.0")).await;
     assert!(
         error.summary().contains("for version 0.2.0 of the hooks, and this Cowhand has 0.1"),
@@ -58,14 +59,14 @@ async fn another_version_of_the_hooks_is_told() {
 }
 
 #[tokio::test]
-async fn an_interface_that_is_no_hook_is_told() {
+async fn an_unknown_interface_is_refused() {
     let error = refused(&renamed("cowhand:hooks/observer@", "cowhand:hooks/observes@")).await;
     assert!(error.summary().contains("`observes`, which is no hook"), "{error}");
 }
 
 #[tokio::test]
 async fn the_right_names_with_other_types_are_found_when_loading() {
-    // A case of an answer under another name.
+    // This renames a case of an answer.
     let error = refused(&renamed("proceed-to", "advance-to")).await;
     assert!(
         error.summary().contains("proceed-to") || error.summary().contains("expected"),
@@ -74,7 +75,7 @@ async fn the_right_names_with_other_types_are_found_when_loading() {
 }
 
 #[tokio::test]
-async fn a_hook_that_is_named_and_not_there_is_found_when_loading() {
+async fn an_empty_hook_is_found_when_loading() {
     // The header, a section with an empty instance, and one that exports it under the hook's name.
     let name = b"cowhand:hooks/pre-merge@0.1.0";
     let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
@@ -86,7 +87,7 @@ async fn a_hook_that_is_named_and_not_there_is_found_when_loading() {
 }
 
 #[tokio::test]
-async fn a_component_of_every_version_that_was_released_still_works() {
+async fn components_of_every_released_version_still_work() {
     for version in crate::wit::versions() {
         let site = Site::new();
         let toml = "[[plugin]]\nname = \"old\"\nPROBE\nconfig.pre-merge = \"stop it is old\"\n";
@@ -115,16 +116,16 @@ async fn a_component_written_by_hand_works() {
     };
     plugins.finish_observers(&outcome, std::time::Duration::from_mins(1)).await;
     assert_eq!(site.receipt("hand").failure, None);
-    let told: Vec<String> =
+    let notes: Vec<String> =
         site.notes().into_iter().filter(|note| note.starts_with("hand: ")).collect();
     assert!(
-        told[0].contains("grüße") && told.last().unwrap().contains("\"event\":\"check\""),
-        "{told:?}"
+        notes[0].contains("grüße") && notes.last().unwrap().contains("\"event\":\"check\""),
+        "{notes:?}"
     );
 }
 
 #[tokio::test]
-async fn a_missing_file_and_an_unknown_stock_plugin() {
+async fn a_missing_file_and_an_unknown_stock_plugin_are_refused() {
     let site = Site::new();
     let error = site
         .load("[[plugin]]\nname = \"mine\"\nsource = \"plugins/mine.wasm\"\n")
@@ -138,7 +139,7 @@ async fn a_missing_file_and_an_unknown_stock_plugin() {
 }
 
 #[tokio::test]
-async fn a_site_can_do_without_a_plugin() {
+async fn a_site_can_continue_without_a_plugin() {
     let site = Site::new();
     let toml = "[[plugin]]\nname = \"gone\"\nsource = \"gone.wasm\"\non-failure = \"warn\"\n\
                 [[plugin]]\nname = \"here\"\nPROBE\n";
@@ -148,24 +149,27 @@ async fn a_site_can_do_without_a_plugin() {
     assert_eq!(site.receipt("here").failure, None);
 }
 
-/// Loads the probe with this cache: whether it was compiled.
+/// Loads the probe with this cache. Returns true if it was compiled.
 async fn compiled(cache: &Path) -> bool {
     let site = Site { cache: Cache::at(cache.to_owned()), ..Site::new() };
     let mut plugins = site.load("[[plugin]]\nname = \"p\"\nPROBE\n").await.unwrap();
     plugins.pre_merge(&update()).await.unwrap();
     assert_eq!(site.receipt("p").failure, None);
-    let compiles = |event: &Event| matches!(event, Event::Progress { task, unit: Unit::Items, .. } if task == "compile p");
+    let compiles = |event: &Event| match event {
+        Event::Progress { task, unit: Unit::Items, .. } => task == "compile p",
+        _ => false,
+    };
     site.events().iter().any(compiles)
 }
 
-/// The compiled components in a cache: the probe, and the others.
+/// Returns the compiled components in a cache: those of the probe, and the others.
 fn kept(cache: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let digest = cowhand::plugin::inspect(&fs::read(probe()).unwrap()).unwrap().digest.hex();
     let files = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
     files.partition(|file| file.file_name().unwrap().to_str().unwrap().starts_with(&digest))
 }
 
-/// Fills a cache with everything but the probe, so that nothing else has to be compiled.
+/// Fills a cache with everything but the probe, so that only the probe has to be compiled.
 async fn fill(cache: &Path) {
     Site::new().load("[[plugin]]\nname = \"p\"\nPROBE\n").await.unwrap();
     fs::create_dir_all(cache).unwrap();
@@ -180,7 +184,7 @@ fn allow(path: &Path, mode: u32) {
 }
 
 #[tokio::test]
-async fn what_was_compiled_is_kept_in_private() {
+async fn compiled_code_is_kept_private() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("caches/cowhand");
     assert!(compiled(&cache).await);
@@ -190,7 +194,7 @@ async fn what_was_compiled_is_kept_in_private() {
 }
 
 #[tokio::test]
-async fn what_nobody_has_read_for_long_is_not_kept() {
+async fn entries_unused_for_90_days_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cowhand");
     fill(&cache).await;
@@ -207,24 +211,24 @@ async fn what_nobody_has_read_for_long_is_not_kept() {
 }
 
 #[tokio::test]
-async fn on_any_doubt_it_is_compiled_again() {
+async fn in_case_of_doubt_a_component_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cowhand");
     fill(&cache).await;
     assert!(compiled(&cache).await);
     let file = kept(&cache).0.remove(0);
     allow(&file, 0o660);
-    assert!(compiled(&cache).await, "somebody else could have written to the file");
-    assert!(!compiled(&cache).await, "it was replaced by a private one");
+    assert!(compiled(&cache).await, "another user could have written to the file");
+    assert!(!compiled(&cache).await, "the file was replaced by a private one");
     fs::write(&file, "not compiled code").unwrap();
     allow(&file, 0o600);
-    assert!(compiled(&cache).await, "it is damaged");
+    assert!(compiled(&cache).await, "the file is damaged");
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(&file, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
-    assert!(compiled(&cache).await, "it is a link");
+    assert!(compiled(&cache).await, "the file is a link");
     fs::remove_file(&file).unwrap();
     allow(&cache, 0o755);
-    assert!(compiled(&cache).await, "others can enter the folder");
+    assert!(compiled(&cache).await, "others can enter the directory");
     assert!(!file.exists(), "nothing is kept there");
 }

@@ -1,11 +1,11 @@
-//! The plugin host with real components: what plugins answer, what they may do, and what becomes of those that misbehave.
+//! Tests of the plugin host with real components: answers, permissions, and plugins that misbehave.
 
-#![allow(clippy::disallowed_methods, reason = "tests open what they made")]
+#![allow(clippy::disallowed_methods, reason = "tests open files that they created")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on has failed"
+    reason = "a test that cannot continue has failed"
 )]
 
 mod kit;

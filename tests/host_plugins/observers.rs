@@ -1,4 +1,5 @@
-//! Observers: they see everything, hold up nothing, and do not talk to each other for ever.
+//! Observers see every event, do not delay the run, and do not react to each other's logs
+//! endlessly.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ fn outcome() -> Event {
     }
 }
 
-/// A run with these observers that emits so many notes: how long its end took.
+/// Runs with these observers and emits this many notes. Returns the time that the run's end took.
 async fn run(site: &Site, toml: &str, notes: usize, limit: Duration) -> Duration {
     site.events.info("the start");
     let mut plugins = site.load(toml).await.unwrap();
@@ -50,10 +51,12 @@ async fn an_observer_sees_every_event_in_order_and_the_outcome_last() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_observer_that_hangs_is_left_behind() {
+async fn the_run_does_not_wait_for_an_observer_that_hangs() {
     let site = Site::new();
-    let toml = "[[plugin]]\nname = \"slow\"\nPROBE\nconfig.observer = \"sleep\"\ngrant.time = \"30s\"\n\
-                [[plugin]]\nname = \"loop\"\nPROBE\nconfig.observer = \"loop\"\ngrant.time = \"30s\"\n\
+    let toml = "[[plugin]]\nname = \"slow\"\nPROBE\n\
+                config.observer = \"sleep\"\ngrant.time = \"30s\"\n\
+                [[plugin]]\nname = \"loop\"\nPROBE\n\
+                config.observer = \"loop\"\ngrant.time = \"30s\"\n\
                 [[plugin]]\nname = \"good\"\nPROBE\n";
     let took = run(&site, toml, 2, Duration::from_millis(500)).await;
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -82,7 +85,7 @@ async fn an_observer_that_fails_is_noted_once_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_queue_drops_and_counts() {
+async fn a_full_queue_drops_events_and_counts_them() {
     let site = Site::new();
     let toml =
         "[[plugin]]\nname = \"slow\"\nPROBE\nconfig.observer = \"sleep\"\ngrant.time = \"30s\"\n";

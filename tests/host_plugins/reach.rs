@@ -1,4 +1,4 @@
-//! What plugins can reach: nothing that was not granted, judged by what they see and by what arrives outside.
+//! Plugins can reach only what was granted, judged by what they see and by what arrives outside.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,33 +10,35 @@ use tokio::net::TcpListener;
 
 use crate::kit::{Site, every_probe, update};
 
-/// Lets a probe do this with these grants: what it saw, as it tells it. The same whichever version of the WIT it was built against.
-async fn told(site: &Site, does: &str, grants: &str) -> String {
+/// Lets a probe do this with these grants and returns what it saw. The result must be the same for
+/// every version of the WIT.
+async fn probe_sees(site: &Site, does: &str, grants: &str) -> String {
     let toml = format!(
-        "[[plugin]]\nname = \"probe\"\nPROBE\non-failure = \"skip\"\nconfig.pre-merge = \"{does}\"\n{grants}"
+        "[[plugin]]\nname = \"probe\"\nPROBE\non-failure = \"skip\"\n\
+         config.pre-merge = \"{does}\"\n{grants}"
     );
-    let mut told: Vec<String> = Vec::new();
+    let mut all: Vec<String> = Vec::new();
     for component in every_probe() {
         let mut plugins: Plugins = site.load_from(&component, &toml).await.unwrap();
         plugins.pre_merge(&update()).await.unwrap();
-        told.push(site.failure("probe").1);
+        all.push(site.failure("probe").1);
     }
-    let first = told.swap_remove(0);
-    assert!(told.iter().all(|told| *told == first), "{first}, but of another version {told:?}");
+    let first = all.swap_remove(0);
+    assert!(all.iter().all(|other| *other == first), "{first}, but with another version {all:?}");
     first
 }
 
 #[tokio::test]
-async fn without_a_grant_there_are_no_files() {
+async fn without_a_grant_no_file_can_be_read() {
     let site = Site::new();
     let conf = site.path().join("mailcow.conf");
     for path in [conf.to_str().unwrap(), "mailcow.conf", "/etc/passwd", "../etc/passwd", "."] {
-        assert!(told(&site, &format!("read {path}"), "").await.starts_with("Err("), "{path}");
+        assert!(probe_sees(&site, &format!("read {path}"), "").await.starts_with("Err("), "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_granted_folder_can_be_read_and_nothing_around_it() {
+async fn a_granted_directory_can_be_read_and_nothing_around_it() {
     let (site, outside) = (Site::new(), tempfile::tempdir().unwrap());
     let folder = outside.path().join("certs");
     std::fs::create_dir(&folder).unwrap();
@@ -48,20 +50,20 @@ async fn a_granted_folder_can_be_read_and_nothing_around_it() {
     let (shown, grants) = (folder.display(), format!("grant.read = [\"{}\"]\n", folder.display()));
     for name in ["a.pem", "inner"] {
         assert_eq!(
-            told(&site, &format!("read {shown}/{name}"), &grants).await,
+            probe_sees(&site, &format!("read {shown}/{name}"), &grants).await,
             "Ok(\"a certificate\")",
             "{name}"
         );
     }
     for name in ["absolute", "relative", "../secret", "../../../../etc/passwd"] {
         assert!(
-            told(&site, &format!("read {shown}/{name}"), &grants).await.starts_with("Err("),
+            probe_sees(&site, &format!("read {shown}/{name}"), &grants).await.starts_with("Err("),
             "{name}"
         );
     }
     for name in ["a.pem", "new"] {
         assert!(
-            told(&site, &format!("write {shown}/{name}"), &grants).await.starts_with("Err("),
+            probe_sees(&site, &format!("write {shown}/{name}"), &grants).await.starts_with("Err("),
             "{name}"
         );
     }
@@ -70,7 +72,7 @@ async fn a_granted_folder_can_be_read_and_nothing_around_it() {
 }
 
 #[tokio::test]
-async fn a_folder_that_becomes_a_link_stays_the_one_that_was_granted() {
+async fn a_granted_directory_stays_the_same_if_its_path_becomes_a_link() {
     let (site, outside) = (Site::new(), tempfile::tempdir().unwrap());
     let at = |name: &str| outside.path().join(name);
     for (folder, content) in [("granted", "a certificate"), ("secret", "a secret")] {
@@ -86,7 +88,7 @@ async fn a_folder_that_becomes_a_link_stays_the_one_that_was_granted() {
     let mut plugins = site.load(&toml).await.unwrap();
     std::fs::rename(&folder, at("moved")).unwrap();
     std::os::unix::fs::symlink(at("secret"), &folder).unwrap();
-    // After a failure, which is how the probe tells what it saw, each call gets a fresh instance.
+    // The probe reports what it saw as a failure, after which the next call gets a new instance.
     for _ in 0..2 {
         plugins.pre_merge(&update()).await.unwrap();
         assert_eq!(site.failure("probe").1, "Ok(\"a certificate\")");
@@ -94,19 +96,20 @@ async fn a_folder_that_becomes_a_link_stays_the_one_that_was_granted() {
 }
 
 #[tokio::test]
-async fn a_relative_folder_is_the_site_s() {
+async fn a_relative_directory_is_relative_to_the_site() {
     let site = Site::new();
     std::fs::write(site.path().join("data/assets/ssl/cert.pem"), "ours").unwrap();
     let grants = "grant.read = [\"data/assets/ssl\"]\n";
-    assert_eq!(told(&site, "read data/assets/ssl/cert.pem", grants).await, "Ok(\"ours\")");
-    assert!(told(&site, "read mailcow.conf", grants).await.starts_with("Err("));
+    assert_eq!(probe_sees(&site, "read data/assets/ssl/cert.pem", grants).await, "Ok(\"ours\")");
+    assert!(probe_sees(&site, "read mailcow.conf", grants).await.starts_with("Err("));
 }
 
 #[tokio::test]
-async fn who_fails_for_want_of_a_grant_is_told_the_line() {
+async fn a_failure_for_lack_of_a_grant_names_the_line_to_add() {
     let toml = |grants: &str| {
         format!(
-            "[[plugin]]\nname = \"probe\"\nPROBE\n{grants}config.pre-merge = \"error no certificate\"\n"
+            "[[plugin]]\nname = \"probe\"\nPROBE\n\
+             {grants}config.pre-merge = \"error no certificate\"\n"
         )
     };
     let site = Site::new();
@@ -127,12 +130,12 @@ async fn who_fails_for_want_of_a_grant_is_told_the_line() {
 
 #[tokio::test]
 async fn the_environment_is_empty() {
-    assert_eq!(told(&Site::new(), "env", "").await, "[]");
-    // Requested is `PROBE` alone.
-    assert_eq!(told(&Site::new(), "env", "grant.env = [\"PATH\"]\n").await, "[]");
+    assert_eq!(probe_sees(&Site::new(), "env", "").await, "[]");
+    // The probe requests only `PROBE`.
+    assert_eq!(probe_sees(&Site::new(), "env", "grant.env = [\"PATH\"]\n").await, "[]");
 }
 
-/// A server on loopback that counts who comes, and answers everybody the same.
+/// Starts a server on loopback that counts connections and always gives the same answer.
 async fn server(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (port, visits) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
@@ -150,11 +153,13 @@ async fn server(answer: &'static str) -> (u16, Arc<AtomicUsize>) {
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
 
 #[tokio::test]
-async fn sockets_are_closed_whatever_is_granted() {
+async fn sockets_are_refused_whatever_is_granted() {
     let (port, visits) = server(HELLO).await;
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
     let site = Site::new();
-    assert!(told(&site, &format!("connect 127.0.0.1:{port}"), &grants).await.starts_with("Err("));
+    assert!(
+        probe_sees(&site, &format!("connect 127.0.0.1:{port}"), &grants).await.starts_with("Err(")
+    );
     assert_eq!(visits.load(Ordering::SeqCst), 0);
     assert_eq!(site.receipt("probe").refusals, ["a TCP socket"]);
     assert!(
@@ -171,23 +176,24 @@ async fn names_are_not_resolved_for_plugins() {
     let grants = "grant.http = [\"http://localhost\"]\n";
     for name in ["localhost", "example.org"] {
         let site = Site::new();
-        let told = told(&site, &format!("lookup {name}"), grants).await;
-        assert!(told.starts_with("Err("), "{name}: {told}");
+        let seen = probe_sees(&site, &format!("lookup {name}"), grants).await;
+        assert!(seen.starts_with("Err("), "{name}: {seen}");
         assert_eq!(site.receipt("probe").refusals, ["the addresses of a name"]);
     }
 }
 
 #[tokio::test]
-async fn a_redirect_inside_leads_nowhere() {
+async fn a_redirect_to_an_inner_address_is_refused() {
     let (inner, visits) = server(HELLO).await;
     let answer = format!(
         "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{inner}/\r\ncontent-length: 0\r\n\r\n"
     );
     let (outer, _) = server(answer.leak()).await;
     let grants = format!("grant.http = [\"http://127.0.0.1:{outer}\"]\n");
-    let told = told(&Site::new(), &format!("follow http://127.0.0.1:{outer}/"), &grants).await;
+    let seen =
+        probe_sees(&Site::new(), &format!("follow http://127.0.0.1:{outer}/"), &grants).await;
     assert_eq!(
-        (told.as_str(), visits.load(Ordering::SeqCst)),
+        (seen.as_str(), visits.load(Ordering::SeqCst)),
         ("Err(\"ErrorCode::HttpRequestDenied\")", 0)
     );
 }
@@ -206,7 +212,7 @@ async fn http_goes_where_it_is_granted_and_nowhere_else() {
     for grants in refused {
         let site = Site::new();
         assert_eq!(
-            told(&site, &url, &grants).await,
+            probe_sees(&site, &url, &grants).await,
             "Err(\"ErrorCode::HttpRequestDenied\")",
             "{grants}"
         );
@@ -220,15 +226,15 @@ async fn http_goes_where_it_is_granted_and_nowhere_else() {
     }
     assert_eq!(visits.load(Ordering::SeqCst), 0, "no packet leaves");
     let grants = format!("grant.http = [\"{address}\"]\n");
-    assert_eq!(told(&Site::new(), &url, &grants).await, "Ok((200, \"hello\"))");
+    assert_eq!(probe_sees(&Site::new(), &url, &grants).await, "Ok((200, \"hello\"))");
 }
 
 #[tokio::test]
-async fn a_name_that_leads_inside_is_closed_until_the_address_is_granted_too() {
+async fn a_name_with_an_inner_address_is_refused_unless_the_address_is_granted_too() {
     let (port, visits) = server(HELLO).await;
     let (site, url) = (Site::new(), format!("http http://localhost:{port}/"));
     let name = format!("grant.http = [\"http://localhost:{port}\"]\n");
-    assert_eq!(told(&site, &url, &name).await, "Err(\"ErrorCode::HttpRequestDenied\")");
+    assert_eq!(probe_sees(&site, &url, &name).await, "Err(\"ErrorCode::HttpRequestDenied\")");
     assert!(
         site.receipt("probe").refusals[0].contains("not a public address"),
         "{:?}",
@@ -238,7 +244,7 @@ async fn a_name_that_leads_inside_is_closed_until_the_address_is_granted_too() {
     let both = format!(
         "grant.http = [\"http://localhost:{port}\", \"127.0.0.1:{port}\", \"[::1]:{port}\"]\n"
     );
-    assert_eq!(told(&site, &url, &both).await, "Ok((200, \"hello\"))");
+    assert_eq!(probe_sees(&site, &url, &both).await, "Ok((200, \"hello\"))");
 }
 
 #[tokio::test]
@@ -246,21 +252,21 @@ async fn offline_everything_is_refused() {
     let (port, visits) = server(HELLO).await;
     let site = Site { offline: true, ..Site::new() };
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
-    let told = told(&site, &format!("http http://127.0.0.1:{port}/"), &grants).await;
+    let seen = probe_sees(&site, &format!("http http://127.0.0.1:{port}/"), &grants).await;
     assert_eq!(
-        (told.as_str(), visits.load(Ordering::SeqCst)),
+        (seen.as_str(), visits.load(Ordering::SeqCst)),
         ("Err(\"ErrorCode::HttpRequestDenied\")", 0)
     );
 }
 
 #[tokio::test]
-async fn redirects_are_the_plugin_s_to_follow_and_bodies_end_somewhere() {
+async fn redirects_are_not_followed_and_bodies_have_a_limit() {
     let (port, _) =
         server("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")
             .await;
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
     assert_eq!(
-        told(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await,
+        probe_sees(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await,
         "Ok((302, \"\"))"
     );
     let huge: &'static str =
@@ -268,11 +274,12 @@ async fn redirects_are_the_plugin_s_to_follow_and_bodies_end_somewhere() {
             .leak();
     let (port, _) = server(huge).await;
     let grants = format!("grant.http = [\"http://127.0.0.1:{port}\"]\n");
-    let told = told(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await;
-    assert!(told.starts_with("Err(\"StreamError::LastOperationFailed"), "{told}");
+    let seen = probe_sees(&Site::new(), &format!("http http://127.0.0.1:{port}/"), &grants).await;
+    assert!(seen.starts_with("Err(\"StreamError::LastOperationFailed"), "{seen}");
 }
 
-/// TLS is checked against the machine's roots. Those are read once a process, so that this test runs itself in another one.
+/// Checks that TLS uses the machine's roots. They are read once per process, so this test runs
+/// itself in another one.
 #[tokio::test]
 async fn https_is_checked_against_the_machine_s_roots() {
     if std::env::var_os("SSL_CERT_FILE")
@@ -296,7 +303,7 @@ async fn https_is_checked_against_the_machine_s_roots() {
             "grant.http = [\"localhost:{port}\", \"127.0.0.1:{port}\", \"[::1]:{port}\"]\n"
         );
         assert_eq!(
-            told(&site, &format!("http https://localhost:{port}/"), &grants).await,
+            probe_sees(&site, &format!("http https://localhost:{port}/"), &grants).await,
             expected
         );
     }
@@ -314,7 +321,7 @@ fn in_a_process_with_its_own_root(test: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// A server that answers over TLS with the certificate and key in this file.
+/// Starts a server that answers over TLS with the certificate and key in this file.
 async fn tls_server(pair: std::path::PathBuf) -> u16 {
     let certificate = std::fs::read_to_string(pair).unwrap();
     let made = cowhand::demo::certificate::Certificate { key: certificate.clone(), certificate };

@@ -1,4 +1,5 @@
-//! The stock plugins as they are in the binary, and one by path, in the real host with real grants.
+//! The stock plugins as embedded in the binary, and one loaded by path, in the real host with real
+//! grants.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -20,7 +21,7 @@ use crate::kit::{Site, probe, update};
 
 const NOTHING: &str = "plugin = []";
 
-/// Sides that nobody may read.
+/// Sides that must not be read.
 struct Closed;
 
 impl Blobs for Closed {
@@ -60,7 +61,7 @@ fn by(plugin: &str, answer: Answer) -> Decided {
 }
 
 #[tokio::test]
-async fn without_settings_an_update_may_go_on() {
+async fn without_settings_an_update_proceeds() {
     let site = Site::new();
     let mut plugins = site.load(NOTHING).await.unwrap();
     let verdict = plugins.pre_merge(&update()).await.unwrap();
@@ -94,7 +95,7 @@ async fn conflicts_are_decided_by_kind_and_nothing_is_read() {
 }
 
 #[tokio::test]
-async fn a_resolver_that_nobody_named_is_not_there() {
+async fn optional_resolvers_are_loaded_only_if_configured() {
     let everywhere = ["stock-conflicts", "certificates", "release-gate", "keep-images", "notify"];
     assert_eq!(Site::new().load(NOTHING).await.unwrap().names(), everywhere);
     let toml = "[[plugin]]\nname = \"mine\"\nsource = \"stock:keep-local\"\n";
@@ -105,10 +106,11 @@ async fn a_resolver_that_nobody_named_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_plugin_by_path_decides_what_it_knows_and_leaves_the_rest() {
+async fn a_plugin_decides_by_path_and_passes_on_the_rest() {
     let source = probe().with_file_name("by_path.wasm");
     let toml = format!(
-        "[[plugin]]\nname = \"by-path\"\nsource = {source:?}\nconfig = {{ ours = [\"data/conf/sogo/\"] }}\n"
+        "[[plugin]]\nname = \"by-path\"\nsource = {source:?}\n\
+         config = {{ ours = [\"data/conf/sogo/\"] }}\n"
     );
     let (known, other) = ("data/conf/sogo/sogo.conf", "docker-compose.yml");
     let ask =
@@ -118,16 +120,17 @@ async fn a_plugin_by_path_decides_what_it_knows_and_leaves_the_rest() {
 }
 
 #[tokio::test]
-async fn the_gate_holds_back_as_far_as_it_was_told() {
+async fn the_release_gate_follows_its_settings() {
     let gate = |config: &str| {
         format!(
-            "[[plugin]]\nname = \"gate\"\nsource = \"stock:release-gate\"\n[plugin.config]\n{config}\n"
+            "[[plugin]]\nname = \"gate\"\nsource = \"stock:release-gate\"\n\
+             [plugin.config]\n{config}\n"
         )
     };
     let ask = async |config: &str| {
         Site::new().load(&gate(config)).await.unwrap().pre_merge(&update()).await
     };
-    // It is Monday, 22:00 on the site's clock.
+    // The site's clock says Monday, 22:00.
     let closed =
         ask("window = [{ days = [\"tue\"], from = \"01:30\", to = \"05:00\" }]").await.unwrap();
     let PreMergeVerdict::NotNow { plugin, until, .. } = closed else { panic!("{closed:?}") };
@@ -144,7 +147,7 @@ async fn the_gate_holds_back_as_far_as_it_was_told() {
 }
 
 #[tokio::test]
-async fn the_previous_release_s_images_stay() {
+async fn the_previous_release_s_images_are_kept() {
     let candidate = |id: &str, cause| Candidate {
         kind: CandidateKind::Image,
         id: id.to_owned(),
@@ -163,7 +166,7 @@ async fn the_previous_release_s_images_stay() {
     assert_eq!(kept, [("before", "keep-images")]);
 }
 
-/// Below `folder`: certbot's folders with a pair and the links to it.
+/// Creates certbot's directories below `folder`, with a pair and the links to it.
 fn certbot(folder: &Path) {
     for inner in ["live/mail.example.org", "archive/mail.example.org"] {
         std::fs::create_dir_all(folder.join(inner)).unwrap();
@@ -183,7 +186,8 @@ fn certbot(folder: &Path) {
     }
 }
 
-/// What the certificates plugin hands over when `granted` of the ACME client's folder may be read; and its notes.
+/// Returns the files that the certificates plugin installs, and its notes, if it may read `granted`
+/// below the ACME client's directory.
 async fn handed_over(granted: &str) -> (Vec<(String, u32)>, Vec<String>) {
     let outside = tempfile::tempdir().unwrap();
     certbot(outside.path());
@@ -194,7 +198,8 @@ async fn handed_over(granted: &str) -> (Vec<(String, u32)>, Vec<String>) {
     let (outside, live) = (outside.path().display(), "live/mail.example.org");
     let toml = format!(
         "[[plugin]]\nname = \"certs\"\nsource = \"stock:certificates\"\n\
-         [plugin.grant]\nread = [\"data/assets/ssl\", \"{outside}{granted}\"]\ninstall = [\"data/assets/ssl\"]\n\
+         [plugin.grant]\nread = [\"data/assets/ssl\", \"{outside}{granted}\"]\n\
+         install = [\"data/assets/ssl\"]\n\
          [plugin.config]\nsource = \"{outside}/{live}\"\nnames = [\"mail.example.org\"]\n"
     );
     let mut update = update();
@@ -206,7 +211,7 @@ async fn handed_over(granted: &str) -> (Vec<(String, u32)>, Vec<String>) {
 }
 
 #[tokio::test]
-async fn a_certificate_from_outside_is_handed_over_through_its_links() {
+async fn a_certificate_from_outside_is_installed_through_its_links() {
     let (files, notes) = handed_over("").await;
     let pair = [
         ("data/assets/ssl/cert.pem".to_owned(), 0o644),
@@ -217,25 +222,25 @@ async fn a_certificate_from_outside_is_handed_over_through_its_links() {
 }
 
 #[tokio::test]
-async fn links_that_leave_what_was_granted_are_told_and_the_site_s_own_pair_is_judged() {
+async fn links_out_of_granted_directories_are_reported_and_the_site_s_pair_is_checked() {
     let (files, notes) = handed_over("/live").await;
     assert!(files.is_empty());
-    let told =
+    let noted =
         |what: &str| assert!(notes.iter().any(|note| note.contains(what)), "{what}: {notes:?}");
-    told("live/mail.example.org/privkey.pem cannot be read");
-    told("has no usable pair: the site keeps its own");
-    told("data/assets/ssl/cert.pem is missing");
-    told("data/assets/ssl/key.pem has the mode 0644");
+    noted("live/mail.example.org/privkey.pem cannot be read");
+    noted("has no usable certificate and key; the site keeps its own");
+    noted("data/assets/ssl/cert.pem is missing");
+    noted("data/assets/ssl/key.pem has mode 0644");
 }
 
-/// A server that answers one request so, and what it was asked.
+/// Starts a server that gives one answer. Also returns the request that it received.
 async fn webhook(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let asked = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut asked = String::new();
-        // The body ends with the brace that closes its JSON, and comes in one piece or more.
+        // The body ends with the brace that closes its JSON and may come in several pieces.
         while !asked.ends_with('}') {
             let mut piece = [0; 4096];
             let length = stream.read(&mut piece).await.unwrap();
@@ -247,10 +252,11 @@ async fn webhook(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>)
     (port, asked)
 }
 
-/// A failed run's events, with the notifier set up so.
+/// Sends a failed run's events to the notifier with these settings.
 async fn run(site: &Site, port: u16, settings: &str) {
     let toml = format!(
-        "[[plugin]]\nname = \"bell\"\nsource = \"stock:notify\"\n[plugin.grant]\nhttp = [\"http://127.0.0.1:{port}\"]\n\
+        "[[plugin]]\nname = \"bell\"\nsource = \"stock:notify\"\n\
+         [plugin.grant]\nhttp = [\"http://127.0.0.1:{port}\"]\n\
          [plugin.config]\nurl = \"http://127.0.0.1:{port}/hook/mail\"\n{settings}\n"
     );
     let start = Event::Start {
@@ -293,12 +299,12 @@ async fn an_outcome_is_posted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_that_refuses_is_noted() {
+async fn a_refusal_by_the_webhook_is_noted() {
     let site = Site::new();
     let (port, asked) = webhook("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
     run(&site, port, "").await;
     assert!(asked.await.unwrap().contains("\"command\":\"update\""));
     let (class, message) = site.failure("bell");
     assert_eq!(class, Class::Error);
-    assert!(message.contains("it answered 403") && !message.contains("/hook"), "{message}");
+    assert!(message.contains("the server answered 403") && !message.contains("/hook"), "{message}");
 }

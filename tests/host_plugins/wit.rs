@@ -1,5 +1,5 @@
-//! The WIT text, read line by line: what it defines, and what its comments say. Every definition of it begins on a line of its own, and
-//! functions stand on one line.
+//! Parses the WIT text line by line into definitions and comments. Every definition must begin on a
+//! line of its own, and every function must fit on one line.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,9 @@ pub struct Container {
     pub sort: String,
     /// Its name.
     pub name: String,
-    /// What its comment says.
+    /// Its comment.
     pub docs: String,
-    /// What it defines.
+    /// Its definitions.
     pub items: Vec<Item>,
 }
 
@@ -19,14 +19,14 @@ pub struct Container {
 pub struct Item {
     /// `record conflict`, `check: func(…) -> …`, `import log`.
     pub head: String,
-    /// What its comment says.
+    /// Its comment.
     pub docs: String,
-    /// Fields, cases or methods, each with what its comment says.
+    /// Fields, cases or methods, each with its comment.
     pub parts: Vec<(String, String)>,
 }
 
 impl Item {
-    /// All of it in one line, comments left out.
+    /// Returns the definition as one line without comments.
     pub fn line(&self) -> String {
         let parts: Vec<&str> = self.parts.iter().map(|(part, _)| part.as_str()).collect();
         if parts.is_empty() {
@@ -37,7 +37,7 @@ impl Item {
     }
 }
 
-/// The folders of all versions, oldest first.
+/// Returns the directories of all versions, oldest first.
 pub fn versions() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit");
     let mut versions: Vec<PathBuf> =
@@ -46,7 +46,7 @@ pub fn versions() -> Vec<PathBuf> {
     versions
 }
 
-/// The text of one version, its files in the order of their names.
+/// Returns the text of one version, with its files in the order of their names.
 pub fn text(version: &Path) -> String {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(version).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -54,10 +54,10 @@ pub fn text(version: &Path) -> String {
     files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }
 
-/// Reads a text.
+/// Parses a text.
 pub fn parse(text: &str) -> Vec<Container> {
     let (mut all, mut docs): (Vec<Container>, _) = (Vec::new(), Vec::new());
-    // Whether we are inside of an interface or a world, and inside of a type there.
+    // True inside an interface or a world, and inside a type there.
     let (mut inside, mut in_type) = (false, false);
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(comment) = line.strip_prefix("///") {
@@ -101,7 +101,7 @@ pub fn parse(text: &str) -> Vec<Container> {
     all
 }
 
-/// What the comment of the package says.
+/// Returns the comment of the package.
 pub fn package_docs(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().position(|line| line.starts_with("package ")).unwrap();

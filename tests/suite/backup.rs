@@ -95,7 +95,7 @@ fn a_dump_that_fails_leaves_the_site_untouched() {
 fn a_dump_leaves_room_on_the_disk() {
     const GIGABYTE: &str = "1073741824";
     for (setting, value, reason) in [
-        ("DATABASE_SIZE", GIGABYTE, "there is no room for it"),
+        ("DATABASE_SIZE", GIGABYTE, "not enough free space"),
         ("DUMP_SIZE", "268435456", "less than 1.0 GiB are free"),
     ] {
         let site = careful();

@@ -287,7 +287,7 @@ fn inspect_runs_nothing() {
         (Some("0.1.0"), 5)
     );
     assert_eq!(told["size"].as_u64(), Some(fs::metadata(probe()).unwrap().len()));
-    assert_eq!(told["requests"][2]["reason"], "to try who can be reached");
+    assert_eq!(told["requests"][2]["reason"], "to try which hosts can be reached");
     assert!(
         told["imports"]
             .as_array()

@@ -341,7 +341,7 @@ fn an_engine_that_says_nothing() {
     let site = Site::without_engine().behind_one_release();
     let folder = tempfile::tempdir().unwrap();
     let host = outside::silent_engine(folder.path());
-    untouched(&site, 10, "did not answer in time", || {
+    untouched(&site, 10, "no answer in time", || {
         site.prepared(["update", "--yes"]).env("DOCKER_HOST", host).run()
     });
 }
@@ -368,7 +368,7 @@ fn what_cannot_be_started_is_found_before_anything_stops() {
             "redis-vol-1:/data/\n        - ./data/conf/none.conf:/none.conf\n",
             "data/conf/none.conf, which does not exist",
         ),
-        ("  redis-vol-1:\n", "  redis-vol-1: {name: elsewhere}\n", "its data would be left behind"),
+        ("  redis-vol-1:\n", "  redis-vol-1: {name: elsewhere}\n", "without its data"),
     ];
     for (from, to, words) in cases {
         assert!(compose.contains(from), "{from}");

@@ -372,9 +372,8 @@ fn what_a_resolver_cannot_do_it_leaves_and_says() {
     let ran = site
         .cowhand(["plan", "--until", "merge", "--json"])
         .exits(0)
-        .says("`no assignment` is no line that is understood");
-    let ran =
-        ran.says("the service redis-mailcow names the volume mysql-vol-1, which is not there");
+        .says("`no assignment` is not understood");
+    let ran = ran.says("service redis-mailcow refers to volume mysql-vol-1, which does not exist");
     let merged = Merged { merge: ran.event("plan")["merge"].clone(), site };
     assert_eq!(merged.decided(MAIN_CF), ("stock-conflicts", "favor-theirs"));
     assert_eq!(merged.decided(COMPOSE), ("stock-conflicts", "favor-theirs"));

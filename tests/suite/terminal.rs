@@ -22,7 +22,7 @@ const WEIGHT: usize = 4 << 20;
 /// How a colour begins, and how a line is written anew.
 const COLOUR: &str = "\x1b[3";
 const ANEW: &str = "\x1b[2K";
-const WELL: &str = "services that are well";
+const WELL: &str = "services healthy";
 
 /// Upstream wants another redis, from a registry of which not all comes while it is held.
 fn releases(site: &Site, gate: &Gate, tag: &str, image: &Image) {

@@ -71,5 +71,5 @@ fn who_does_not_greet_as_a_mail_server_does_is_not_well() {
         site.is_wholly(&old);
     }
     releases(&site, "good", &[], &[]);
-    site.cowhand(["update", "--yes"]).exits(0).says("all well: 5 services");
+    site.cowhand(["update", "--yes"]).exits(0).says("5 services healthy");
 }

@@ -1,26 +1,26 @@
-//! Reading granted folders.
+//! Reads granted directories.
 
 use std::io::ErrorKind;
 
 /// The files that the plugin may read.
 pub struct Files<M> {
-    /// Put before relative paths; empty in a component.
+    /// Prefix for relative paths; empty in a component.
     pub root: String,
-    /// The permissions of a file, where they can be told.
+    /// Returns a file's permissions, or `None` if they are unknown.
     pub mode: M,
 }
 
-/// Why a file could not be read.
+/// The reason why a file could not be read.
 #[derive(Debug, PartialEq)]
 pub enum Unread {
-    /// It is not there.
+    /// The file does not exist.
     Missing,
-    /// It is there, or may be.
+    /// Reading failed; the file may exist.
     Refused(String),
 }
 
 impl<M: Fn(&str) -> Option<u32>> Files<M> {
-    /// All of a file.
+    /// Reads a whole file.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, Unread> {
         std::fs::read(self.place(path)).map_err(|error| match error.kind() {
             ErrorKind::NotFound => Unread::Missing,
@@ -28,17 +28,17 @@ impl<M: Fn(&str) -> Option<u32>> Files<M> {
         })
     }
 
-    /// The permissions of a file, where they can be told.
+    /// Returns a file's permissions, or `None` if they are unknown.
     pub fn mode(&self, path: &str) -> Option<u32> {
         (self.mode)(&self.place(path))
     }
 
-    /// Whether a folder was granted, or lies in one.
+    /// Returns true if a directory was granted or is inside a granted one.
     pub fn is_open(&self, folder: &str) -> bool {
         std::fs::read_dir(self.place(folder)).is_ok()
     }
 
-    /// The folders in a folder, by name.
+    /// Returns the sorted names of the directories in a directory.
     pub fn folders(&self, folder: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.place(folder)).into_iter().flatten().flatten();
         let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));

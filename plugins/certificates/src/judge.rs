@@ -1,31 +1,31 @@
-//! What is wrong with certificates, and which files are to be handed over.
+//! Finds problems with certificates and the files to install.
 
 use crate::bindings::cowhand::hooks::types::NewFile;
 use crate::folder::{Files, Unread};
 use crate::material::{Key, Leaf};
 use crate::settings::Settings;
 
-/// Where the site has its certificates.
+/// The site's directory for certificates.
 const SITE: &str = "data/assets/ssl";
 const CERTIFICATE: &str = "cert.pem";
 const KEY: &str = "key.pem";
 const PARAMETERS: &str = "dhparams.pem";
-/// Others may read a certificate; nobody but its owner a key.
+/// Everyone may read a certificate; only its owner may read a key.
 const CERTIFICATE_MODE: u32 = 0o644;
 const KEY_MODE: u32 = 0o600;
 const DAY: i64 = 24 * 60 * 60;
 
-/// What was found.
+/// The problems found and the files to install.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// A line each, for people.
+    /// The problems, one line each, for the operator.
     pub problems: Vec<String>,
-    /// What to hand over.
+    /// The files to install.
     pub files: Vec<NewFile>,
 }
 
 impl Findings {
-    /// Both. What is handed over will replace the site's own pair, of which nothing need be told then.
+    /// Adds the site's findings. Problems with its main pair are left out if that pair is replaced.
     pub fn and(mut self, site: SiteFindings) -> Self {
         if self.files.is_empty() {
             self.problems.extend(site.main);
@@ -35,16 +35,16 @@ impl Findings {
     }
 }
 
-/// What was found in the site's folder.
+/// Problems found in the site's directory.
 #[derive(Debug, Default)]
 pub struct SiteFindings {
-    /// Of the pair that an ACME client outside may replace.
+    /// Problems with the pair that an ACME client outside the site may replace.
     main: Vec<String>,
-    /// Of everything else.
+    /// Problems with everything else.
     others: Vec<String>,
 }
 
-/// A certificate and its key, as files.
+/// The paths of a certificate and its key.
 struct Pair {
     certificate: String,
     key: String,
@@ -57,7 +57,8 @@ impl Pair {
     }
 }
 
-/// What an ACME client outside the site has, and what of it the site lacks.
+/// Checks the pair of an ACME client outside the site. Its files are installed if the pair is
+/// usable and the site's differs.
 pub fn source<M: Fn(&str) -> Option<u32>>(
     settings: &Settings,
     files: &Files<M>,
@@ -70,7 +71,8 @@ pub fn source<M: Fn(&str) -> Option<u32>>(
     let usable = read
         .filter(|(certificate, key)| judge(&pair, certificate, key, settings, now, &mut problems));
     let Some((certificate, key)) = usable else {
-        problems.push(format!("{folder} has no usable pair: the site keeps its own"));
+        problems
+            .push(format!("{folder} has no usable certificate and key; the site keeps its own"));
         return Findings { problems, files: Vec::new() };
     };
     let site = Pair::below(SITE, CERTIFICATE, KEY);
@@ -86,7 +88,8 @@ fn hand_over(site: Pair, certificate: Vec<u8>, key: Vec<u8>) -> Vec<NewFile> {
     ]
 }
 
-/// The site's own certificates: its main pair, and one for each folder that holds a certificate.
+/// Checks the site's own certificates: the main pair, and one for each directory that contains a
+/// certificate.
 pub fn site<M: Fn(&str) -> Option<u32>>(
     settings: &Settings,
     files: &Files<M>,
@@ -100,7 +103,7 @@ pub fn site<M: Fn(&str) -> Option<u32>>(
     if files.read(&format!("{SITE}/{PARAMETERS}")) == Err(Unread::Missing) {
         found.others.push(format!("{SITE}/{PARAMETERS} is missing"));
     }
-    // What a folder's certificate is for is not known here.
+    // The names that a directory's certificate should be for are not known here.
     let unnamed = Settings { names: Vec::new(), ..settings.clone() };
     for folder in files.folders(SITE) {
         let pair = Pair::below(&format!("{SITE}/{folder}"), CERTIFICATE, KEY);
@@ -125,14 +128,15 @@ fn check<M>(
     }
     if let Some(mode) = files.mode(&pair.key).filter(|mode| mode & 0o077 != 0) {
         problems.push(format!(
-            "{} has the mode {mode:04o}: others can get at the key; make it {KEY_MODE:04o}",
+            "{} has mode {mode:04o}: other users can access the key; change it to {KEY_MODE:04o}",
             pair.key
         ));
     }
     if let Some(mode) = files.mode(&pair.certificate).filter(|mode| mode & 0o022 != 0) {
         let certificate = &pair.certificate;
         problems.push(format!(
-            "{certificate} has the mode {mode:04o}: others can replace it; make it {CERTIFICATE_MODE:04o}"
+            "{certificate} has mode {mode:04o}: other users can change it; \
+             change it to {CERTIFICATE_MODE:04o}"
         ));
     }
 }
@@ -151,7 +155,10 @@ where
             problems.push(match why {
                 Unread::Missing => format!("{path} is missing"),
                 Unread::Refused(why) => {
-                    format!("{path} cannot be read ({why}); a link may lead out of what is granted")
+                    format!(
+                        "{path} cannot be read ({why}); \
+                         a link may point outside the granted directories"
+                    )
                 }
             });
             None
@@ -161,7 +168,7 @@ where
     certificate.zip(key)
 }
 
-/// Names what is wrong with a pair; whether a server could work with it all the same.
+/// Adds the problems of a pair. Returns true if a server could use the pair all the same.
 fn judge(
     pair: &Pair,
     certificate: &[u8],
@@ -180,7 +187,7 @@ fn judge(
         problems.push(format!("{} does not belong to {}", pair.key, pair.certificate));
     }
     let missing = settings.names.iter().filter(|name| !leaf.covers(name));
-    problems.extend(missing.map(|name| format!("{} is not for {name}", pair.certificate)));
+    problems.extend(missing.map(|name| format!("{} is not valid for {name}", pair.certificate)));
     problems
         .extend(age(&leaf, settings.warn_days, now).map(|what| wrong(&pair.certificate, &what)));
     fits && (leaf.from..=leaf.until).contains(&now)
@@ -213,7 +220,7 @@ fn days(count: i64) -> String {
 }
 
 impl<M: Fn(&str) -> Option<u32>> Files<M> {
-    /// Whether a file is known to be so.
+    /// Returns true if a file has this content and, as far as its permissions are known, this mode.
     fn has(&self, path: &str, content: &[u8], mode: u32) -> bool {
         self.read(path).is_ok_and(|there| there == content)
             && self.mode(path).is_none_or(|there| there == mode)

@@ -1,4 +1,4 @@
-//! Sites and ACME clients' folders as they are found, on the disk.
+//! Sites and ACME clients' directories as found on disk.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -13,7 +13,7 @@ const KEYS: [&[u8]; 2] =
 struct Machine(tempfile::TempDir);
 
 impl Machine {
-    /// A site with the first pair, and nothing to complain about.
+    /// A site with the first pair and no problems.
     fn new() -> Self {
         let machine = Self(tempfile::tempdir().unwrap());
         machine.put("data/assets/ssl/cert.pem", CERTIFICATES[0], 0o644);
@@ -22,7 +22,7 @@ impl Machine {
         machine
     }
 
-    /// A certbot's folder with the second pair.
+    /// Adds certbot's directories with the second pair.
     fn with_certbot(self) -> Self {
         self.put("archive/fullchain1.pem", CERTIFICATES[1], 0o644);
         self.put("archive/privkey1.pem", KEYS[1], 0o600);
@@ -60,7 +60,7 @@ impl Machine {
         guest::settings(&json.replace("LIVE", &self.path("live"))).unwrap()
     }
 
-    /// The problems, the machine's own folder left out.
+    /// The problems, with the machine's temporary directory removed from the paths.
     fn problems(&self, json: &str, now: i64) -> Vec<String> {
         let (settings, files) = (self.settings(json), self.files());
         let found = source(&settings, &files, now).and(site(&settings, &files, now));
@@ -72,7 +72,7 @@ impl Machine {
     }
 }
 
-/// So many days before the test certificates expire.
+/// Returns the time this many days before the first test certificate expires.
 fn days_left(days: i64) -> i64 {
     CERTIFICATES.map(|pem| Leaf::read(pem).unwrap().until).into_iter().min().unwrap() - days * DAY
 }
@@ -92,60 +92,60 @@ fn a_site_that_may_not_be_read_has_no_problems_either() {
 }
 
 #[test]
-fn what_expires_is_named() {
+fn certificates_about_to_expire_are_reported() {
     let machine = Machine::new();
-    let told = |days| machine.problems(r#"{"warn-days": 7}"#, days_left(days) - 1).concat();
-    assert_eq!(told(7), "");
-    assert_eq!(told(6), "data/assets/ssl/cert.pem expires in 6 days");
-    assert_eq!(told(1), "data/assets/ssl/cert.pem expires in 1 day");
-    assert_eq!(told(-3), "data/assets/ssl/cert.pem expired 2 days ago");
-    assert_eq!(told(1000), "data/assets/ssl/cert.pem is not valid yet");
+    let found = |days| machine.problems(r#"{"warn-days": 7}"#, days_left(days) - 1).concat();
+    assert_eq!(found(7), "");
+    assert_eq!(found(6), "data/assets/ssl/cert.pem expires in 6 days");
+    assert_eq!(found(1), "data/assets/ssl/cert.pem expires in 1 day");
+    assert_eq!(found(-3), "data/assets/ssl/cert.pem expired 2 days ago");
+    assert_eq!(found(1000), "data/assets/ssl/cert.pem is not valid yet");
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_files_are_reported() {
     let machine = Machine::new();
     machine.remove("data/assets/ssl/key.pem");
     machine.remove("data/assets/ssl/dhparams.pem");
-    let told = ["data/assets/ssl/key.pem is missing", "data/assets/ssl/dhparams.pem is missing"];
-    assert_eq!(machine.problems("{}", days_left(60)), told);
+    let found = ["data/assets/ssl/key.pem is missing", "data/assets/ssl/dhparams.pem is missing"];
+    assert_eq!(machine.problems("{}", days_left(60)), found);
 }
 
 #[test]
-fn a_key_of_another_certificate_is_named() {
+fn a_key_of_another_certificate_is_reported() {
     let machine = Machine::new();
     machine.put("data/assets/ssl/key.pem", KEYS[1], 0o600);
-    let told = ["data/assets/ssl/key.pem does not belong to data/assets/ssl/cert.pem"];
-    assert_eq!(machine.problems("{}", days_left(60)), told);
+    let found = ["data/assets/ssl/key.pem does not belong to data/assets/ssl/cert.pem"];
+    assert_eq!(machine.problems("{}", days_left(60)), found);
 }
 
 #[test]
-fn wrong_modes_are_named() {
+fn unsafe_modes_are_reported() {
     let machine = Machine::new();
     machine.put("data/assets/ssl/key.pem", KEYS[0], 0o640);
     machine.put("data/assets/ssl/cert.pem", CERTIFICATES[0], 0o664);
-    let told = machine.problems("{}", days_left(60));
-    assert!(told[0].starts_with("data/assets/ssl/key.pem has the mode 0640"), "{told:?}");
-    assert!(told[1].starts_with("data/assets/ssl/cert.pem has the mode 0664"), "{told:?}");
+    let found = machine.problems("{}", days_left(60));
+    assert!(found[0].starts_with("data/assets/ssl/key.pem has mode 0640"), "{found:?}");
+    assert!(found[1].starts_with("data/assets/ssl/cert.pem has mode 0664"), "{found:?}");
 }
 
 #[test]
-fn a_name_that_is_not_covered_is_named() {
-    let told = Machine::new().problems(r#"{"names": ["mail.example.com"]}"#, days_left(60));
-    assert_eq!(told, ["data/assets/ssl/cert.pem is not for mail.example.com"]);
+fn a_name_that_is_not_covered_is_reported() {
+    let found = Machine::new().problems(r#"{"names": ["mail.example.com"]}"#, days_left(60));
+    assert_eq!(found, ["data/assets/ssl/cert.pem is not valid for mail.example.com"]);
 }
 
 #[test]
-fn the_certificates_of_further_domains_are_looked_at_too() {
+fn the_certificates_of_additional_domains_are_checked_too() {
     let machine = Machine::new();
     machine.put("data/assets/ssl/acme/account.pem", KEYS[1], 0o600);
     machine.put("data/assets/ssl/imap.example.com/cert.pem", CERTIFICATES[1], 0o644);
-    let told = ["data/assets/ssl/imap.example.com/key.pem is missing"];
-    assert_eq!(machine.problems(r#"{"names": ["mail.example.org"]}"#, days_left(60)), told);
+    let found = ["data/assets/ssl/imap.example.com/key.pem is missing"];
+    assert_eq!(machine.problems(r#"{"names": ["mail.example.org"]}"#, days_left(60)), found);
 }
 
 #[test]
-fn a_new_pair_from_outside_is_handed_over_through_its_links() {
+fn a_new_pair_from_outside_is_installed_through_its_links() {
     let machine = Machine::new().with_certbot();
     let handed = machine.handed(r#"{"source": "LIVE"}"#, days_left(60));
     let expected = [
@@ -160,7 +160,7 @@ fn a_new_pair_from_outside_is_handed_over_through_its_links() {
 }
 
 #[test]
-fn what_the_site_has_is_not_handed_over_again() {
+fn a_pair_that_the_site_has_is_not_installed_again() {
     let machine = Machine::new().with_certbot();
     machine.put("data/assets/ssl/cert.pem", CERTIFICATES[1], 0o644);
     machine.put("data/assets/ssl/key.pem", KEYS[1], 0o600);
@@ -169,26 +169,26 @@ fn what_the_site_has_is_not_handed_over_again() {
     assert_eq!(
         machine.handed(r#"{"source": "LIVE"}"#, days_left(60)).len(),
         2,
-        "a wrong mode is put right"
+        "a wrong mode is corrected"
     );
 }
 
 #[test]
-fn of_a_pair_that_will_be_replaced_nothing_is_told() {
+fn a_pair_that_will_be_replaced_is_not_reported() {
     let machine = Machine::new().with_certbot();
     machine.put("data/assets/ssl/key.pem", KEYS[1], 0o644);
     assert!(machine.problems(r#"{"source": "LIVE"}"#, days_left(60)).is_empty());
 }
 
 #[test]
-fn an_unusable_pair_from_outside_stays_outside() {
+fn an_unusable_pair_from_outside_is_not_installed() {
     let machine = Machine::new().with_certbot();
     assert!(machine.handed(r#"{"source": "LIVE"}"#, days_left(-1)).is_empty());
     machine.put("archive/privkey1.pem", KEYS[0], 0o600);
     assert!(machine.handed(r#"{"source": "LIVE"}"#, days_left(60)).is_empty());
-    let told = machine.problems(r#"{"source": "LIVE"}"#, days_left(60));
-    assert_eq!(told[0], "live/privkey.pem does not belong to live/fullchain.pem");
-    assert_eq!(told[1], "live has no usable pair: the site keeps its own");
+    let found = machine.problems(r#"{"source": "LIVE"}"#, days_left(60));
+    assert_eq!(found[0], "live/privkey.pem does not belong to live/fullchain.pem");
+    assert_eq!(found[1], "live has no usable certificate and key; the site keeps its own");
     machine.remove("live/privkey.pem");
     assert_eq!(
         machine.problems(r#"{"source": "LIVE"}"#, days_left(60))[0],

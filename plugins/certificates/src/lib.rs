@@ -1,4 +1,4 @@
-//! Watches the site's certificates, and hands over what an ACME client outside the site has obtained.
+//! Checks the site's certificates and installs those that an ACME client outside the site obtained.
 
 mod folder;
 mod judge;
@@ -6,7 +6,7 @@ mod material;
 mod settings;
 
 mod bindings {
-    //! What wit-bindgen makes of the contract.
+    //! The bindings that wit-bindgen generates from the contract.
     #![allow(clippy::pedantic, missing_docs)]
     wit_bindgen::generate!({
         path: "../../wit/v0.1",
@@ -38,7 +38,7 @@ impl pre_merge::Guest for Certificates {
         let (settings, files, now) = (settings()?, granted(), update.now.seconds);
         let findings =
             judge::source(&settings, &files, now).and(judge::site(&settings, &files, now));
-        Ok(match tell(&settings, findings) {
+        Ok(match report(&settings, findings) {
             Ok(files) => pre_merge::Answer::Proceed(files),
             Err(reason) => pre_merge::Answer::Stop(reason),
         })
@@ -46,10 +46,11 @@ impl pre_merge::Guest for Certificates {
 }
 
 impl post_pull::Guest for Certificates {
-    /// The pull may have taken long: what is outside may be newer now. The site's own were told about before.
+    /// Checks the ACME client's pair again, which may have been renewed during a long pull. The
+    /// site's own certificates were reported before the merge.
     fn check(pulled: post_pull::Pulled) -> Result<post_pull::Answer, String> {
         let settings = settings()?;
-        Ok(match tell(&settings, judge::source(&settings, &granted(), pulled.now.seconds)) {
+        Ok(match report(&settings, judge::source(&settings, &granted(), pulled.now.seconds)) {
             Ok(files) => post_pull::Answer::Proceed(files),
             Err(reason) => post_pull::Answer::Stop(reason),
         })
@@ -64,8 +65,8 @@ fn granted() -> Files<fn(&str) -> Option<u32>> {
     Files { root: String::new(), mode: |path| file_modes::mode(path).ok() }
 }
 
-/// Says what was found; gives the files to hand over, or the reason to stop.
-fn tell(settings: &Settings, findings: judge::Findings) -> Result<Vec<NewFile>, String> {
+/// Logs the problems and returns the files to install, or the reason to stop.
+fn report(settings: &Settings, findings: judge::Findings) -> Result<Vec<NewFile>, String> {
     if settings.on_problem == OnProblem::Stop && !findings.problems.is_empty() {
         return Err(findings.problems.join("; "));
     }

@@ -1,4 +1,4 @@
-//! Certificates and keys: from PEM to what has to be compared.
+//! Reads certificates and keys from PEM, as far as they are compared.
 
 use der::asn1::{ObjectIdentifier, OctetStringRef};
 use der::{AnyRef, Decode};
@@ -11,12 +11,12 @@ use x509_cert::ext::pkix::name::GeneralName;
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
-/// What counts of a certificate: the first one of its file.
+/// The relevant parts of a file's first certificate.
 #[derive(Debug)]
 pub struct Leaf {
-    /// From when it is valid, in seconds since 1970.
+    /// Start of its validity, in seconds since 1970.
     pub from: i64,
-    /// Until when.
+    /// End of its validity, in seconds since 1970.
     pub until: i64,
     names: Vec<String>,
     public: Public,
@@ -29,17 +29,17 @@ enum Public {
     Rsa(Vec<u8>, Vec<u8>),
     /// The point.
     Elliptic(Vec<u8>),
-    /// Another sort of key, or a private key that does not carry its public half.
+    /// Another kind of key, or a private key without its public half.
     Unknown,
 }
 
 impl Leaf {
-    /// Reads a file with a certificate and perhaps those of its issuers.
+    /// Reads a file that starts with a certificate; those of its issuers may follow.
     pub fn read(pem: &[u8]) -> Result<Self, String> {
         let der = CertificateDer::from_pem_slice(pem)
-            .map_err(|error| format!("holds no certificate in PEM: {error}"))?;
+            .map_err(|error| format!("contains no PEM certificate: {error}"))?;
         let certificate = Certificate::from_der(&der)
-            .map_err(|error| format!("holds a broken certificate: {error}"))?;
+            .map_err(|error| format!("contains a damaged certificate: {error}"))?;
         let certificate = certificate.tbs_certificate();
         let seconds = |time: x509_cert::time::Time| {
             i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
@@ -48,7 +48,7 @@ impl Leaf {
         let bits = key.subject_public_key.raw_bytes();
         let public = match key.algorithm.oid {
             RSA => rsa(pkcs1::RsaPublicKeyRef::from_der(bits)
-                .map_err(|error| format!("holds a broken RSA key: {error}"))?),
+                .map_err(|error| format!("contains a damaged RSA key: {error}"))?),
             ELLIPTIC => Public::Elliptic(bits.to_vec()),
             _ => Public::Unknown,
         };
@@ -57,14 +57,14 @@ impl Leaf {
         Ok(Self { from, until, names: names(certificate), public })
     }
 
-    /// Whether it is for this host, by name or by a wildcard for one label.
+    /// Returns true if it is valid for this host, by name or by a wildcard for one label.
     pub fn covers(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let parent = host.split_once('.').map(|(_, parent)| format!("*.{parent}"));
         self.names.iter().any(|name| *name == host || parent.as_ref() == Some(name))
     }
 
-    /// Whether a private key belongs to it; unknown for sorts of keys that cannot be compared.
+    /// Returns true if a private key belongs to it. `None` if the keys cannot be compared.
     pub fn matches(&self, key: &Key) -> Option<bool> {
         match (&self.public, &key.0) {
             (Public::Unknown, _) | (_, Public::Unknown) => None,
@@ -83,15 +83,17 @@ fn names(certificate: &x509_cert::TbsCertificate) -> Vec<String> {
     names.collect()
 }
 
-/// What counts of a private key.
+/// The public half of a private key.
 pub struct Key(Public);
 
 impl Key {
-    /// Reads a file with a private key, not encrypted.
+    /// Reads a file with an unencrypted private key.
     pub fn read(pem: &[u8]) -> Result<Self, String> {
         let der = PrivateKeyDer::from_pem_slice(pem)
-            .map_err(|error| format!("holds no private key in PEM: {error}"))?;
-        public_half(&der).map(Self).map_err(|error| format!("holds a broken private key: {error}"))
+            .map_err(|error| format!("contains no PEM private key: {error}"))?;
+        public_half(&der)
+            .map(Self)
+            .map_err(|error| format!("contains a damaged private key: {error}"))
     }
 }
 
@@ -121,7 +123,7 @@ fn rsa(key: pkcs1::RsaPublicKeyRef<'_>) -> Public {
     Public::Rsa(key.modulus.as_bytes().to_vec(), key.public_exponent.as_bytes().to_vec())
 }
 
-/// Most tools write the point into the private key's file; without it, nothing is known.
+/// Returns the point, which most tools write into the private key's file.
 fn elliptic_half(der: &[u8]) -> der::Result<Public> {
     let point = sec1::EcPrivateKey::from_der(der)?.public_key;
     Ok(point.map_or(Public::Unknown, |point| Public::Elliptic(point.to_vec())))
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_told_from_another_in_every_form() {
+    fn keys_are_compared_in_every_form() {
         for key in RSA_KEYS {
             assert_eq!(matches(RSA_CERTIFICATE, key), Some(true));
             assert_eq!(matches(EC_CERTIFICATE, key), Some(false));
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_compared_whatever_their_case_and_by_one_label() {
+    fn names_match_in_any_case_and_a_wildcard_covers_one_label() {
         let leaf = Leaf::read(EC_CERTIFICATE).unwrap();
         assert!(leaf.covers("Mail.Example.org") && leaf.covers("imap.example.net"));
         assert!(
@@ -168,13 +170,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_or_key_is_told() {
-        assert!(Leaf::read(b"").unwrap_err().contains("no certificate in PEM"));
-        assert!(Leaf::read(EC_KEYS[0]).unwrap_err().contains("no certificate in PEM"));
-        assert!(
-            Key::read(EC_CERTIFICATE).is_err_and(|error| error.contains("no private key in PEM"))
-        );
+    fn files_without_a_certificate_or_key_are_refused() {
+        assert!(Leaf::read(b"").unwrap_err().contains("no PEM certificate"));
+        assert!(Leaf::read(EC_KEYS[0]).unwrap_err().contains("no PEM certificate"));
+        assert!(Key::read(EC_CERTIFICATE).is_err_and(|error| error.contains("no PEM private key")));
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(Leaf::read(broken).unwrap_err().contains("broken certificate"));
+        assert!(Leaf::read(broken).unwrap_err().contains("damaged certificate"));
     }
 }

@@ -1,4 +1,4 @@
-//! The settings.
+//! The plugin's settings.
 
 use serde::Deserialize;
 
@@ -6,27 +6,27 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// The folder of an ACME client outside the site.
+    /// The directory of an ACME client outside the site.
     pub source: Option<String>,
-    /// The certificate's name there.
+    /// The certificate's file name in `source`.
     pub certificate: String,
-    /// Its key's name there.
+    /// The key's file name in `source`.
     pub key: String,
-    /// The names that the site's certificate has to cover.
+    /// The host names that the certificate has to cover.
     pub names: Vec<String>,
-    /// How many days before its end a certificate is named.
+    /// The number of days before its expiry from which a certificate is reported.
     pub warn_days: i64,
-    /// What a problem does.
+    /// The effect of a problem.
     pub on_problem: OnProblem,
 }
 
-/// What a problem does.
+/// The effect of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnProblem {
-    /// It is named.
+    /// Log a warning.
     Warn,
-    /// The run ends.
+    /// Stop the run.
     Stop,
 }
 

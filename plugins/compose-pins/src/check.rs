@@ -1,15 +1,15 @@
-//! Whether a compose file holds together: everything that is named is there.
+//! Checks that a compose file is complete: everything that its services refer to exists.
 
 use std::fmt;
 
 use crate::document::Document;
 use crate::yaml::{Node, Value};
 
-/// What a service names and the file does not have.
+/// A reference of a service to something that the file does not define.
 #[derive(Clone, Debug)]
 pub struct Lack {
     service: String,
-    /// Of what kind it is.
+    /// The kind of the missing part.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -17,11 +17,11 @@ pub struct Lack {
 
 impl fmt::Display for Lack {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "the service {} names the {} {}", self.service, self.kind, self.name)
+        write!(to, "service {} refers to {} {}", self.service, self.kind, self.name)
     }
 }
 
-/// The parts of a compose file that services name.
+/// The parts of a compose file that services refer to: the kind and its key.
 const PARTS: [(&str, &str); 5] = [
     ("service", "services"),
     ("network", "networks"),
@@ -30,7 +30,7 @@ const PARTS: [(&str, &str); 5] = [
     ("config", "configs"),
 ];
 
-/// What is named and not there.
+/// Returns the references to what the file does not define.
 pub fn missing(document: &Document) -> Vec<Lack> {
     let part = |key: &str| document.find(&[key]).map(|entry| keys(&entry.node)).unwrap_or_default();
     let known = PARTS.map(|(kind, key)| (kind, part(key)));
@@ -48,7 +48,7 @@ pub fn missing(document: &Document) -> Vec<Lack> {
     lacks
 }
 
-/// The services that say nowhere what they run.
+/// Returns the services that have neither an image nor a build, an `extends` or a merge key.
 pub fn without_image(document: &Document) -> Vec<&str> {
     let services =
         document.find(&["services"]).map(|entry| entry.node.read().entries()).unwrap_or_default();
@@ -59,7 +59,7 @@ pub fn without_image(document: &Document) -> Vec<&str> {
     idle.map(|entry| entry.key.as_str()).collect()
 }
 
-/// What a service names: of what kind, and the name.
+/// Returns everything that a service refers to, as kind and name.
 fn references(service: &Node) -> Vec<(&'static str, String)> {
     let value = |key: &str| service.get(key).map(|entry| entry.node.read());
     let named = |key: &str| value(key).map(keys).unwrap_or_default();
@@ -97,7 +97,7 @@ fn references(service: &Node) -> Vec<(&'static str, String)> {
     all
 }
 
-/// The keys of a map or the items of a list, also between brackets.
+/// Returns the keys of a map or the items of a list, in block or flow style.
 pub fn keys(node: &Node) -> Vec<String> {
     let node = node.read();
     match &node.value {
@@ -109,7 +109,7 @@ pub fn keys(node: &Node) -> Vec<String> {
     }
 }
 
-/// The named volume of a mount.
+/// Returns the named volume of a mount. `None` for a bind mount.
 fn volume(mount: &Node) -> Option<&str> {
     if let Some(source) = mount.get("source") {
         let kind = mount.get("type").and_then(|entry| entry.node.scalar());
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_parts_are_found() {
         let text = "\
 services:
   a:
@@ -147,17 +147,17 @@ volumes:
 networks:
   net:
 ";
-        let told = [
-            "the service a names the service gone",
-            "the service a names the volume lost",
-            "the service b names the network other",
+        let expected = [
+            "service a refers to service gone",
+            "service a refers to volume lost",
+            "service b refers to network other",
         ];
-        assert_eq!(lacks(text), told);
+        assert_eq!(lacks(text), expected);
         assert_eq!(without_image(&Document::read(text).unwrap()), ["a", "b"]);
     }
 
     #[test]
-    fn names_between_brackets_are_names() {
+    fn references_in_flow_style_are_found() {
         let text = "\
 services:
   a:
@@ -169,18 +169,18 @@ services:
 volumes: {data: {}}
 networks: {net: {}}
 ";
-        let told = [
-            "the service a names the service gone",
-            "the service a names the network other",
-            "the service a names the volume lost",
-            "the service b names the service gone",
+        let expected = [
+            "service a refers to service gone",
+            "service a refers to network other",
+            "service a refers to volume lost",
+            "service b refers to service gone",
         ];
-        assert_eq!(lacks(text), told);
+        assert_eq!(lacks(text), expected);
         assert_eq!(without_image(&Document::read(text).unwrap()), [""; 0]);
     }
 
     #[test]
-    fn services_are_named_in_other_ways_too() {
+    fn other_kinds_of_references_are_found() {
         for named in [
             "links: [\"gone:alias\"]",
             "network_mode: service:gone",
@@ -189,13 +189,14 @@ networks: {net: {}}
         ] {
             assert_eq!(
                 lacks(&format!("services:\n  a:\n    {named}\n")),
-                ["the service a names the service gone"]
+                ["service a refers to service gone"]
             );
         }
-        let own = "services:\n  a:\n    secrets: [gone]\n    configs:\n      - source: gone\n      - ${ANY}\n";
+        let own = "services:\n  a:\n    secrets: [gone]\n    \
+                   configs:\n      - source: gone\n      - ${ANY}\n";
         assert_eq!(
             lacks(own),
-            ["the service a names the secret gone", "the service a names the config gone"]
+            ["service a refers to secret gone", "service a refers to config gone"]
         );
     }
 

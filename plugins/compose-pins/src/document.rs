@@ -1,39 +1,39 @@
-//! A YAML text that can be changed line by line: what is not changed stays as it was, comments included.
+//! A YAML text that is edited line by line, so that all other lines and comments stay as they were.
 
 use std::ops::Range;
 
 use crate::yaml::{self, Entry, Node};
 
-/// The text and what it says.
+/// A text and its parsed content.
 #[derive(Debug)]
 pub struct Document {
     lines: Vec<String>,
-    /// What it says.
+    /// The parsed content.
     pub root: Node,
 }
 
 impl Document {
-    /// Reads a text.
+    /// Parses a text.
     pub fn read(text: &str) -> Result<Self, String> {
         Ok(Self { lines: text.lines().map(str::to_owned).collect(), root: yaml::read(text)? })
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> String {
         self.lines.iter().flat_map(|line| [line, "\n"]).collect()
     }
 
-    /// The lines, without their ends.
+    /// Returns a range of lines, without line endings.
     pub fn lines(&self, range: Range<usize>) -> &[String] {
         self.lines.get(range).unwrap_or_default()
     }
 
-    /// All lines.
+    /// Returns all lines.
     pub fn all_lines(&self) -> &[String] {
         &self.lines
     }
 
-    /// What stands below these keys.
+    /// Returns the entry at a path of keys.
     pub fn find(&self, path: &[&str]) -> Option<&Entry> {
         let (last, above) = path.split_last()?;
         let mut node = &self.root;
@@ -43,17 +43,18 @@ impl Document {
         node.get(last)
     }
 
-    /// Exchanges lines for others.
+    /// Replaces a range of lines.
     pub fn splice(&mut self, range: Range<usize>, lines: Vec<String>) -> Result<(), String> {
         if range.start > range.end || range.end > self.lines.len() {
-            return Err("a value ends elsewhere than it seems".to_owned());
+            return Err("could not find where a value ends".to_owned());
         }
         self.lines.splice(range, lines);
         self.root = yaml::read(&self.text())?;
         Ok(())
     }
 
-    /// Takes an entry out, and the map around it if that is empty then; but no service or network for its last key.
+    /// Removes an entry, and the map around it if that becomes empty. A service or network stays
+    /// even without keys.
     pub fn remove(&mut self, path: &[&str]) -> Result<(), String> {
         let Some(entry) = self.find(path) else { return Ok(()) };
         let above = &path[..path.len() - 1];
@@ -69,31 +70,31 @@ impl Document {
         self.splice(range, Vec::new())
     }
 
-    /// Makes an entry what it is in another document; without one here, it comes last in its map, or first in an empty one.
+    /// Copies an entry from another document. A new entry becomes the last of its map.
     pub fn put(&mut self, path: &[&str], from: &Self, entry: &Entry) -> Result<(), String> {
         let place = match (self.find(path), path.split_last()) {
             (Some(there), _) => Some((there.line..there.node.last + 1, there.indent)),
             (None, Some((_, above))) => self.find(above).and_then(|above| {
-                let beside = above.node.entries().first().map(|first| first.indent);
+                let sibling = above.node.entries().first().map(|first| first.indent);
                 let end = above.node.last + 1;
-                above.node.is_open().then_some((end..end, beside.unwrap_or(above.indent + 2)))
+                above.node.is_open().then_some((end..end, sibling.unwrap_or(above.indent + 2)))
             }),
             (None, None) => None,
         };
         let Some((range, indent)) = place else {
-            return Err(format!("there is no place for {}", path.join(".")));
+            return Err(format!("cannot insert {}: no block can hold it", path.join(".")));
         };
         let lines = indented(from.lines(entry.line..entry.node.last + 1), entry.indent, indent);
         self.splice(range, lines)?;
         let is_there =
             self.find(path).is_some_and(|there| there.node.words() == entry.node.words());
-        if is_there { Ok(()) } else { Err(format!("{} would not be what it was", path.join("."))) }
+        if is_there { Ok(()) } else { Err(format!("{} would get another meaning", path.join("."))) }
     }
 }
 
-/// Lines as far to the right as their new place is.
+/// Changes the indentation of lines.
 pub fn indented(lines: &[String], from: usize, to: usize) -> Vec<String> {
-    // Only spaces indent; what else looks like one may be part of a text.
+    // Only spaces indent in YAML; other white space may be part of a text.
     let shift = |line: &String| match line.trim_start_matches(' ') {
         "" if line.is_empty() => String::new(),
         said => {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out_leaves_no_gap() {
+    fn removing_an_entry_leaves_no_gap() {
         assert_eq!(
             changed(|text| text.remove(&["a", "y"])),
             "a:\n  x: 1 # one\n\n  # last\n  v: 3\n"
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_fits_its_place() {
+    fn an_inserted_entry_gets_the_right_indentation() {
         let other = Document::read("a:\n    x: 5\n    w:\n        - 1\n").unwrap();
         let put = |path: &[&str]| changed(|text| text.put(path, &other, other.find(path).unwrap()));
         assert_eq!(put(&["a", "x"]), TEXT.replace("x: 1 # one", "x: 5"));

@@ -1,4 +1,5 @@
-//! Keeps what a site pinned in docker-compose.yml: images, ports, services that it switched off. What upstream removed stays away.
+//! Keeps a site's pins in docker-compose.yml: images, ports, and services that it switched off.
+//! Services that upstream removed stay removed.
 
 mod check;
 mod document;
@@ -21,7 +22,7 @@ struct ComposePins;
 struct Settings {
     /// The compose files.
     files: Patterns,
-    /// What of a service stays as the site changed it.
+    /// The keys of a service that stay as the site changed them.
     keys: Vec<String>,
 }
 
@@ -42,7 +43,7 @@ impl Guest for ComposePins {
             return Ok(Resolution::Pass);
         }
         let Some(sides) = Sides::of(&conflict)? else { return Ok(Resolution::Pass) };
-        // What it knows nothing of is merged as everything is.
+        // Everything besides the pins is merged as the site prefers.
         match pins::keep(&settings.keys, &sides, |sides| text_merge(sides, conflict.prefers)) {
             Ok(text) => {
                 Ok(Resolution::Content(Replacement { content: text.into_bytes(), mode: None }))
@@ -64,8 +65,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let told = guest::settings::<Settings>(r#"{"key": ["image"]}"#).err().unwrap();
-        assert!(told.contains("did you mean `keys`?"), "{told}");
+        let error = guest::settings::<Settings>(r#"{"key": ["image"]}"#).err().unwrap();
+        assert!(error.contains("did you mean `keys`?"), "{error}");
         let settings: Settings = guest::settings(r#"{"keys": ["image", "volumes"]}"#).unwrap();
         assert_eq!(settings.keys, ["image", "volumes"]);
     }

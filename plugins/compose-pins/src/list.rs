@@ -1,11 +1,11 @@
-//! Lists: what a site changed of them replaces what is about the same.
+//! Lists: an item that the site changed replaces the items with the same subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{Document, indented};
 use crate::yaml::{Entry, Node, Value};
 
-/// Brings what the site changed of a list into the same list of `result`.
+/// Applies the site's changes of a list to the same list in `result`.
 pub fn keep(
     result: &mut Document,
     path: &[&str],
@@ -47,7 +47,7 @@ pub fn keep(
     result.splice(range, lines)
 }
 
-/// Takes items out of a list, and the list itself if it is empty then.
+/// Removes items from a list, and the list itself if it becomes empty.
 pub fn remove(
     result: &mut Document,
     path: &[&str],
@@ -65,7 +65,8 @@ pub fn remove(
     if stays.is_empty() { result.remove(path) } else { result.splice(range, stays) }
 }
 
-/// Takes items out of a list of words between brackets, and the list itself if it is empty then; a map stays as it is.
+/// Removes items from a flow-style list of words, and the list itself if it becomes empty. Leaves a
+/// map unchanged.
 pub fn remove_in_brackets(
     result: &mut Document,
     path: &[&str],
@@ -75,7 +76,7 @@ pub fn remove_in_brackets(
     let Value::List(items) = &there.node.read().value else { return Ok(()) };
     let words = items.iter().map(|item| item.node.scalar().map(|word| (word, item.node.words())));
     let words: Vec<_> =
-        words.collect::<Option<_>>().ok_or("a list between brackets is not one of words")?;
+        words.collect::<Option<_>>().ok_or("a list in brackets has items that are not words")?;
     let stays: Vec<_> =
         words.into_iter().filter(|(word, _)| !gone(word)).map(|(_, word)| word).collect();
     if stays.is_empty() {
@@ -86,7 +87,7 @@ pub fn remove_in_brackets(
     result.splice(range, vec![line])
 }
 
-/// What the list says about each subject.
+/// Returns the items of a list by subject.
 fn said(list: Option<&Node>, about: fn(&Node) -> String) -> BTreeMap<String, Vec<String>> {
     let mut said = BTreeMap::<_, Vec<_>>::new();
     for item in list.map(Node::items).unwrap_or_default() {
@@ -95,7 +96,7 @@ fn said(list: Option<&Node>, about: fn(&Node) -> String) -> BTreeMap<String, Vec
     said
 }
 
-/// A list's items as they are written: what they are about, and their lines, with comments that follow.
+/// A list's items as written: their subjects and their lines, including comments that follow.
 struct Items {
     all: Vec<(String, Vec<String>)>,
     first: usize,
@@ -105,7 +106,7 @@ struct Items {
 impl Items {
     fn of(document: &Document, list: &Node, about: fn(&Node) -> String) -> Result<Self, String> {
         let Value::List(items) = &list.value else {
-            return Err("a list is written between brackets".to_owned());
+            return Err("a list is written in brackets".to_owned());
         };
         let ends = items.iter().skip(1).map(|item| item.line).chain([list.last + 1]);
         let items: Vec<_> = items
@@ -118,7 +119,7 @@ impl Items {
         if items.iter().any(|(_, lines, _)| {
             !lines.first().is_some_and(|line| line.trim_start_matches(' ').starts_with('-'))
         }) {
-            return Err("an item does not begin on the line of its dash".to_owned());
+            return Err("a list item does not start on the line of its dash".to_owned());
         }
         let first = items.first().map_or(list.last, |(_, _, line)| *line);
         let indent = document
@@ -133,7 +134,7 @@ impl Items {
     }
 }
 
-/// What tells the items of this list apart.
+/// Returns the function that identifies the items of this list.
 fn subject(path: &[&str]) -> fn(&Node) -> String {
     match path.last() {
         Some(&"ports") => port,
@@ -144,7 +145,7 @@ fn subject(path: &[&str]) -> fn(&Node) -> String {
     }
 }
 
-/// The port in the container: `80/tcp` of `"${HTTP_BIND:-}:${HTTP_PORT:-80}:80"`.
+/// Returns the port in the container: `80/tcp` for `"${HTTP_BIND:-}:${HTTP_PORT:-80}:80"`.
 fn port(item: &Node) -> String {
     let item = item.read();
     if let (Some(target), protocol) = (item.get("target"), item.get("protocol")) {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_told_apart_by_what_they_are_in_the_container() {
+    fn ports_are_identified_by_their_number_in_the_container() {
         let three = [
             "\"25:25\", \"465:465\"",
             "\"2525:25\", \"465:465\"",
@@ -203,19 +204,19 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_the_site_took_out_stays_out_and_a_second_one_stays_in() {
+    fn a_port_that_the_site_removed_stays_removed_and_a_second_one_stays() {
         assert_eq!(kept("ports", ["1:1, 2:2", "2:2", "1:1, 2:2, 3:3"]), "2:2, 3:3");
         assert_eq!(kept("ports", ["1:1", "1:1, 10.0.0.1:1:1", "9:1"]), "1:1, 10.0.0.1:1:1");
     }
 
     #[test]
-    fn other_items_are_what_they_say() {
+    fn other_items_are_identified_by_their_value() {
         assert_eq!(kept("profiles", ["a", "a, mine", "a, b"]), "a, b, mine");
         assert_eq!(kept("environment", ["A=1, B=1", "A=2, B=1", "A=3, B=4"]), "A=2, B=4");
     }
 
     #[test]
-    fn items_are_taken_out() {
+    fn items_are_removed() {
         let mut document =
             Document::read("s:\n  d:\n    - a\n    # about b\n    - b\n  e: 1\n").unwrap();
         remove(&mut document, &["s", "d"], |item| item == "b").unwrap();

@@ -1,4 +1,5 @@
-//! The decision: the text as merged, with the site's pins put back and without what either side took out.
+//! Merges the compose file, restores the site's pins and drops the services that either side
+//! removed.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +10,14 @@ use crate::document::Document;
 use crate::list;
 use crate::yaml::{Entry, Node, Value};
 
-/// What of a network stays as the site changed it.
+/// The keys of a network that stay as the site changed them.
 const OF_NETWORKS: [&str; 2] = ["enable_ipv6", "ipam"];
 
-/// What of a compose file has a name.
+/// The parts of a compose file that define something with a name.
 const PARTS: [&str; 5] = ["services", "volumes", "networks", "secrets", "configs"];
 
-/// Merges the sides and puts in what the site pinned: those keys of its services; or says why that cannot be done.
+/// Merges the sides and restores these keys of the site's services. The error says why that is not
+/// possible.
 pub fn keep(
     pinned: &[String],
     sides: &Sides,
@@ -24,7 +26,7 @@ pub fn keep(
     let (sides, ends) = sides.plain()?;
     let read =
         |side: &str, text: &str| Document::read(text).map_err(|why| format!("{side} file: {why}"));
-    let (base, ours) = (read("the former", &sides.base)?, read("the site's", &sides.ours)?);
+    let (base, ours) = (read("the base", &sides.base)?, read("the site's", &sides.ours)?);
     let (theirs, result) =
         (read("upstream's", &sides.theirs)?, read("the merged", &merge(&sides)?)?);
     let mut pins = Pins { base, ours, theirs, result };
@@ -57,7 +59,8 @@ fn names(document: &Document, part: &str) -> Vec<String> {
 }
 
 impl Pins {
-    /// What is pinned has to be written line by line on every side: what is not looks as if it were not there.
+    /// Checks that pinned parts are written in block style on every side. In flow style their keys
+    /// would seem to be missing.
     fn are_blocks(&self) -> Result<(), String> {
         for document in [&self.base, &self.ours, &self.theirs, &self.result] {
             for part in PARTS {
@@ -75,7 +78,7 @@ impl Pins {
         Ok(())
     }
 
-    /// A service that upstream removed stays away, and so does one that the site took out.
+    /// Drops the services that upstream or the site removed.
     fn services(&mut self) -> Result<(), String> {
         for name in names(&self.base, "services") {
             let path = ["services", name.as_str()];
@@ -88,7 +91,7 @@ impl Pins {
         Ok(())
     }
 
-    /// Takes a service out as the site did: where it stands in comments there, it does so here.
+    /// Removes a service as the site did: commented out if it is so in the site's file.
     fn switch_off(&mut self, path: &[&str; 2]) -> Result<(), String> {
         let is_comment = |line: &String| {
             let said = line.trim_start();
@@ -110,7 +113,8 @@ impl Pins {
         }
     }
 
-    /// What only one side added is there as that side has it, and what both did is there.
+    /// Restores everything that only one side added as that side has it, and everything that both
+    /// added if the result lacks it.
     fn added(&mut self) -> Result<(), String> {
         for (side, other) in [(&self.ours, &self.theirs), (&self.theirs, &self.ours)] {
             for (part, name) in PARTS
@@ -132,8 +136,8 @@ impl Pins {
         Ok(())
     }
 
-    /// Lets what stands at these keys be as the site changed it, if it did, and as upstream did where the site did not; if all
-    /// still have what it is about.
+    /// Sets the value at a path to the site's if the site changed it, or else to upstream's. Does
+    /// nothing unless the site, upstream and the result all have the service or network.
     fn pin(&mut self, path: &[&str]) -> Result<(), String> {
         let above = &path[..2];
         if [&self.ours, &self.theirs, &self.result]
@@ -151,7 +155,8 @@ impl Pins {
         keep_changed(&mut self.result, path, base, &self.ours)
     }
 
-    /// Takes references to services out that are gone; not those to services that the site has in another file.
+    /// Removes references to services that no longer exist, but not to services that the site has
+    /// in another file.
     fn forget_what_is_gone(&mut self) -> Result<(), String> {
         let services = names(&self.result, "services");
         let mut known = [names(&self.base, "services"), names(&self.theirs, "services")].concat();
@@ -179,21 +184,21 @@ impl Pins {
         Ok(())
     }
 
-    /// Whether the result lacks nothing that neither side lacked.
+    /// Checks that the result refers to nothing undefined, except where a side already does.
     fn holds_together(&self) -> Result<(), String> {
         if names(&self.result, "services").is_empty() {
-            return Err("there are no services".to_owned());
+            return Err("the merged file has no services".to_owned());
         }
         let known = [missing(&self.theirs), missing(&self.ours)].concat();
         let is_known = |lack: &Lack| {
             known.iter().any(|known| known.kind == lack.kind && known.name == lack.name)
         };
         if let Some(lack) = missing(&self.result).iter().find(|lack| !is_known(lack)) {
-            return Err(format!("{lack}, which is not there"));
+            return Err(format!("{lack}, which does not exist"));
         }
         let known = [without_image(&self.theirs), without_image(&self.ours)].concat();
         match without_image(&self.result).into_iter().find(|name| !known.contains(name)) {
-            Some(name) => Err(format!("the service {name} has no image any more")),
+            Some(name) => Err(format!("service {name} no longer has an image")),
             None => Ok(()),
         }
     }
@@ -223,7 +228,7 @@ fn keep_changed(
             None => result.remove(path),
         };
     };
-    // What was written otherwise cannot be told what was changed of it.
+    // If the base was written in another style, single changes cannot be determined.
     let was_open = base.is_none_or(|base| base.node.is_open());
     let was_list =
         base.is_none_or(|base| matches!(base.node.value, Value::List(_)) || is_empty(&base.node));

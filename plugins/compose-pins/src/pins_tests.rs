@@ -1,4 +1,4 @@
-//! Compose files of the shapes that sites have.
+//! Compose files as sites have them.
 
 use super::*;
 
@@ -42,7 +42,7 @@ volumes:
   mysql-vol-1:
 ";
 
-/// The changes of a side.
+/// The base with a side's changes.
 fn changed(changes: &[(&str, &str)]) -> String {
     changes.iter().fold(BASE.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from}");
@@ -76,7 +76,7 @@ const IPV6NAT: &str = "    ipv6nat-mailcow:
 ";
 
 #[test]
-fn images_and_ports_are_kept_where_upstream_moved_on() {
+fn images_and_ports_are_kept_when_upstream_changes_them() {
     let ours =
         [("mariadb:10.5", "mariadb:10.5.29 # not 10.6 yet"), ("${SMTP_PORT:-25}:25", "2525:25")];
     let theirs = [
@@ -84,16 +84,16 @@ fn images_and_ports_are_kept_where_upstream_moved_on() {
         ("postfix:1.80", "postfix:1.81"),
         ("${SMTP_PORT:-25}:25", "${SMTP_PORT:-0.0.0.0:25}:25"),
     ];
-    let told = changed(&[
+    let expected = changed(&[
         ("mariadb:10.5", "mariadb:10.5.29 # not 10.6 yet"),
         ("postfix:1.80", "postfix:1.81"),
         ("${SMTP_PORT:-25}:25", "2525:25"),
     ]);
-    assert_eq!(kept(&ours, &theirs).unwrap(), told);
+    assert_eq!(kept(&ours, &theirs).unwrap(), expected);
 }
 
 #[test]
-fn a_service_that_upstream_removed_does_not_come_back_for_its_port() {
+fn a_service_that_upstream_removed_does_not_come_back_because_of_its_port() {
     let theirs = [(SOLR, ""), ("        - solr-mailcow\n", "")];
     assert_eq!(kept(&[("18983", "18984")], &theirs).unwrap(), changed(&theirs));
     // Not even where the site's side won.
@@ -109,14 +109,14 @@ fn a_service_that_upstream_removed_does_not_come_back_for_its_port() {
 }
 
 #[test]
-fn a_service_that_the_site_took_out_stays_out_and_nothing_waits_for_it() {
+fn a_service_that_the_site_removed_stays_removed_and_nothing_depends_on_it() {
     let ours = [(SOLR, ""), ("        - solr-mailcow\n", "")];
     let theirs = [("solr:1.8", "solr:1.9"), ("postfix:1.80", "postfix:1.81")];
     assert_eq!(kept(&ours, &theirs).unwrap(), changed(&[ours[0], ours[1], theirs[1]]));
 }
 
 #[test]
-fn a_service_in_comments_stays_there_as_upstream_has_it_now() {
+fn a_service_in_comments_stays_in_comments_and_follows_upstream() {
     let commented =
         SOLR.trim_end().lines().map(|line| format!("#{line}\n")).collect::<String>() + "\n";
     let text =
@@ -137,7 +137,7 @@ fn a_service_with_a_profile_of_the_site_s_stays_switched_off() {
 }
 
 #[test]
-fn ipv6_that_is_off_stays_off_altogether() {
+fn ipv6_stays_off_if_the_site_switched_it_off() {
     let ours = [
         (IPV6NAT, ""),
         ("enable_ipv6: true", "enable_ipv6: false"),
@@ -148,8 +148,9 @@ fn ipv6_that_is_off_stays_off_altogether() {
 }
 
 #[test]
-fn a_service_of_the_site_s_own_comes_along_with_its_volume() {
-    let own = "    own-mailcow:\n      image: own:1\n      volumes:\n        - own-vol-1:/data\n\nnetworks:\n";
+fn a_service_of_the_site_s_own_is_kept_with_its_volume() {
+    let own = "    own-mailcow:\n      image: own:1\n      volumes:\n        - own-vol-1:/data\n\n\
+               networks:\n";
     let ours = [("networks:\n", own), ("  mysql-vol-1:\n", "  mysql-vol-1:\n  own-vol-1:\n")];
     let text = kept(&ours, &[(SOLR, ""), ("        - solr-mailcow\n", "")]).unwrap();
     assert!(
@@ -162,22 +163,25 @@ fn a_service_of_the_site_s_own_comes_along_with_its_volume() {
 }
 
 #[test]
-fn what_would_not_hold_together_is_left_to_others() {
+fn an_incomplete_result_is_left_to_the_next_resolver() {
     let needs = [(
         "image: mariadb:10.5",
         "image: mariadb:10.5\n      volumes:\n        - lost-vol-1:/data",
     )];
     let sides = Sides { base: BASE.to_owned(), ours: BASE.to_owned(), theirs: BASE.to_owned() };
-    let told = |merged: &str| keep(&[], &sides, |_| Ok(merged.to_owned())).unwrap_err();
-    assert!(told(&changed(&needs)).contains("lost-vol-1"));
-    assert!(told("services: [").starts_with("the merged file"));
-    assert!(told(&BASE.replace("solr-mailcow:", "mysql-mailcow:")).contains("twice"));
-    assert!(told("services:\n").contains("no services"));
-    assert!(told(&BASE.replace("      image: mailcow/solr:1.8\n", "")).contains("no image"));
+    let error = |merged: &str| keep(&[], &sides, |_| Ok(merged.to_owned())).unwrap_err();
+    assert!(error(&changed(&needs)).contains("lost-vol-1"));
+    assert!(error("services: [").starts_with("the merged file"));
+    assert!(error(&BASE.replace("solr-mailcow:", "mysql-mailcow:")).contains("twice"));
+    assert!(error("services:\n").contains("no services"));
+    assert!(
+        error(&BASE.replace("      image: mailcow/solr:1.8\n", ""))
+            .contains("no longer has an image")
+    );
 }
 
 #[test]
-fn a_service_that_is_gone_is_no_more_named_between_brackets() {
+fn references_in_brackets_to_a_removed_service_are_removed() {
     let (list, brackets) =
         ("\n        - mysql-mailcow\n        - solr-mailcow\n", " [mysql-mailcow, solr-mailcow]\n");
     let without = " [mysql-mailcow]\n";
@@ -192,12 +196,12 @@ fn a_service_that_is_gone_is_no_more_named_between_brackets() {
     assert_eq!(text, changed(&[(SOLR, ""), (list, without)]));
     let nothing_else = [(list, " {mysql-mailcow: {}, solr-mailcow: {}}\n")];
     let sides = Sides { ours: changed(&nothing_else), ..sides };
-    let told = keep(&[], &sides, |sides| Ok(sides.ours.clone())).unwrap_err();
-    assert!(told.contains("names the service solr-mailcow"), "{told}");
+    let error = keep(&[], &sides, |sides| Ok(sides.ours.clone())).unwrap_err();
+    assert!(error.contains("refers to service solr-mailcow"), "{error}");
 }
 
 #[test]
-fn a_service_of_another_file_may_be_named() {
+fn references_to_a_service_in_another_file_are_kept() {
     let named = [("        - solr-mailcow\n", "        - solr-mailcow\n        - own-mailcow\n")];
     let text =
         keep(&[], &sides(&named, &[("solr:1.8", "solr:1.9")]), |sides| Ok(sides.ours.clone()))
@@ -213,19 +217,19 @@ fn a_service_of_another_file_may_be_named() {
 }
 
 #[test]
-fn line_ends_stay_as_they_are() {
+fn line_endings_are_kept() {
     let windows = |text: String| text.replace('\n', "\r\n");
     let (ours, theirs) = ([("mariadb:10.5", "mariadb:10.6")], [("solr:1.8", "solr:1.9")]);
     let of = |sides: &Sides| keep(&["image".to_owned()], sides, |sides| Ok(sides.theirs.clone()));
-    let told = windows(changed(&[ours[0], theirs[0]]));
+    let expected = windows(changed(&[ours[0], theirs[0]]));
     let plain = sides(&ours, &theirs);
     let sides = Sides {
         base: windows(plain.base.clone()),
         ours: windows(plain.ours.clone()),
         theirs: windows(plain.theirs.clone()),
     };
-    assert_eq!(of(&sides).unwrap(), told);
-    assert_eq!(of(&Sides { ours: sides.ours.clone(), ..plain.clone() }).unwrap(), told);
+    assert_eq!(of(&sides).unwrap(), expected);
+    assert_eq!(of(&Sides { ours: sides.ours.clone(), ..plain.clone() }).unwrap(), expected);
     assert!(of(&Sides { ours: sides.ours.replacen("\r\n", "\n", 1), ..plain }).is_err());
 }
 
@@ -244,14 +248,14 @@ fn a_service_ends_where_its_last_text_does() {
 }
 
 #[test]
-fn what_is_written_between_brackets_is_not_taken_for_missing() {
+fn a_part_in_brackets_is_not_taken_for_missing() {
     let solr = "    solr-mailcow: {image: \"mailcow/solr:1.8\", restart: always}\n\n";
     assert!(
         kept(&[(SOLR, solr)], &[("solr:1.8", "solr:1.9")])
             .unwrap_err()
             .contains("`solr-mailcow` is not a block")
     );
-    // A list that was between brackets is the site's as a whole.
+    // A list that was in brackets is taken from the site as a whole.
     let ports = "ports:\n        - \"${SOLR_PORT:-127.0.0.1:18983}:8983\"\n";
     let base = BASE.replace(ports, "ports: [\"1:1\", \"2:2\"]\n");
     let ours = base.replace("ports: [\"1:1\", \"2:2\"]\n", "ports:\n        - \"2:2\"\n");
@@ -265,7 +269,7 @@ fn what_is_written_between_brackets_is_not_taken_for_missing() {
 }
 
 #[test]
-fn what_upstream_changed_of_a_pinned_key_comes_where_the_site_did_not() {
+fn upstream_s_change_of_a_pinned_key_applies_where_the_site_made_none() {
     let (ours, theirs) = (
         [("mariadb:10.5", "mariadb:10.6"), ("${SMTP_PORT:-25}:25", "2525:25")],
         [("solr:1.8", "solr:1.9"), ("587}:587\"\n", "587}:587\"\n        - \"465:465\"\n")],
@@ -277,13 +281,13 @@ fn what_upstream_changed_of_a_pinned_key_comes_where_the_site_did_not() {
 }
 
 #[test]
-fn a_service_that_one_side_added_is_as_it_was() {
+fn a_service_that_one_side_added_stays_as_it_was() {
     let (own, new) = (
         "    own:\n      image: own:1\n      restart: always\n\nnetworks:\n",
         "    new:\n      image: new:1\n      restart: always\n\nnetworks:\n",
     );
     let three = sides(&[("networks:\n", own)], &[("networks:\n", new)]);
-    // As it may be where lines of both are the same.
+    // A merge may produce this if some lines of both are the same.
     let mixed = changed(&[("networks:\n", "    own:\n      restart: always\n\nnetworks:\n")]);
     let text = keep(&[], &three, |_| Ok(mixed.clone())).unwrap();
     for service in [own, new] {

@@ -1,22 +1,22 @@
-//! YAML with the lines on which things stand, so that a text can be changed where it has to be and nowhere else.
+//! YAML with line numbers, so that a text can be edited where necessary and nowhere else.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-/// A value and its lines, counted from nought.
+/// A value and its last line, counted from 0.
 #[derive(Debug)]
 pub struct Node {
-    /// What it is.
+    /// The value.
     pub value: Value,
-    /// The line on which it ends.
+    /// The last line of the value.
     pub last: usize,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Debug)]
 pub enum Value {
-    /// A scalar: as text that is equal for what is equal.
+    /// A scalar, as a text that is the same for equal values.
     Text(String),
-    /// What is written between brackets, which cannot be changed line by line.
+    /// A value in flow style, which cannot be edited line by line.
     Flow(Box<Node>),
     /// A block of keys.
     Map(Vec<Entry>),
@@ -29,9 +29,9 @@ pub enum Value {
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// The line that it stands on.
+    /// Its line.
     pub line: usize,
-    /// How far it is indented.
+    /// Its indentation.
     pub indent: usize,
     /// Its value.
     pub node: Node,
@@ -40,19 +40,19 @@ pub struct Entry {
 /// An item of a list.
 #[derive(Debug)]
 pub struct Item {
-    /// The line that it begins on.
+    /// Its first line.
     pub line: usize,
     /// The item.
     pub node: Node,
 }
 
 impl Node {
-    /// What is written there, be it between brackets or not: to be read, and not to be changed.
+    /// Returns the value in block or flow style, for reading only.
     pub fn read(&self) -> &Self {
         if let Value::Flow(node) = &self.value { node.read() } else { self }
     }
 
-    /// Whether it can be changed entry by entry.
+    /// Returns true if it can be edited entry by entry.
     pub fn is_open(&self) -> bool {
         match &self.value {
             Value::Map(_) => true,
@@ -61,22 +61,22 @@ impl Node {
         }
     }
 
-    /// The entries, if it is a map.
+    /// Returns the entries of a map; empty for other values.
     pub fn entries(&self) -> &[Entry] {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
     }
 
-    /// The items, if it is a list.
+    /// Returns the items of a list; empty for other values.
     pub fn items(&self) -> &[Item] {
         if let Value::List(items) = &self.value { items } else { &[] }
     }
 
-    /// The entry of a key.
+    /// Returns the entry of a key.
     pub fn get(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
-    /// A text that is equal for what is equal.
+    /// Returns a text that is the same for equal values.
     pub fn words(&self) -> String {
         match &self.value {
             Value::Text(text) => text.clone(),
@@ -95,14 +95,14 @@ impl Node {
         }
     }
 
-    /// A scalar without its quotes.
+    /// Returns a scalar without its quotes. `None` for other values.
     pub fn scalar(&self) -> Option<&str> {
         let Value::Text(text) = &self.value else { return None };
         Some(text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text))
     }
 }
 
-/// Reads a text of one document, or says what is wrong with it.
+/// Parses a text with a single document.
 pub fn read(text: &str) -> Result<Node, String> {
     let events = Parser::new_from_str(text).map(|event| event.map_err(|error| error.to_string()));
     let events = events
@@ -120,7 +120,7 @@ pub fn read(text: &str) -> Result<Node, String> {
     }
 }
 
-/// Deeper is no compose file.
+/// The maximum nesting; no compose file is deeper.
 const DEEPEST: usize = 64;
 
 type Events<'t> = Box<dyn Iterator<Item = Result<(Event<'t>, Span), String>> + 't>;
@@ -133,10 +133,10 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     fn next(&mut self) -> Result<(Event<'t>, Span), String> {
-        self.events.next().unwrap_or_else(|| Err("it ends too early".to_owned()))
+        self.events.next().unwrap_or_else(|| Err("it ends unexpectedly".to_owned()))
     }
 
-    /// A value, below the line and column of its key if it has one.
+    /// Reads a value. `key` is the line and column of its key, if it has one.
     fn node(
         &mut self,
         event: &Event<'t>,
@@ -155,13 +155,13 @@ impl<'t> Reader<'t> {
                 return Err(format!("line {}: a value has a tag", span.start.line()));
             }
             Event::Scalar(text, style, ..) => return self.scalar(text, *style, span, key),
-            // Its name: the number may be that of another in another file.
+            // Compare by name: the same number may mean another anchor in another file.
             Event::Alias(_) => (Value::Text(self.text[start..end].iter().collect()), line(span)),
             Event::SequenceStart(..) => self.list(depth)?,
             Event::MappingStart(..) => self.map(depth)?,
-            other => return Err(format!("{other:?} is where a value should be")),
+            other => return Err(format!("expected a value, found {other:?}")),
         };
-        // Behind an anchor, if there is one.
+        // The span starts at an anchor, if there is one, so look at its end.
         let is_flow = end > start && matches!(self.text.get(end - 1), Some('[' | '{'));
         if !is_flow {
             last = last_line(&value).unwrap_or(line(span));
@@ -182,8 +182,8 @@ impl<'t> Reader<'t> {
         let last = match style {
             ScalarStyle::Literal | ScalarStyle::Folded => {
                 let head = key.or_else(|| self.dash(span).filter(|_| !text.trim().is_empty()));
-                let (head, indent) =
-                    head.ok_or_else(|| format!("line {}: a text is empty", span.start.line()))?;
+                let (head, indent) = head
+                    .ok_or_else(|| format!("line {}: a block text is empty", span.start.line()))?;
                 self.end_of_block(head, indent)
             }
             _ => span.end.line() - 1,
@@ -191,7 +191,7 @@ impl<'t> Reader<'t> {
         Ok(Node { value: Value::Text(value), last })
     }
 
-    /// The line and the column of the dash before a text that begins below it.
+    /// Returns the line and column of the dash before a text that begins below it.
     fn dash(&self, text: Span) -> Option<(usize, usize)> {
         let above = self.lines.get(..line(text))?;
         let (head, said) =
@@ -200,7 +200,8 @@ impl<'t> Reader<'t> {
         said[..dashes].rfind('-').map(|column| (head, column))
     }
 
-    /// The last line of a text that begins below this line: all that is farther to the right than what it belongs to.
+    /// Returns the last line of a text that begins below `head`. The text consists of all lines
+    /// that are indented deeper than `indent`.
     fn end_of_block(&self, head: usize, indent: usize) -> usize {
         let is_deeper = |line: &str| line.len() - line.trim_start_matches(' ').len() > indent;
         let said = self
@@ -212,7 +213,7 @@ impl<'t> Reader<'t> {
         said.take_while(|(_, line)| is_deeper(line)).last().map_or(head, |(at, _)| at)
     }
 
-    /// The items, and the line of what ends them.
+    /// Reads the items. Also returns the line of the event that ends them.
     fn list(&mut self, depth: usize) -> Result<(Value, usize), String> {
         let mut items = Vec::new();
         loop {
@@ -227,7 +228,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The entries, and the line of what ends them.
+    /// Reads the entries. Also returns the line of the event that ends them.
     fn map(&mut self, depth: usize) -> Result<(Value, usize), String> {
         let mut entries = Vec::<Entry>::new();
         loop {
@@ -235,14 +236,14 @@ impl<'t> Reader<'t> {
             let key = match event {
                 Event::MappingEnd => return Ok((Value::Map(entries), line(at))),
                 Event::Scalar(key, ..) => key.into_owned(),
-                _ => return Err(format!("line {}: a key is no word", at.start.line())),
+                _ => return Err(format!("line {}: a key is not a scalar", at.start.line())),
             };
             if entries.iter().any(|entry| entry.key == key) {
-                return Err(format!("line {}: `{key}` is there twice", at.start.line()));
+                return Err(format!("line {}: `{key}` appears twice", at.start.line()));
             }
             let (event, span) = self.next()?;
             let mut node = self.node(&event, span, Some((line(at), at.start.col())), depth + 1)?;
-            // What is empty has its place somewhere behind its key.
+            // The parser places an empty value somewhere behind its key.
             let is_empty = matches!(&node.value, Value::Text(text) if text.is_empty());
             node.last = if is_empty { line(at) } else { node.last };
             entries.push(Entry { key, line: line(at), indent: at.start.col(), node });
@@ -288,7 +289,7 @@ volumes:
 ";
 
     #[test]
-    fn everything_has_its_lines() {
+    fn every_node_knows_its_lines() {
         let root = read(TEXT).unwrap();
         let web = root.get("services").unwrap().node.get("web").unwrap();
         let lines =
@@ -313,8 +314,9 @@ volumes:
     }
 
     #[test]
-    fn a_text_ends_before_what_is_no_deeper() {
-        let text = "a:\n  b: |\n    one\n  c: >-\n\n      two\n    three\n  d: |\n  e:\n  - |\n   - x\n  - - >\n     y\n    - z\nf: 1\n";
+    fn a_block_text_ends_before_the_first_line_that_is_not_deeper() {
+        let text = "a:\n  b: |\n    one\n  c: >-\n\n      two\n    three\n  d: |\n  \
+                    e:\n  - |\n   - x\n  - - >\n     y\n    - z\nf: 1\n";
         let root = read(&text.replace("      two", "    two")).unwrap();
         let a = root.get("a").unwrap();
         let last = |key: &str| a.node.get(key).unwrap().node.last;
@@ -329,7 +331,7 @@ volumes:
     }
 
     #[test]
-    fn what_is_between_brackets_is_read_and_no_block() {
+    fn flow_style_can_be_read_but_not_edited() {
         for text in ["a: [x, {y: 1}]\n", "a: &anchor [x, {y: 1}]\n"] {
             let root = read(text).unwrap();
             let list = &root.get("a").unwrap().node;
@@ -341,7 +343,7 @@ volumes:
     }
 
     #[test]
-    fn aliases_are_known_by_name() {
+    fn aliases_are_compared_by_name() {
         let b = |text: &str| read(text).unwrap().get("b").unwrap().node.words();
         assert_eq!(b("a: &x 1\nb: *x\n"), b("z: &z 1\na: &x 1\nb: *x\n"));
         assert_ne!(b("a: &x 1\nb: *x\n"), b("a: &y 1\nb: *y\n"));
@@ -356,8 +358,8 @@ volumes:
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
-        assert!(read("a: 1\nb: 2\na: 3\n").unwrap_err().contains("`a` is there twice"));
+    fn invalid_files_are_refused() {
+        assert!(read("a: 1\nb: 2\na: 3\n").unwrap_err().contains("`a` appears twice"));
         assert!(read("a: [\n").is_err());
         assert!(read("a: 1\n---\nb: 1\n").unwrap_err().contains("more than one document"));
         assert!(read(&format!("a: {}1{}", "[".repeat(99), "]".repeat(99))).is_err());

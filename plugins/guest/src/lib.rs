@@ -1,12 +1,14 @@
-//! What the stock plugins share: a configuration with precise errors, and requests that can be read without running the plugin.
+//! Code that the stock plugins share: configuration with precise errors, and requests that can be
+//! read without running the plugin.
 
 use serde::de::DeserializeOwned;
 
-/// Reads a plugin's configuration, the JSON text that `config.get` gives. The error names the key, and the nearest one that exists.
+/// Parses a plugin's configuration, the JSON text that `config.get` returns. The error names the
+/// wrong key and suggests the nearest valid one.
 pub fn settings<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     serde_json::from_str(json).map_err(|error| {
         let message = error.to_string();
-        // The place in the JSON says nothing to who wrote TOML.
+        // The operator wrote TOML, so a position in the JSON means nothing to them.
         let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
         match nearest(what) {
             Some(key) => format!("[plugin.config]: {what}; did you mean `{key}`?"),
@@ -15,7 +17,8 @@ pub fn settings<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     })
 }
 
-/// serde says "unknown field `sorce`, expected one of `source`, `names`": the nearest of those expected.
+/// Returns the expected name nearest to the one typed, from serde's message
+/// "unknown field `sorce`, expected one of `source`, `names`".
 fn nearest(message: &str) -> Option<&str> {
     const NEAR_ENOUGH: f64 = 0.6;
     let mut quoted = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
@@ -27,7 +30,7 @@ fn nearest(message: &str) -> Option<&str> {
         .map(|(_, key)| key)
 }
 
-/// Puts the text of a JSON file into the custom section that tells what a plugin requests, and why.
+/// Embeds a JSON file as the custom section that lists a plugin's requests and their reasons.
 #[macro_export]
 macro_rules! requests {
     ($file:literal) => {
@@ -52,20 +55,21 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_names_the_nearest() {
+    fn the_error_for_an_unknown_key_suggests_the_nearest() {
         let error = settings::<Settings>(r#"{"warn-dayz": 3}"#).unwrap_err();
-        let told = "[plugin.config]: unknown field `warn-dayz`, expected `warn-days` or `names`; did you mean `warn-days`?";
-        assert_eq!(error, told);
+        let expected = "[plugin.config]: unknown field `warn-dayz`, expected `warn-days` or \
+                        `names`; did you mean `warn-days`?";
+        assert_eq!(error, expected);
     }
 
     #[test]
-    fn a_wrong_value_is_told_without_a_place_in_the_json() {
+    fn an_invalid_value_is_reported_without_a_position_in_the_json() {
         let error = settings::<Settings>(r#"{"warn-days": "3"}"#).unwrap_err();
         assert_eq!(error, r#"[plugin.config]: invalid type: string "3", expected u32"#);
     }
 
     #[test]
-    fn what_is_known_is_read() {
+    fn known_keys_are_read() {
         let read: Settings = settings(r#"{"warn-days": 3, "names": ["a"]}"#).unwrap();
         assert_eq!((read.warn_days, read.names), (3, vec!["a".to_owned()]));
     }

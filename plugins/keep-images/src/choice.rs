@@ -1,4 +1,4 @@
-//! The choice of what stays.
+//! Chooses the candidates to keep.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use crate::bindings::exports::cowhand::hooks::pre_prune::{
 };
 use crate::settings::Settings;
 
-/// What stays, with the reason.
+/// Returns the candidates to keep, each with the reason.
 pub fn keep(settings: &Settings, candidates: &Candidates) -> Vec<Keep> {
     let (named, others): (Vec<_>, Vec<_>) =
         candidates.items.iter().partition(|candidate| is_named(settings, candidate));
-    let named = named.into_iter().map(|candidate| kept(candidate, "its name is among `names`"));
+    let named = named.into_iter().map(|candidate| kept(candidate, "matches `names`"));
     let images =
         others.into_iter().filter(|candidate| matches!(candidate.kind, Kind::Image)).collect();
     named.chain(limited(settings, wanted(settings, images, &candidates.in_use))).collect()
@@ -29,7 +29,8 @@ fn is_named(settings: &Settings, candidate: &Candidate) -> bool {
     }
 }
 
-/// The images that would stay if there were no limits, with why: the previous release's first, then newest first.
+/// Returns the images to keep before the limits apply, each with the reason. Those of the previous
+/// release come first, then the newest.
 fn wanted<'a>(
     settings: &Settings,
     images: Vec<&'a Candidate>,
@@ -54,11 +55,11 @@ fn wanted<'a>(
         })
     });
     let older: Vec<_> =
-        older.map(|image| (image, "one of the `older` images of a repository in use")).collect();
-    previous.into_iter().map(|image| (image, "the previous release's")).chain(older).collect()
+        older.map(|image| (image, "among the `older` images of a repository in use")).collect();
+    previous.into_iter().map(|image| (image, "used by the previous release")).chain(older).collect()
 }
 
-/// Drops what is too large, alone or together with what comes before it.
+/// Drops every image that exceeds `max-size`, or `max-total` together with the images before it.
 fn limited(settings: &Settings, wanted: Vec<(&Candidate, &'static str)>) -> Vec<Keep> {
     let mut total = 0;
     let within = |(image, _): &(&Candidate, &'static str)| {
@@ -71,7 +72,7 @@ fn limited(settings: &Settings, wanted: Vec<(&Candidate, &'static str)>) -> Vec<
     wanted.into_iter().filter(within).map(|(image, why)| kept(image, why)).collect()
 }
 
-/// A reference without its tag and digest.
+/// Returns a reference without its tag and digest.
 fn repository(reference: &str) -> &str {
     let name = reference.split_once('@').map_or(reference, |(name, _)| name);
     match name.rsplit_once(':') {
@@ -125,19 +126,19 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_release_stays_unless_it_may_go() {
+    fn the_previous_release_is_kept_unless_switched_off() {
         assert_eq!(keeps("{}"), ["sogo-3"]);
         assert!(keeps(r#"{"previous": false}"#).is_empty());
     }
 
     #[test]
-    fn older_images_stay_newest_first_of_repositories_in_use() {
+    fn older_images_of_repositories_in_use_are_kept_newest_first() {
         assert_eq!(keeps(r#"{"older": 1}"#), ["sogo-3", "sogo-2"]);
         assert_eq!(keeps(r#"{"older": 9}"#), ["sogo-3", "sogo-2", "sogo-1"]);
     }
 
     #[test]
-    fn names_stay_whatever_their_size() {
+    fn named_candidates_are_kept_whatever_their_size() {
         assert_eq!(keeps(r#"{"names": ["*/solr:*"], "max-size": "1B"}"#), ["solr-7"]);
         assert_eq!(keeps(r#"{"names": ["old-*"]}"#), ["old-mail", "sogo-3"]);
     }
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_is_what_is_before_tag_and_digest() {
+    fn a_repository_is_the_part_before_tag_and_digest() {
         assert_eq!(repository("ghcr.io/mailcow/sogo:1.2@sha256:00"), "ghcr.io/mailcow/sogo");
         assert_eq!(repository("localhost:5000/redis"), "localhost:5000/redis");
         assert_eq!(repository("redis:7-alpine"), "redis");

@@ -1,10 +1,10 @@
-//! Keeps images, and volumes, that prune would remove.
+//! Keeps images and volumes that prune would remove.
 
 mod choice;
 mod settings;
 
 mod bindings {
-    //! What wit-bindgen makes of the contract.
+    //! The bindings that wit-bindgen generates from the contract.
     #![allow(clippy::pedantic, missing_docs)]
     wit_bindgen::generate!({ path: "../../wit/v0.1", world: "pre-prune-plugin" });
     use super::KeepImages;

@@ -1,4 +1,4 @@
-//! The settings.
+//! The plugin's settings.
 
 use bytesize::ByteSize;
 use serde::Deserialize;
@@ -9,16 +9,16 @@ use wildmatch::WildMatch;
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// Whether the images of the release just left stay.
+    /// True to keep the previous release's images.
     pub previous: bool,
-    /// How many older images stay of each repository that the stack uses.
+    /// The number of older images to keep of each repository that the stack uses.
     pub older: usize,
-    /// What stays by its name.
+    /// Patterns for image references and volume names to keep.
     #[serde(deserialize_with = "patterns")]
     pub names: Vec<WildMatch>,
-    /// An image of more than this stays only by its name.
+    /// The largest image to keep, unless its name matches.
     pub max_size: Option<ByteSize>,
-    /// What stays otherwise than by its name may take this much together.
+    /// The largest total size of the images kept, not counting those whose name matches.
     pub max_total: Option<ByteSize>,
 }
 

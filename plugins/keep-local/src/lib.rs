@@ -1,4 +1,4 @@
-//! Keeps the site's side of the files that it names: whole, or hunk by hunk.
+//! Keeps the site's side of the files named in its settings: whole, or hunk by hunk.
 
 use resolver::{Collision, Conflict, Favor, Guest, Kind, Patterns, Resolution, config};
 use serde::Deserialize;
@@ -11,9 +11,9 @@ struct KeepLocal;
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Settings {
-    /// Files of which the site's side counts, whole.
+    /// Files that stay whole as the site has them.
     whole: Patterns,
-    /// Files of which the site's lines win where both sides changed the same.
+    /// Files that are merged, with the site's lines where both sides changed the same ones.
     hunks: Patterns,
 }
 
@@ -33,7 +33,7 @@ fn decide(settings: &Settings, conflict: &Conflict<'_>) -> Resolution {
     match (&conflict.kind, &conflict.collision) {
         (Kind::Other(_), _) | (_, Some(Collision::Other(_))) => Resolution::Pass,
         (Kind::Content | Kind::AddAdd, _) => Resolution::Favor(Favor::Ours),
-        // There is no part of it that could be upstream's.
+        // The conflict has no hunks, so no part of the file can be upstream's.
         _ => Resolution::Ours,
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_kept_whole_whatever_became_of_it_upstream() {
+    fn a_file_is_kept_whole_whatever_upstream_did_to_it() {
         for kind in
             [Kind::Content, Kind::ModifyDelete, Kind::AddAdd, Kind::Binary, Kind::DeleteModify]
         {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn hunks_are_kept_where_there_are_any_and_else_the_file() {
+    fn hunks_are_kept_if_there_are_any_or_else_the_file() {
         assert!(matches!(
             decided("data/conf/sogo/plist_ldap", Kind::Content),
             Resolution::Favor(Favor::Ours)
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_was_not_told_or_does_not_know_it_leaves() {
+    fn files_not_named_and_unknown_kinds_are_passed_on() {
         assert!(matches!(decided("data/conf/sogo/deeper/file", Kind::Content), Resolution::Pass));
         assert!(matches!(
             decided("data/conf/sogo/file", Kind::Other("new".to_owned())),
@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn a_mistake_in_the_settings_is_named() {
-        let told = |json: &str| guest::settings::<Settings>(json).err().unwrap();
-        assert!(told(r#"{"hunk": []}"#).contains("did you mean `hunks`?"));
-        assert!(told(r#"{"whole": ["data/conf/"]}"#).contains("`FOLDER/**`"));
+        let error = |json: &str| guest::settings::<Settings>(json).err().unwrap();
+        assert!(error(r#"{"hunk": []}"#).contains("did you mean `hunks`?"));
+        assert!(error(r#"{"whole": ["data/conf/"]}"#).contains("`DIR/**`"));
     }
 }

@@ -1,21 +1,21 @@
-//! A file as a row of keys with their values and what is written around them.
+//! A file as a sequence of keys, their values and the text around them.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::syntax::{Line, Syntax};
 
-/// A file.
+/// A parsed file.
 #[derive(Debug, Default, PartialEq)]
 pub struct File {
-    /// What it says, in its order.
+    /// The items, in order.
     pub items: Vec<Item>,
-    /// Comments after the last of them.
+    /// Comments after the last item.
     pub end: String,
-    /// What is generated, with the line above it.
+    /// The generated part, including the line that marks its beginning.
     pub generated: Option<String>,
 }
 
-/// A key and its value, or the begin or end of a block.
+/// A key and its value, or the beginning or end of a block.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Item {
     /// The blocks around it.
@@ -24,14 +24,14 @@ pub struct Item {
     pub name: String,
     /// Comments and empty lines before it.
     pub lead: String,
-    /// Its line up to the value.
+    /// The key's line up to the value.
     pub head: String,
-    /// All the rest, lines that continue it included.
+    /// The value, including the lines that continue it.
     pub value: String,
 }
 
 impl Item {
-    /// The value without the spaces that do not matter; those within quotes do.
+    /// Returns the value without insignificant spaces; those within quotes are significant.
     pub fn words(&self) -> String {
         let mut words = String::new();
         let mut quote = None;
@@ -56,7 +56,7 @@ impl Item {
         words
     }
 
-    /// Gives the key another name.
+    /// Renames the key.
     pub fn rename(&mut self, name: &str) {
         self.head = self.head.replacen(&self.name, name, 1);
         name.clone_into(&mut self.name);
@@ -64,7 +64,7 @@ impl Item {
 }
 
 impl File {
-    /// Reads a text, or says what of it is not understood.
+    /// Parses a text. The error says which part is not understood.
     pub fn read(syntax: Syntax, text: &str) -> Result<Self, String> {
         let (body, generated) = syntax.split(text);
         let mut reader = Reader::default();
@@ -80,7 +80,7 @@ impl File {
         Ok(Self { items: reader.items, end: reader.lead, generated: generated.map(str::to_owned) })
     }
 
-    /// How often each block that comes more than once does.
+    /// Counts the blocks that occur more than once, by scope and name.
     pub fn repeated_blocks(&self) -> BTreeMap<(&str, &str), usize> {
         let mut counts = BTreeMap::new();
         for item in &self.items {
@@ -92,19 +92,19 @@ impl File {
         counts
     }
 
-    /// How the scopes begin of what is in all blocks of this name.
+    /// Returns the common prefix of the scopes in all blocks of this name.
     pub fn numbered(scope: &str, name: &str) -> String {
         format!("{scope}{name}{NUMBER}")
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> String {
         let items = self.items.iter().flat_map(|item| [&item.lead, &item.head, &item.value]);
         items.chain([&self.end]).chain(&self.generated).map(String::as_str).collect()
     }
 }
 
-/// Between a block's name and its number.
+/// The separator between a block's name and its number.
 const NUMBER: &str = " #";
 
 #[derive(Default)]
@@ -125,7 +125,7 @@ impl Reader {
         match what {
             Line::Aside => self.lead.push_str(line),
             Line::More => {
-                let item = self.items.last_mut().ok_or("the first line continues nothing")?;
+                let item = self.items.last_mut().ok_or("the first line is a continuation")?;
                 // Comments among the lines of a value are part of it.
                 item.value.push_str(&std::mem::take(&mut self.lead));
                 item.value.push_str(line);
@@ -138,7 +138,7 @@ impl Reader {
             }
             Line::Close => {
                 self.push("}".to_owned(), line, line.len());
-                self.scope.pop().ok_or("a block ends that did not begin")?;
+                self.scope.pop().ok_or("a block is closed that was never opened")?;
             }
         }
         Ok(())
@@ -167,10 +167,11 @@ impl Reader {
 mod tests {
     use super::*;
 
-    const DOVECOT: &str = "# head\nlog = syslog\n\nservice auth {\n  inet_listener a {\n    port = 1\n  }\n}\n# end\n";
+    const DOVECOT: &str = "# head\nlog = syslog\n\nservice auth {\n  \
+                           inet_listener a {\n    port = 1\n  }\n}\n# end\n";
 
     #[test]
-    fn a_text_is_what_was_read() {
+    fn a_text_survives_parsing_unchanged() {
         for (syntax, text) in [
             (Syntax::Dovecot, DOVECOT),
             (Syntax::Postfix, "a = 1,\n  2,\n# why\n  3\nb =\n# Overrides #\nc = 1\n"),
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_have_two_ends() {
+    fn unbalanced_blocks_are_refused() {
         assert!(File::read(Syntax::Dovecot, "a {\n").is_err());
         assert!(File::read(Syntax::Dovecot, "}\n").is_err());
     }

@@ -1,4 +1,5 @@
-//! Merges files of keys and values key by key, so that what one side moved, renamed or listed anew costs the other nothing.
+//! Merges key-value files key by key, so that values survive if the other side moves, renames or
+//! reorders keys.
 
 mod file;
 mod merge;
@@ -19,11 +20,11 @@ struct KeyValue;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Settings {
-    /// Files, and how they are written.
+    /// The files and their syntax.
     files: BTreeMap<Pattern, Syntax>,
-    /// Keys that upstream renames: the old name, and the new one.
+    /// Keys that upstream renames, from old to new name.
     renamed: BTreeMap<String, String>,
-    /// Whose value counts where both changed it.
+    /// The side whose value wins if both changed it.
     favor: Side,
 }
 
@@ -130,9 +131,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let told = |json: &str| guest::settings::<Settings>(json).err().unwrap();
-        assert!(told(r#"{"rename": {}}"#).contains("did you mean `renamed`?"));
-        assert!(told(r#"{"files": {"a": "postfx"}}"#).contains("did you mean `postfix`?"));
-        assert!(told(r#"{"files": {"a/": "ini"}}"#).contains("`FOLDER/**`"));
+        let error = |json: &str| guest::settings::<Settings>(json).err().unwrap();
+        assert!(error(r#"{"rename": {}}"#).contains("did you mean `renamed`?"));
+        assert!(error(r#"{"files": {"a": "postfx"}}"#).contains("did you mean `postfix`?"));
+        assert!(error(r#"{"files": {"a/": "ini"}}"#).contains("`DIR/**`"));
     }
 }

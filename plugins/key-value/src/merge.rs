@@ -1,4 +1,5 @@
-//! The merge. Upstream's file is the frame, order and comments included; each key's value is merged by itself.
+//! The merge. The result follows upstream's file, including order and comments; each key's value is
+//! merged on its own.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,29 +9,30 @@ use crate::file::{File, Item};
 use crate::row::Rows;
 use crate::syntax::Syntax;
 
-/// How to merge.
+/// The rules of a merge.
 pub struct Rules<'a> {
-    /// How the files are written.
+    /// The syntax of the files.
     pub syntax: Syntax,
-    /// Keys that upstream renames: the old name, and the new one.
+    /// Keys that upstream renames, from old to new name.
     pub renamed: &'a BTreeMap<String, String>,
-    /// Whose value counts where both changed it.
+    /// The side whose value wins if both changed it.
     pub favor: Favor,
-    /// Merges the lines of one value that both changed.
+    /// Merges the lines of a value that both sides changed.
     pub text_merge: TextMerge,
 }
 
-/// What an item is, whatever its place: scope, key, for keys that come more than once the value, and the how-manieth of that.
+/// An item's identity, independent of its position: scope, key, the value if the key occurs more
+/// than once, and a counter for equal ones.
 type Id = (String, String, String, usize);
 
-/// The merged text, or why it cannot be merged key by key.
+/// Merges the sides. The error says why they cannot be merged key by key.
 pub fn merge(rules: &Rules<'_>, sides: &Sides) -> Result<String, String> {
     let (sides, ends) = sides.plain()?;
     let read = |text: &str| File::read(rules.syntax, text);
     let (mut base, mut ours, theirs) =
         (read(&sides.base)?, read(&sides.ours)?, read(&sides.theirs)?);
     if ours.generated.is_some() != theirs.generated.is_some() {
-        return Err("one side has no line `# Overrides #`".to_owned());
+        return Err("one side lacks the line `# Overrides #`".to_owned());
     }
     for file in [&mut base, &mut ours] {
         follow(rules.renamed, file, &theirs);
@@ -39,18 +41,18 @@ pub fn merge(rules: &Rules<'_>, sides: &Sides) -> Result<String, String> {
     let merged = Merger::new(rules, &base, &ours, &theirs).merge()?;
     let text = merged.text();
     if said(&read(&text)?) != said(&merged) {
-        return Err("what one side changed has lost its block on the other".to_owned());
+        return Err("one side changed a block that the other side removed".to_owned());
     }
     rows.hold(&merged)?;
     Ok(ends.put(text))
 }
 
-/// All that a file says.
+/// Returns the content of a file: scopes, names and values.
 fn said(file: &File) -> Vec<(&str, &str, String)> {
     file.items.iter().map(|item| (item.scope.as_str(), item.name.as_str(), item.words())).collect()
 }
 
-/// Renames keys as upstream has done.
+/// Renames keys as upstream did.
 fn follow(renamed: &BTreeMap<String, String>, file: &mut File, theirs: &File) {
     let has = |file: &File, scope: &str, name: &str| {
         file.items.iter().any(|item| item.scope == scope && item.name == *name)
@@ -70,7 +72,7 @@ fn follow(renamed: &BTreeMap<String, String>, file: &mut File, theirs: &File) {
     }
 }
 
-/// The three files with their items by what they are.
+/// The three files, with their items by identity.
 struct Merger<'a> {
     rules: &'a Rules<'a>,
     ends: [&'a File; 3],
@@ -106,7 +108,7 @@ impl<'a> Merger<'a> {
         Ok(File { items, end: carried + &end, generated: self.ends[1].generated.clone() })
     }
 
-    /// What becomes of an item that upstream has.
+    /// Merges an item that upstream has. `None` if it is dropped.
     fn both(
         &self,
         base: Option<&Item>,
@@ -128,7 +130,7 @@ impl<'a> Merger<'a> {
         }
     }
 
-    /// An item with all of its line from one side, unless its value is merged of two.
+    /// Returns an item with its whole line from one side, unless its value is merged from both.
     fn line(&self, base: Option<&Item>, ours: &Item, theirs: &Item) -> Result<Item, String> {
         let was = base.map(Item::words);
         let [our, their] = [ours, theirs].map(|item| Some(item.words()));
@@ -146,7 +148,7 @@ impl<'a> Merger<'a> {
         if is_same {
             Ok(Item { value, ..theirs.clone() })
         } else {
-            Err(format!("`{}` is written in two ways", ours.name))
+            Err(format!("the sides write `{}` in different ways", ours.name))
         }
     }
 
@@ -162,7 +164,8 @@ impl<'a> Merger<'a> {
         (self.rules.text_merge)(&sides, self.rules.favor)
     }
 
-    /// Puts what the site alone has behind what stands before it there; gives comments of the site's that found no place.
+    /// Inserts the items that only the site has, each behind the item that precedes it there.
+    /// Returns the site's comments that found no place.
     fn add_ours<'i>(&'i self, result: &mut Vec<(&'i Id, Item)>) -> Result<String, String> {
         let mut place = 0;
         let mut carried = String::new();
@@ -180,7 +183,7 @@ impl<'a> Merger<'a> {
                 result.insert(at, (id, Item { lead, ..(*item).clone() }));
                 place = at + 1;
             } else {
-                // Upstream removed it. What the site had noted there stays.
+                // Upstream removed it. Keep the site's comments on it.
                 let known: HashSet<&str> =
                     base.map(|base| base.lead.lines()).into_iter().flatten().collect();
                 carried.extend(
@@ -191,8 +194,8 @@ impl<'a> Merger<'a> {
         Ok(carried)
     }
 
-    /// Where one of the site's goes, if possible there. Of a key that comes more than once the last may be the one that counts:
-    /// what is last on the site's side stays so, and what overrules it there does here.
+    /// Returns the position for one of the site's items: `wanted` if possible. If a key occurs more
+    /// than once, the last one may win, so the order of its values on the site's side is kept.
     fn place(&self, result: &[(&Id, Item)], number: usize, wanted: usize) -> Result<usize, String> {
         let key = key(&self.ours[number].0);
         let is_same = |id: &Id| self::key(id) == key;
@@ -213,7 +216,7 @@ impl<'a> Merger<'a> {
         if begin > end { Err(in_two_orders(key.1)) } else { Ok(wanted.clamp(begin, end)) }
     }
 
-    /// Whether an order that the site gave to the values of one key is kept.
+    /// Checks that the site's order of the values of a repeated key is kept.
     fn order(&self, result: &[(&Id, Item)]) -> Result<(), String> {
         let theirs: HashSet<&Id> = self.theirs.iter().map(|(id, _)| id).collect();
         let merged: HashMap<&Id, usize> =
@@ -231,7 +234,7 @@ impl<'a> Merger<'a> {
         if let Some(((_, name), _)) = places.iter().find(|(_, places)| lost(places)) {
             return Err(in_two_orders(name));
         }
-        // Where the site has another last value than there was, that has to be the last.
+        // If the site changed the last value of a key, its value has to stay the last.
         let mut base: Vec<_> = self.base.iter().map(|(id, (at, _))| (at, id)).collect();
         base.sort_unstable();
         let (was, is) =
@@ -244,21 +247,21 @@ impl<'a> Merger<'a> {
     }
 }
 
-/// The last of each key.
+/// Returns the last item of each key.
 fn lasts<'i>(ids: impl Iterator<Item = &'i Id>) -> HashMap<(&'i str, &'i str), &'i Id> {
     ids.map(|id| (key(id), id)).collect()
 }
 
-/// Scope and name.
+/// Returns the scope and the name.
 fn key(id: &Id) -> (&str, &str) {
     (&id.0, &id.1)
 }
 
 fn in_two_orders(name: &str) -> String {
-    format!("the values of `{name}` are in an order of the site's that upstream's does not go with")
+    format!("the site's order of the values of `{name}` conflicts with upstream's")
 }
 
-/// The keys that come more than once.
+/// Returns the keys that occur more than once.
 fn repeated(syntax: Syntax, file: &File) -> HashSet<(String, String)> {
     let mut seen = HashSet::new();
     let keys = file.items.iter().map(|item| (item.scope.clone(), syntax.key(&item.name)));

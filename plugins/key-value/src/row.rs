@@ -1,21 +1,22 @@
-//! Blocks of one name are told apart by their order alone: what one side has made of them stands, what both have is not guessed at.
+//! Blocks with the same name are identified by their order alone. Changes by one side are taken;
+//! changes by both sides are an error, because their order would be a guess.
 
 use crate::file::File;
 
-/// What all blocks of one name say, in their order: scopes, keys and values.
+/// The content of all blocks with one name, in order: scopes, keys and values.
 type Row<'f> = Vec<(&'f str, &'f str, String)>;
 
-/// What the merged file has to say in its blocks of one name: where these are, and what.
+/// The content that the merged file must have in its blocks with one name: scope prefix and row.
 pub struct Rows<'f>(Vec<(String, Row<'f>)>);
 
 impl<'f> Rows<'f> {
-    /// The rows of the side that changed them, or why that cannot be told.
+    /// Returns the rows of the side that changed them. Fails if both sides did.
     pub fn settle(base: &'f File, ours: &'f File, theirs: &'f File) -> Result<Self, String> {
         let counts = theirs.repeated_blocks();
         if ours.repeated_blocks() != counts
             || !base.items.is_empty() && base.repeated_blocks() != counts
         {
-            return Err("a block that comes more than once was added or removed".to_owned());
+            return Err("a block that occurs more than once was added or removed".to_owned());
         }
         let settled = counts.into_keys().map(|(scope, name)| {
             let within = File::numbered(scope, name);
@@ -25,17 +26,17 @@ impl<'f> Rows<'f> {
             } else if their == was {
                 Ok((within, our))
             } else {
-                Err(format!("both sides changed the blocks that are all named `{name}`"))
+                Err(format!("both sides changed the blocks named `{name}`, which occur repeatedly"))
             }
         });
         settled.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether a file says that.
+    /// Checks that a file has this content.
     pub fn hold(&self, file: &File) -> Result<(), String> {
-        match self.0.iter().find(|(within, told)| row(file, within) != *told) {
+        match self.0.iter().find(|(within, expected)| row(file, within) != *expected) {
             Some((within, _)) => {
-                Err(format!("the order of what is in each block `{within}` would be lost"))
+                Err(format!("the order of the contents of the blocks `{within}` would be lost"))
             }
             None => Ok(()),
         }

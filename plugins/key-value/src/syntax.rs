@@ -1,46 +1,46 @@
-//! How files of keys and values are written: what one line is.
+//! The syntaxes of key-value files, line by line.
 
 use serde::Deserialize;
 
-/// A way to write keys and values.
+/// The syntax of a key-value file.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Syntax {
-    /// `key = value`; a line that begins with a space continues the one before it. What is below `# Overrides #` is written by the
-    /// container at each start.
+    /// `key = value`; a line that begins with a space continues the one before it. The container
+    /// rewrites everything below `# Overrides #` at each start.
     Postfix,
-    /// `key = value`, in blocks between braces.
+    /// `key = value`, in blocks in braces.
     Dovecot,
     /// `key value`.
     Redis,
     /// `key = value`, in sections that begin with `[name]`.
     Ini,
-    /// `KEY=value`, as `mailcow.conf` is written.
+    /// `KEY=value`, as in `mailcow.conf`.
     Shell,
 }
 
-/// What a line is.
+/// The meaning of a line.
 #[derive(Debug, PartialEq)]
 pub enum Line<'t> {
-    /// Empty, or a comment.
+    /// An empty line or a comment.
     Aside,
-    /// Part of the value before it.
+    /// A continuation of the value before it.
     More,
-    /// A key, and where its value begins in the line.
+    /// A key, and the byte at which its value begins in the line.
     Setting(&'t str, usize),
-    /// The begin of a block.
+    /// The beginning of a block.
     Open(String),
-    /// Its end.
+    /// The end of a block.
     Close,
-    /// The begin of a section, which ends where the next begins.
+    /// The beginning of a section, which ends where the next one begins.
     Section(&'t str),
 }
 
-/// The line below which postfix's container writes.
+/// The line below which the postfix container writes.
 const OVERRIDES: &str = "# Overrides #";
 
 impl Syntax {
-    /// The text in two: what people write, and what is generated below it.
+    /// Splits a text into the part that people write and the generated part below it.
     pub fn split(self, text: &str) -> (&str, Option<&str>) {
         if self != Self::Postfix {
             return (text, None);
@@ -55,23 +55,23 @@ impl Syntax {
         (text, None)
     }
 
-    /// A key as it is known, however it is written: mysql's may have `-` for `_`.
+    /// Returns a key's canonical spelling: mysql accepts `-` for `_`.
     pub fn key(self, name: &str) -> String {
         if self == Self::Ini { name.replace('-', "_") } else { name.to_owned() }
     }
 
-    /// What a line is, after the line before it; an error where it is nothing known.
+    /// Parses a line; `before` is the line before it. Fails if the line is not understood.
     pub fn line<'t>(self, line: &'t str, before: Option<&str>) -> Result<Line<'t>, String> {
         let said = line.trim();
         if self == Self::Dovecot && before.is_some_and(|before| before.trim_end().ends_with('\\')) {
-            // Where comments come in between, the value ends elsewhere than it seems.
+            // With comments in between, the end of the value is uncertain.
             let is_plain = !said.is_empty()
                 && !said.contains('#')
                 && !before.is_some_and(|line| line.contains('#'));
             return if is_plain {
                 Ok(Line::More)
             } else {
-                Err(format!("`{said}` may continue a value or not"))
+                Err(format!("cannot tell whether `{said}` continues a value"))
             };
         }
         if said.is_empty() || said.starts_with('#') || self == Self::Ini && said.starts_with(';') {
@@ -87,7 +87,7 @@ impl Syntax {
             }
             Self::Shell => assigned(line).filter(|_| is_shell(said)),
         };
-        found.ok_or_else(|| format!("`{said}` is no line that is understood"))
+        found.ok_or_else(|| format!("`{said}` is not understood"))
     }
 }
 
@@ -107,7 +107,8 @@ fn spaced(line: &str) -> Option<Line<'_>> {
 }
 
 fn is_bare(line: &Line<'_>) -> bool {
-    matches!(line, Line::Setting(name, _) if name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter)))
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+    matches!(line, Line::Setting(name, _) if name.chars().all(is_plain))
 }
 
 /// `!include FILE`
@@ -133,7 +134,7 @@ fn one_word(text: &str) -> Option<&str> {
     (!text.is_empty() && !text.contains(char::is_whitespace)).then_some(text)
 }
 
-/// An assignment that ends on its line.
+/// Returns true for an assignment that ends on its line.
 fn is_shell(said: &str) -> bool {
     let name = said.split('=').next().unwrap_or_default();
     let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_of_writing_is_understood() {
+    fn each_syntax_is_understood() {
         assert_eq!(read(Syntax::Postfix, "biff = no\n"), Line::Setting("biff", 7));
         assert_eq!(read(Syntax::Postfix, "  second.example.org\n"), Line::More);
         assert_eq!(read(Syntax::Postfix, "  # a comment\n"), Line::Aside);
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_said() {
+    fn lines_that_are_not_understood_are_quoted() {
         let cases = [
             (Syntax::Postfix, "smtp inet n - n - 1 postscreen\n"),
             (Syntax::Dovecot, "namespace { inbox = yes }\n"),
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_continues_a_line_of_dovecot_s() {
+    fn a_backslash_continues_a_dovecot_line() {
         assert_eq!(Syntax::Dovecot.line("more\n", Some("a = b \\\n")), Ok(Line::More));
         for [before, line] in [
             ["# a \\\n", "b = 1\n"],
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_generated_end_is_told_apart() {
+    fn the_generated_part_is_split_off() {
         assert_eq!(
             Syntax::Postfix.split("a = 1\n# Overrides #\nb = 2\n"),
             ("a = 1\n", Some("# Overrides #\nb = 2\n"))

@@ -6,7 +6,7 @@ mod send;
 mod settings;
 
 mod bindings {
-    //! What wit-bindgen makes of the contract.
+    //! The bindings that wit-bindgen generates from the contract.
     #![allow(clippy::pedantic, missing_docs)]
     wit_bindgen::generate!({ path: "../../wit/v0.1", world: "observer-plugin" });
     use super::Notify;
@@ -25,7 +25,7 @@ guest::requests!("../requests.json");
 struct Notify;
 
 thread_local! {
-    /// How the run began, if this instance saw it.
+    /// The run's `start` event. `None` if this instance did not see it.
     static START: RefCell<Option<Start>> = const { RefCell::new(None) };
 }
 
@@ -34,18 +34,18 @@ impl Guest for Notify {
         match notice::read(&json)? {
             Event::Start(start) => {
                 START.set(Some(start));
-                // A mistake in the settings should be known before there is something to post.
+                // Report mistakes in the settings before there is something to post.
                 settings::read(&config::get()).map(|_| ())
             }
             Event::Outcome(outcome) => {
-                tell(&settings::read(&config::get())?, START.take(), outcome)
+                announce(&settings::read(&config::get())?, START.take(), outcome)
             }
             Event::Other => Ok(()),
         }
     }
 }
 
-fn tell(settings: &Settings, start: Option<Start>, outcome: Outcome) -> Result<(), String> {
+fn announce(settings: &Settings, start: Option<Start>, outcome: Outcome) -> Result<(), String> {
     let Some(hook) =
         settings.hook.as_ref().filter(|_| notice::is_wanted(settings, start.as_ref(), &outcome))
     else {

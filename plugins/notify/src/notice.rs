@@ -1,35 +1,35 @@
-//! From events to what is to be told.
+//! Turns events into a notice.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::settings::{Settings, When};
 
-/// What this plugin looks at of the events.
+/// The events that this plugin uses.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// The first one.
+    /// The first event.
     Start(Start),
-    /// The last one.
+    /// The last event.
     Outcome(Outcome),
-    /// Anything in between.
+    /// Any other event.
     #[serde(other)]
     Other,
 }
 
-/// How a run began.
+/// The beginning of a run.
 #[derive(Debug, Deserialize)]
 pub struct Start {
     /// `update`, ….
     command: String,
-    /// The site's folder.
+    /// The site's directory.
     site: String,
     /// The time.
     at: String,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Deserialize)]
 pub struct Outcome {
     code: u8,
@@ -46,35 +46,35 @@ pub struct Outcome {
     whole: Value,
 }
 
-/// What is to be told.
+/// A message about a run.
 #[derive(Debug, PartialEq)]
 pub struct Notice {
-    /// Who and what, in a few words.
+    /// The site, the command and the outcome in a few words.
     pub title: String,
     /// The rest, line by line.
     pub lines: Vec<String>,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// The same for the same run's outcome, should it be told twice.
+    /// The same each time the outcome of one run is sent, so that a repetition is recognized.
     pub key: String,
-    /// The outcome for programs, with command and site.
+    /// The outcome as JSON, with command and site.
     pub data: Value,
 }
 
-/// How bad an outcome is.
+/// The severity of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Severity {
     /// Done.
     Good,
     /// Not done; the site works as before.
     Bad,
-    /// Somebody has to look now.
+    /// The site needs attention now.
     Urgent,
 }
 
 /// Reads an event.
 pub fn read(json: &str) -> Result<Event, String> {
-    let wrong = |error| format!("an event that is none: {error}");
+    let wrong = |error| format!("invalid event: {error}");
     let mut event = serde_json::from_str(json).map_err(wrong)?;
     if let Event::Outcome(outcome) = &mut event {
         outcome.whole = serde_json::from_str(json).map_err(wrong)?;
@@ -82,7 +82,8 @@ pub fn read(json: &str) -> Result<Event, String> {
     Ok(event)
 }
 
-/// Whether an outcome is to be posted. An outcome whose beginning was not seen is.
+/// Returns true if an outcome is to be posted. The filter by command applies only if this instance
+/// saw the run's start.
 pub fn is_wanted(settings: &Settings, start: Option<&Start>, outcome: &Outcome) -> bool {
     let command = start.is_none_or(|start| settings.commands.contains(&start.command));
     command && (settings.when == When::Always || outcome.severity() != Severity::Good)
@@ -92,14 +93,14 @@ impl Outcome {
     fn severity(&self) -> Severity {
         match self.code {
             0 | 3 => Severity::Good,
-            // Broken, unwell, unfinished.
+            // Broken, unhealthy, unfinished.
             21..=23 => Severity::Urgent,
             _ => Severity::Bad,
         }
     }
 }
 
-/// What is to be told of an outcome.
+/// Creates the notice of an outcome.
 pub fn notice(settings: &Settings, start: Option<Start>, outcome: Outcome) -> Notice {
     let severity = outcome.severity();
     let Outcome { code, exit, message, because, left, hints, run, whole } = outcome;
@@ -126,10 +127,11 @@ mod tests {
     use super::*;
     use crate::settings;
 
-    const START: &str = r#"{"event": "start", "schema": 1, "command": "update", "version": "0.1.0", "site": "/opt/mailcow",
-        "run": null, "at": "2026-11-04T12:00:00Z"}"#;
-    const FAILED: &str = r#"{"event": "outcome", "code": 13, "exit": "prepare", "message": "pulling sogo failed",
-        "because": ["the registry answered 500"], "left": "Nothing changed.", "hints": ["Try again later."], "run": "42"}"#;
+    const START: &str = r#"{"event": "start", "schema": 1, "command": "update", "version": "0.1.0",
+        "site": "/opt/mailcow", "run": null, "at": "2026-11-04T12:00:00Z"}"#;
+    const FAILED: &str = r#"{"event": "outcome", "code": 13, "exit": "prepare",
+        "message": "pulling sogo failed", "because": ["the registry answered 500"],
+        "left": "Nothing changed.", "hints": ["Try again later."], "run": "42"}"#;
 
     fn start() -> Start {
         match read(START).unwrap() {
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_told_with_what_to_do() {
+    fn a_notice_of_a_failure_has_its_hints() {
         let notice = notice(&settings::read("{}").unwrap(), Some(start()), outcome(FAILED));
         assert_eq!(notice.title, "/opt/mailcow update: prepare");
         let lines = [
@@ -172,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn the_site_has_the_name_that_was_given() {
+    fn the_site_has_its_configured_name() {
         let settings = settings::read(r#"{"site": "mail.example.org"}"#).unwrap();
         assert_eq!(notice(&settings, None, coded(0)).title, "mail.example.org: x");
         assert_eq!(notice(&settings::read("{}").unwrap(), None, coded(0)).title, "cowhand: x");
     }
 
     #[test]
-    fn success_is_told_unless_only_failure_is_wanted() {
+    fn success_is_posted_unless_only_failure_is_wanted() {
         let (always, failure) =
             (settings::read("{}").unwrap(), settings::read(r#"{"when": "failure"}"#).unwrap());
         assert!(
@@ -192,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn other_commands_are_not_told() {
+    fn other_commands_are_not_posted() {
         let settings = settings::read(r#"{"commands": ["prune"]}"#).unwrap();
         assert!(!is_wanted(&settings, Some(&start()), &coded(1)));
     }
 
     #[test]
-    fn what_is_in_between_is_passed_over() {
+    fn other_events_are_ignored() {
         assert!(matches!(read(r#"{"event": "stage", "stage": "merge"}"#), Ok(Event::Other)));
         assert!(matches!(read(r#"{"event": "something-new"}"#), Ok(Event::Other)));
         assert!(read("{}").is_err());

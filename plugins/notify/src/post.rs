@@ -1,4 +1,4 @@
-//! A notice in the shape that a webhook takes.
+//! Formats a notice for a webhook.
 
 use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
@@ -10,21 +10,21 @@ use crate::settings::{Hook, Shape};
 /// A request to send.
 #[derive(Debug, PartialEq)]
 pub struct Post {
-    /// Whether it goes over TLS.
+    /// True for https.
     pub secure: bool,
-    /// Host, and port where one is named.
+    /// Host and, if given, port.
     pub authority: String,
     /// Path and query.
     pub path: String,
-    /// Whether it is PUT rather than POST.
+    /// True for PUT, false for POST.
     pub put: bool,
-    /// The token for its `Authorization`.
+    /// The token for the header `Authorization`.
     pub token: Option<String>,
-    /// JSON.
+    /// The JSON body.
     pub body: Vec<u8>,
 }
 
-/// The request that tells a notice.
+/// Creates the request for a notice.
 pub fn post(hook: &Hook, token: Option<String>, notice: &Notice) -> Result<Post, String> {
     let Hook { url, shape } = hook;
     let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -38,7 +38,13 @@ pub fn post(hook: &Hook, token: Option<String>, notice: &Notice) -> Result<Post,
         Shape::Ntfy => {
             let (folder, topic) = topic(url)?;
             let (priority, tag) = ntfy(notice.severity);
-            let body = json!({"topic": topic, "title": notice.title, "message": text(), "priority": priority, "tags": [tag]});
+            let body = json!({
+                "topic": topic,
+                "title": notice.title,
+                "message": text(),
+                "priority": priority,
+                "tags": [tag],
+            });
             (folder, body)
         }
         Shape::Matrix(room) => {
@@ -57,11 +63,13 @@ pub fn post(hook: &Hook, token: Option<String>, notice: &Notice) -> Result<Post,
     })
 }
 
-/// ntfy takes JSON above the topic.
+/// Splits off the topic: ntfy expects JSON at the URL above it.
 fn topic(url: &Uri) -> Result<(String, &str), String> {
     match url.path().rsplit_once('/') {
         Some((folder, topic)) if !topic.is_empty() => Ok((format!("{folder}/"), topic)),
-        _ => Err("[plugin.config]: with the format `ntfy`, `url` ends with the topic".to_owned()),
+        _ => {
+            Err("[plugin.config]: for the format `ntfy`, `url` must end with the topic".to_owned())
+        }
     }
 }
 
@@ -73,18 +81,18 @@ fn ntfy(severity: Severity) -> (u8, &'static str) {
     }
 }
 
-/// The three characters that Slack reads as markup.
+/// Escapes the three characters that Slack reads as markup.
 fn slack(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Matrix takes a message with the same key only once.
+/// Returns the path for a message. Matrix accepts a message with the same key only once.
 fn matrix(url: &Uri, room: &str, key: &str) -> String {
     let base = url.path().trim_end_matches('/');
     format!("{base}/_matrix/client/v3/rooms/{}/send/m.room.message/{}", encoded(room), encoded(key))
 }
 
-/// A part of a path, percent-encoded.
+/// Percent-encodes a path segment.
 fn encoded(part: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     part.bytes()
@@ -131,7 +139,13 @@ mod tests {
         let title = "mail & more update: prepare";
         assert_eq!(
             body,
-            json!({"topic": "mail", "title": title, "message": message, "priority": 4, "tags": ["warning"]})
+            json!({
+                "topic": "mail",
+                "title": title,
+                "message": message,
+                "priority": 4,
+                "tags": ["warning"],
+            })
         );
     }
 
@@ -147,16 +161,20 @@ mod tests {
             posted(r#"{"url": "https://hooks.slack.com/services/a/b", "format": "slack"}"#);
         assert_eq!(
             body,
-            json!({"text": "*mail &amp; more update: prepare*\npulling failed\nbecause &lt;500&gt;"})
+            json!({
+                "text": "*mail &amp; more update: prepare*\npulling failed\nbecause &lt;500&gt;",
+            })
         );
     }
 
     #[test]
     fn matrix_gets_the_room_and_a_key() {
         let (post, body) = posted(
-            r#"{"url": "https://matrix.example.org/", "format": "matrix", "room": "!a/b:example.org"}"#,
+            r#"{"url": "https://matrix.example.org/", "format": "matrix",
+                "room": "!a/b:example.org"}"#,
         );
-        let path = "/_matrix/client/v3/rooms/%21a%2Fb%3Aexample.org/send/m.room.message/2026-11-04T12%3A00%3A00Z-13";
+        let path = "/_matrix/client/v3/rooms/%21a%2Fb%3Aexample.org/send/m.room.message/\
+                    2026-11-04T12%3A00%3A00Z-13";
         assert_eq!((post.put, post.path.as_str()), (true, path));
         assert_eq!(body["msgtype"], "m.text");
     }

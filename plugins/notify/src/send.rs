@@ -1,4 +1,4 @@
-//! Sending a request by WASI's HTTP. What may be reached, the host decides.
+//! Sends a request through WASI's HTTP. The host decides which addresses can be reached.
 
 use std::io::Write;
 
@@ -9,22 +9,23 @@ use wasip2::http::types::{
 
 use crate::post::Post;
 
-/// In nanoseconds; both together are less than a call may take.
+/// Timeouts in nanoseconds. Together they are shorter than the time limit of a call.
 const LONGEST_CONNECT: u64 = 4_000_000_000;
 const LONGEST_SILENCE: u64 = 5_000_000_000;
 
-/// Sends it; what the server says beyond its status is not read. Paths are not shown in errors: those of webhooks are secrets.
+/// Sends a request and checks the status of the response, whose body is not read. Errors omit the
+/// path, because a webhook's path is a secret.
 pub fn send(post: &Post) -> Result<(), String> {
     let failed = |what: &str| format!("could not post to {}: {what}", post.authority);
-    let request = request(post).ok_or_else(|| failed("the request cannot be made"))?;
+    let request = request(post).ok_or_else(|| failed("the request is invalid"))?;
     let body = request.body().map_err(|()| failed("the request has no body"))?;
-    let answer = handle(request, options()).map_err(|code| failed(&told(&code)))?;
+    let answer = handle(request, options()).map_err(|code| failed(&describe(&code)))?;
     // A server may answer before it has read everything.
     let written = write(body, &post.body);
-    let status = status(&answer).map_err(|code| failed(&told(&code)))?;
+    let status = status(&answer).map_err(|code| failed(&describe(&code)))?;
     match status {
         200..300 => written.map_err(|error| failed(&error)),
-        _ => Err(failed(&format!("it answered {status}"))),
+        _ => Err(failed(&format!("the server answered {status}"))),
     }
 }
 
@@ -60,7 +61,7 @@ fn write(body: OutgoingBody, content: &[u8]) -> Result<(), String> {
         .and_then(|()| Write::flush(&mut stream))
         .map_err(|error| error.to_string())?;
     drop(stream);
-    OutgoingBody::finish(body, None).map_err(|code| told(&code))
+    OutgoingBody::finish(body, None).map_err(|code| describe(&code))
 }
 
 fn status(answer: &FutureIncomingResponse) -> Result<u16, ErrorCode> {
@@ -70,16 +71,18 @@ fn status(answer: &FutureIncomingResponse) -> Result<u16, ErrorCode> {
     Ok(response.status())
 }
 
-fn told(code: &ErrorCode) -> String {
+fn describe(code: &ErrorCode) -> String {
     match code {
         ErrorCode::HttpRequestDenied => {
-            "the host is not granted (`http`), or its address is closed to plugins".to_owned()
+            "the host is not granted (`http`), or plugins may not connect to its address".to_owned()
         }
-        ErrorCode::DnsError(_) | ErrorCode::DnsTimeout => "its name cannot be resolved".to_owned(),
+        ErrorCode::DnsError(_) | ErrorCode::DnsTimeout => {
+            "the host name could not be resolved".to_owned()
+        }
         ErrorCode::ConnectionTimeout
         | ErrorCode::ConnectionReadTimeout
-        | ErrorCode::HttpResponseTimeout => "it does not answer in time".to_owned(),
-        ErrorCode::ConnectionRefused => "it refuses the connection".to_owned(),
+        | ErrorCode::HttpResponseTimeout => "the server did not answer in time".to_owned(),
+        ErrorCode::ConnectionRefused => "connection refused".to_owned(),
         ErrorCode::InternalError(Some(what)) => what.clone(),
         other => format!("{other:?}"),
     }

@@ -1,55 +1,55 @@
-//! The settings: as they are written, and what they mean.
+//! The plugin's settings, as written and as used.
 
 use serde::Deserialize;
 
 /// `[plugin.config]`
 #[derive(Debug)]
 pub struct Settings {
-    /// Where to post; none: nowhere.
+    /// The webhook. `None` if nothing is posted.
     pub hook: Option<Hook>,
-    /// Which outcomes are posted.
+    /// The outcomes to post.
     pub when: When,
-    /// Of which commands.
+    /// The commands whose outcomes are posted.
     pub commands: Vec<String>,
-    /// What the site is called; its folder, where nothing is said.
+    /// The site's name in notices. `None` for its directory.
     pub site: Option<String>,
     token: Option<String>,
     token_env: Option<String>,
 }
 
-/// Where to post, and in which shape.
+/// A webhook and its format.
 #[derive(Debug)]
 pub struct Hook {
-    /// The webhook; for Matrix the home server.
+    /// The webhook's URL; for Matrix, the home server's.
     pub url: http::Uri,
-    /// The shape.
+    /// The format.
     pub shape: Shape,
 }
 
-/// What is posted.
+/// The format of a post.
 #[derive(Debug)]
 pub enum Shape {
-    /// The outcome as it is.
+    /// The event `outcome` as it is.
     Json,
-    /// What ntfy takes.
+    /// For ntfy.
     Ntfy,
-    /// What Slack, Mattermost and Rocket.Chat take.
+    /// For Slack, Mattermost and Rocket.Chat.
     Slack,
     /// A message to this Matrix room.
     Matrix(String),
 }
 
-/// Which outcomes are posted.
+/// The outcomes to post.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum When {
-    /// All of them.
+    /// Every outcome.
     Always,
-    /// Where the run did not do what it was for.
+    /// Only failed runs.
     Failure,
 }
 
-/// As written.
+/// The settings as written.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Text {
@@ -91,7 +91,7 @@ impl Default for Text {
 pub fn read(json: &str) -> Result<Settings, String> {
     let text: Text = guest::settings(json)?;
     if text.token.is_some() && text.token_env.is_some() {
-        return Err("[plugin.config]: `token` and `token-env` exclude each other".to_owned());
+        return Err("[plugin.config]: `token` and `token-env` cannot be combined".to_owned());
     }
     let shape = shape(text.format, text.room)?;
     let hook =
@@ -107,7 +107,7 @@ fn shape(format: Format, room: Option<String>) -> Result<Shape, String> {
             Err("[plugin.config]: the format `matrix` needs a `room` (`!…:…`)".to_owned())
         }
         (_, Some(_)) => {
-            Err("[plugin.config]: `room` goes with the format `matrix` only".to_owned())
+            Err("[plugin.config]: `room` is only valid with the format `matrix`".to_owned())
         }
         (Format::Json, None) => Ok(Shape::Json),
         (Format::Ntfy, None) => Ok(Shape::Ntfy),
@@ -115,17 +115,17 @@ fn shape(format: Format, room: Option<String>) -> Result<Shape, String> {
     }
 }
 
-/// The address itself is not shown in errors: those of webhooks are secrets.
+/// Parses the URL. Errors omit it, because a webhook's URL is a secret.
 fn address(url: &str) -> Result<http::Uri, String> {
     let wrong =
-        || "[plugin.config]: `url` is no address that begins with https:// or http://".to_owned();
+        || "[plugin.config]: `url` must begin with https:// or http:// and name a host".to_owned();
     let url: http::Uri = url.parse().map_err(|_| wrong())?;
     let known = matches!(url.scheme_str(), Some("https" | "http"));
     if known && url.host().is_some_and(|host| !host.is_empty()) { Ok(url) } else { Err(wrong()) }
 }
 
 impl Settings {
-    /// What the webhook asks for as proof, if anything.
+    /// Returns the token for the webhook, if any.
     pub fn token(
         &self,
         variable: impl Fn(&str) -> Option<String>,
@@ -149,15 +149,15 @@ mod tests {
         let mistakes = [
             (r#"{"uri": "https://example.org"}"#, "did you mean `url`?"),
             (r#"{"format": "slak"}"#, "did you mean `slack`?"),
-            (r#"{"url": "example.org/hook"}"#, "begins with https://"),
-            (r#"{"url": "ftp://example.org/hook"}"#, "begins with https://"),
+            (r#"{"url": "example.org/hook"}"#, "must begin with https://"),
+            (r#"{"url": "ftp://example.org/hook"}"#, "must begin with https://"),
             (r#"{"format": "matrix"}"#, "needs a `room`"),
-            (r#"{"room": "!a:example.org"}"#, "goes with the format `matrix` only"),
-            (r#"{"token": "a", "token-env": "B"}"#, "exclude each other"),
+            (r#"{"room": "!a:example.org"}"#, "only valid with the format `matrix`"),
+            (r#"{"token": "a", "token-env": "B"}"#, "cannot be combined"),
         ];
-        for (json, told) in mistakes {
+        for (json, expected) in mistakes {
             let error = read(json).unwrap_err();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The decision: is now the time, and how far may the update go?
+//! Decides whether an update may run now, and up to which commit.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::bindings::exports::cowhand::hooks::pre_merge::{
 use crate::settings::Settings;
 use crate::window::Window;
 
-/// What the settings say to this update.
+/// Returns the answer for an update.
 pub fn answer(settings: &Settings, update: &Update) -> Answer {
     if let Some(closed) = closed(&settings.window, &update.now) {
         return Answer::NotNow(closed);
@@ -29,11 +29,13 @@ pub fn answer(settings: &Settings, update: &Update) -> Answer {
 
 fn absent(tag: &str) -> String {
     format!(
-        "updates end at the tag {tag}, and none of upstream's new commits bears it: the site has it, or upstream does not"
+        "updates stop at the tag {tag}, which none of upstream's new commits has: \
+         the site already has it, or upstream does not"
     )
 }
 
-/// Why no window is open, and when one will be.
+/// Returns the postponement until the next window opens. `None` if a window is open or none is
+/// configured.
 fn closed(windows: &[Window], now: &Moment) -> Option<Postponement> {
     let offset = i64::from(now.offset_minutes) * 60;
     let local = now.seconds + offset;
@@ -47,17 +49,17 @@ fn closed(windows: &[Window], now: &Moment) -> Option<Postponement> {
         .min()
         .map(|local| local - offset);
     Some(Postponement {
-        reason: format!("it is outside the maintenance window ({})", named.join(", ")),
+        reason: format!("outside the maintenance window ({})", named.join(", ")),
         until,
     })
 }
 
-/// The place of the commit with this tag.
+/// Returns the index of the commit with this tag.
 fn tagged(commits: &[Commit], tag: &str) -> Option<usize> {
     commits.iter().position(|commit| commit.tags.iter().any(|name| name == tag))
 }
 
-/// The newest commit of the branch's own line, from the one at `newest` on, that is old enough.
+/// Allows the newest commit that is old enough, on the first-parent line that starts at `newest`.
 fn old_enough(settings: &Settings, update: &Update, newest: usize, why: &str) -> Answer {
     let Some(newest) = update.commits.get(newest) else { return Answer::Proceed(Vec::new()) };
     let line: Vec<_> = own_line(&update.commits, newest).collect();
@@ -72,7 +74,7 @@ fn old_enough(settings: &Settings, update: &Update, newest: usize, why: &str) ->
     }
 }
 
-/// A commit and its first parents, as far as the site lacks them.
+/// Iterates over a commit and its first parents, as far as the site lacks them.
 fn own_line<'a>(commits: &'a [Commit], from: &'a Commit) -> impl Iterator<Item = &'a Commit> {
     let known: HashMap<_, _> = commits.iter().map(|commit| (commit.id.as_str(), commit)).collect();
     std::iter::successors(Some(from), move |commit| {
@@ -105,7 +107,8 @@ mod tests {
     /// 2026-11-04, a Wednesday, at noon UTC.
     const NOW: i64 = 20_761 * DAY + DAY / 2;
 
-    /// d (1 day old) merges side (9 days old) into c (2 days old); b (5 days old, tagged), a (8 days old).
+    /// d (1 day old) merges side (9 days old) into c (2 days old). Before c come b (5 days old,
+    /// tagged) and a (8 days old).
     fn update() -> Update {
         let commits = vec![
             commit("d", &["c", "side"], 1, &["2026-11"]),
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn without_settings_every_update_may_go_on() {
+    fn without_settings_every_update_proceeds() {
         assert_eq!(goes_to(ask("{}")), "d");
     }
 
@@ -173,19 +176,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_merged_in_on_the_way_is_no_release() {
+    fn merged_side_branches_do_not_count() {
         assert_eq!(postponed_until(ask(r#"{"min-age": "9d"}"#)), Some(NOW + DAY));
     }
 
     #[test]
-    fn a_tag_ends_the_way() {
+    fn updates_stop_at_a_tag() {
         assert_eq!(goes_to(ask(r#"{"hold-at": "2026-10a"}"#)), "b");
         assert_eq!(goes_to(ask(r#"{"hold-at": "2026-11"}"#)), "d");
         assert_eq!(postponed_until(ask(r#"{"hold-at": "2026-09"}"#)), None);
     }
 
     #[test]
-    fn a_held_release_has_to_be_old_enough_and_a_pinned_one_has_not() {
+    fn min_age_applies_to_hold_at_but_not_to_pin_to() {
         assert_eq!(goes_to(ask(r#"{"hold-at": "2026-10a", "min-age": "7d"}"#)), "a");
         assert_eq!(goes_to(ask(r#"{"pin-to": "2026-10a", "min-age": "7d"}"#)), "b");
     }
@@ -194,9 +197,8 @@ mod tests {
     fn windows_are_on_the_site_s_clock() {
         // 13:00 on the site.
         assert_eq!(goes_to(ask(r#"{"window": [{"from": "13:00", "to": "14:00"}]}"#)), "d");
-        let closed = ask(
-            r#"{"window": [{"from": "12:00", "to": "13:00"}, {"days": ["wed"], "from": "20:00", "to": "22:00"}]}"#,
-        );
+        let closed = ask(r#"{"window": [{"from": "12:00", "to": "13:00"},
+                {"days": ["wed"], "from": "20:00", "to": "22:00"}]}"#);
         assert_eq!(postponed_until(closed), Some(NOW + 7 * 60 * 60));
     }
 }

@@ -1,11 +1,11 @@
-//! Holds an update back: outside maintenance windows, while a commit is young, or at a tag.
+//! Holds updates back: outside maintenance windows, until a commit is old enough, or at a tag.
 
 mod gate;
 mod settings;
 mod window;
 
 mod bindings {
-    //! What wit-bindgen makes of the contract.
+    //! The bindings that wit-bindgen generates from the contract.
     #![allow(clippy::pedantic, missing_docs)]
     wit_bindgen::generate!({ path: "../../wit/v0.1", world: "pre-merge-plugin" });
     use super::ReleaseGate;

@@ -1,4 +1,4 @@
-//! The settings, from text to what they mean.
+//! The plugin's settings.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -9,14 +9,14 @@ use crate::window::Window;
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// When updates may happen; always, where none is named.
+    /// The maintenance windows. If empty, updates may run at any time.
     pub window: Vec<Window>,
-    /// How old a commit has to be, in seconds.
+    /// The minimum age of a commit, in seconds.
     #[serde(deserialize_with = "seconds")]
     pub min_age: i64,
-    /// A tag beyond which no update goes.
+    /// The tag that no update goes beyond.
     pub hold_at: Option<String>,
-    /// The tag to which updates go, whatever its age.
+    /// The tag that updates go to, whatever its age.
     pub pin_to: Option<String>,
 }
 
@@ -25,20 +25,20 @@ pub fn read(json: &str) -> Result<Settings, String> {
     let settings: Settings = guest::settings(json)?;
     match (&settings.hold_at, &settings.pin_to) {
         (Some(_), Some(_)) => {
-            Err("[plugin.config]: `hold-at` and `pin-to` exclude each other".to_owned())
+            Err("[plugin.config]: `hold-at` and `pin-to` cannot be combined".to_owned())
         }
         _ => Ok(settings),
     }
 }
 
-/// `3d`, `12h`, `2weeks`.
+/// Parses an age such as `3d`, `12h` or `2weeks` into seconds.
 fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
     let text = String::deserialize(from)?;
-    let told = |why: &dyn std::fmt::Display| {
-        D::Error::custom(format!("`{text}` is no age such as `3d` or `12h`: {why}"))
+    let invalid = |why: &dyn std::fmt::Display| {
+        D::Error::custom(format!("`{text}` is not an age such as `3d` or `12h`: {why}"))
     };
-    let age = humantime::parse_duration(&text).map_err(|error| told(&error))?;
-    i64::try_from(age.as_secs()).map_err(|error| told(&error))
+    let age = humantime::parse_duration(&text).map_err(|error| invalid(&error))?;
+    i64::try_from(age.as_secs()).map_err(|error| invalid(&error))
 }
 
 #[cfg(test)]
@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn the_readme_s_example_is_understood() {
-        let json = r#"{"window": [{"days": ["sat", "sun"], "from": "01:00", "to": "05:00"}], "min-age": "3d"}"#;
+        let json = r#"{"window": [{"days": ["sat", "sun"], "from": "01:00", "to": "05:00"}],
+            "min-age": "3d"}"#;
         let settings = read(json).unwrap();
         assert_eq!((settings.window.len(), settings.min_age), (1, 3 * 24 * 60 * 60));
     }
@@ -56,18 +57,18 @@ mod tests {
     fn mistakes_are_named() {
         let mistakes = [
             (r#"{"min-agee": "3d"}"#, "did you mean `min-age`?"),
-            (r#"{"min-age": "3 moons"}"#, "`3 moons` is no age"),
+            (r#"{"min-age": "3 moons"}"#, "`3 moons` is not an age"),
             (
                 r#"{"window": [{"days": ["sa"], "from": "01:00", "to": "05:00"}]}"#,
                 "did you mean `sat`?",
             ),
-            (r#"{"window": [{"from": "25:00", "to": "05:00"}]}"#, "`25:00` is no time"),
+            (r#"{"window": [{"from": "25:00", "to": "05:00"}]}"#, "`25:00` is not a time"),
             (r#"{"window": [{"from": "05:00", "to": "05:00"}]}"#, "never open"),
-            (r#"{"hold-at": "2026-07", "pin-to": "2026-07"}"#, "exclude each other"),
+            (r#"{"hold-at": "2026-07", "pin-to": "2026-07"}"#, "cannot be combined"),
         ];
-        for (json, told) in mistakes {
+        for (json, expected) in mistakes {
             let error = read(json).unwrap_err();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

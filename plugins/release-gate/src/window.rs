@@ -10,11 +10,11 @@ const MINUTES_OF_A_DAY: i64 = 24 * 60;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, try_from = "Text")]
 pub struct Window {
-    /// The days on which it begins; every day, where none is named.
+    /// The days on which it begins. If empty, it begins every day.
     days: Vec<Day>,
     /// Its first minute, counted from midnight.
     from: i64,
-    /// The minute after its last, on the next day where it is not after `from`.
+    /// The minute after its last; on the next day if it is not after `from`.
     to: i64,
 }
 
@@ -28,7 +28,7 @@ struct Text {
     to: String,
 }
 
-/// In the order in which they follow 1970-01-01, a Thursday.
+/// The days of the week, counted from 1970-01-01, a Thursday.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Day {
@@ -56,7 +56,7 @@ impl TryFrom<Text> for Window {
     }
 }
 
-/// `05:30`, and `24:00` for the end of a day.
+/// Parses a time such as `05:30`, or `24:00` for the end of a day, into minutes.
 fn minute(text: &str) -> Result<i64, String> {
     let two_digits =
         |part: &str| (part.len() == 2).then(|| part.parse::<u8>().ok()).flatten().map(i64::from);
@@ -66,12 +66,12 @@ fn minute(text: &str) -> Result<i64, String> {
     match parts {
         Some((24, 0)) => Ok(MINUTES_OF_A_DAY),
         Some((hours @ 0..24, minutes @ 0..60)) => Ok(hours * 60 + minutes),
-        _ => Err(format!("`{text}` is no time such as `05:30`")),
+        _ => Err(format!("`{text}` is not a time such as `05:30`")),
     }
 }
 
 impl Window {
-    /// Whether it is open at this second of the site's clock, counted from 1970-01-01 there.
+    /// Returns true if it is open at this time, in seconds of the site's clock since 1970-01-01.
     pub fn is_open(&self, local: i64) -> bool {
         let day = local.div_euclid(60 * MINUTES_OF_A_DAY);
         [day - 1, day]
@@ -79,7 +79,7 @@ impl Window {
             .any(|day| self.span(day).is_some_and(|(from, to)| (from..to).contains(&local)))
     }
 
-    /// The next second of the site's clock at which it opens.
+    /// Returns the next time at which it opens, in seconds of the site's clock.
     pub fn opens_after(&self, local: i64) -> Option<i64> {
         let day = local.div_euclid(60 * MINUTES_OF_A_DAY);
         (day..=day + 7)
@@ -88,7 +88,7 @@ impl Window {
             .find(|from| *from > local)
     }
 
-    /// From when to when it is open if it begins on this day, which is counted from 1970-01-01.
+    /// Returns its start and end in seconds if it begins on this day, counted from 1970-01-01.
     fn span(&self, day: i64) -> Option<(i64, i64)> {
         let begins = self.days.is_empty()
             || self.days.iter().any(|named| *named as i64 == day.rem_euclid(7));
@@ -112,7 +112,7 @@ impl fmt::Display for Window {
 mod tests {
     use super::*;
 
-    /// Seconds from 1970-01-01 to that day of November 2026 (the 1st is a Sunday).
+    /// Seconds from 1970-01-01 to a day of November 2026, in which the 1st is a Sunday.
     fn november(day: i64, hour: i64, minute: i64) -> i64 {
         ((20_758 + day - 1) * MINUTES_OF_A_DAY + hour * 60 + minute) * 60
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn it_may_be_whole_days() {
+    fn it_may_last_whole_days() {
         let window = window(r#"{"days": ["sun"], "from": "00:00", "to": "24:00"}"#);
         assert!(window.is_open(november(1, 0, 0)) && window.is_open(november(1, 23, 59)));
         assert!(!window.is_open(november(2, 0, 0)));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_as_it_was_written() {
+    fn it_is_shown_as_it_was_written() {
         let shown =
             window(r#"{"days": ["sat", "sun"], "from": "01:00", "to": "05:30"}"#).to_string();
         assert_eq!(shown, "sat sun 01:00–05:30");

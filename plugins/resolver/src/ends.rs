@@ -1,18 +1,18 @@
-//! Line ends: texts are merged with plain ones, and the result has those of the file.
+//! Line endings. Texts are merged with `\n`; the result gets the file's own line endings.
 
 use crate::Sides;
 
-/// How the lines of a text end.
+/// The line endings of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// In `\n`.
+    /// `\n`
     Unix,
-    /// In `\r\n`.
+    /// `\r\n`
     Windows,
 }
 
 impl Ends {
-    /// How all lines of a text end; nothing where it has no line's end.
+    /// Returns a text's line endings. `None` if it has none; an error if they are mixed.
     fn of(text: &str) -> Result<Option<Self>, String> {
         if text.starts_with('\u{feff}') {
             return Err("one side begins with a byte order mark".to_owned());
@@ -22,18 +22,19 @@ impl Ends {
             (0, 0, 0) => Ok(None),
             (0, _, 0) => Ok(Some(Self::Unix)),
             _ if both == feeds && both == returns => Ok(Some(Self::Windows)),
-            _ => Err("the lines of one side do not all end in the same way".to_owned()),
+            _ => Err("one side mixes line endings".to_owned()),
         }
     }
 
-    /// A text with plain line ends, with these.
+    /// Converts a text with `\n` to these line endings.
     pub fn put(self, text: String) -> String {
         if self == Self::Windows { text.replace('\n', "\r\n") } else { text }
     }
 }
 
 impl Sides {
-    /// The sides with plain line ends, and the ends that the result has: those of the side that changed them, or upstream's.
+    /// Returns the sides with `\n`, and the line endings for the result: those of the side that
+    /// changed them, or else upstream's.
     pub fn plain(&self) -> Result<(Self, Ends), String> {
         let ([base, ours, theirs], plain) = (
             [Ends::of(&self.base)?, Ends::of(&self.ours)?, Ends::of(&self.theirs)?],
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_are_those_of_the_side_that_changed_them() {
+    fn line_endings_come_from_the_side_that_changed_them() {
         let (unix, windows) = ("a\nb\n", "a\r\nb\r\n");
         let cases = [
             ([unix, unix, unix], Ends::Unix),
@@ -71,20 +72,20 @@ mod tests {
             (["", unix, windows], Ends::Windows),
             ([windows, windows, "a"], Ends::Windows),
         ];
-        for (three, told) in cases {
-            assert_eq!(ends(three), Ok(told), "{three:?}");
+        for (three, expected) in cases {
+            assert_eq!(ends(three), Ok(expected), "{three:?}");
         }
     }
 
     #[test]
-    fn what_is_mixed_is_said() {
+    fn mixed_line_endings_are_an_error() {
         for text in ["a\r\nb\n", "a\rb\n", "a\r\n\r", "\u{feff}a\n"] {
             assert!(ends(["a\n", text, "a\n"]).is_err(), "{text:?}");
         }
     }
 
     #[test]
-    fn a_text_gets_its_ends() {
+    fn line_endings_are_restored() {
         assert_eq!(Ends::Windows.put("a\n\nb".to_owned()), "a\r\n\r\nb");
         assert_eq!(Ends::Unix.put("a\n".to_owned()), "a\n");
     }

@@ -1,11 +1,12 @@
-//! What the resolvers share: the contract's bindings, files by their names, and the three sides as texts.
+//! Code that the resolvers share: the contract's bindings, path patterns, and the three sides as
+//! texts.
 
 mod ends;
 mod names;
 mod sides;
 
 pub mod bindings {
-    //! What wit-bindgen makes of the contract.
+    //! The bindings that wit-bindgen generates from the contract.
     #![allow(clippy::pedantic, missing_docs)]
     wit_bindgen::generate!({
         path: "../../wit/v0.1",

@@ -1,4 +1,4 @@
-//! Files by their names: patterns as a site writes them.
+//! The path patterns that a site writes.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error};
 
 use crate::Conflict;
 
-/// `*`, `?` and `[…]` do not go across folders, `**` does; a name that begins with a dot is like any other.
+/// `*`, `?` and `[…]` do not match `/`; `**` does. A leading dot is matched like any character.
 const RULES: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
@@ -23,11 +23,12 @@ impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         let wrong = |why: &dyn fmt::Display| {
-            D::Error::custom(format!("`{text}` is no pattern for paths: {why}"))
+            D::Error::custom(format!("`{text}` is not a valid path pattern: {why}"))
         };
         if text.starts_with('/') || text.ends_with('/') {
             return Err(wrong(
-                &"it is relative to the site's folder, and `FOLDER/**` is all below a folder",
+                &"patterns are relative to the site's directory; \
+                  `DIR/**` matches everything below a directory",
             ));
         }
         glob::Pattern::new(&text).map(Self).map_err(|error| wrong(&error))
@@ -35,12 +36,12 @@ impl<'de> Deserialize<'de> for Pattern {
 }
 
 impl Pattern {
-    /// A pattern that is known to be right.
+    /// Creates a pattern from a literal. `None` if it is invalid.
     pub fn known(text: &str) -> Option<Self> {
         glob::Pattern::new(text).ok().map(Self)
     }
 
-    /// Whether it names the file in conflict, under any of its names.
+    /// Returns true if it matches any name of the file in conflict.
     pub fn names(&self, conflict: &Conflict<'_>) -> bool {
         let sides = [&conflict.base, &conflict.ours, &conflict.theirs].into_iter().flatten();
         std::iter::once(&conflict.path)
@@ -55,12 +56,12 @@ impl Pattern {
 pub struct Patterns(Vec<Pattern>);
 
 impl Patterns {
-    /// Whether one of them names the file in conflict.
+    /// Returns true if one of them matches the file in conflict.
     pub fn names(&self, conflict: &Conflict<'_>) -> bool {
         self.0.iter().any(|pattern| pattern.names(conflict))
     }
 
-    /// Patterns that are known to be right.
+    /// Creates patterns from literals, leaving out invalid ones.
     pub fn known(patterns: &[&str]) -> Self {
         Self(patterns.iter().filter_map(|text| Pattern::known(text)).collect())
     }
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn one_star_stays_in_its_folder_and_two_do_not() {
+    fn one_star_matches_within_a_directory_and_two_match_across() {
         assert!(
             names("data/conf/*.conf", "data/conf/a.conf")
                 && names("data/conf/*", "data/conf/.hidden")
@@ -108,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_pattern_is_said() {
+    fn invalid_patterns_are_refused() {
         let read = |json: &str| {
             let text = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(json);
             Pattern::deserialize(text)
         };
-        assert!(read("data/[").unwrap_err().to_string().contains("is no pattern"));
-        assert!(read("data/conf/").unwrap_err().to_string().contains("`FOLDER/**`"));
+        assert!(read("data/[").unwrap_err().to_string().contains("is not a valid path pattern"));
+        assert!(read("data/conf/").unwrap_err().to_string().contains("`DIR/**`"));
         assert!(read("data/conf/**").is_ok());
     }
 }

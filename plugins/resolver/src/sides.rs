@@ -3,21 +3,22 @@
 use crate::bindings::cowhand::hooks::text_merge::{Hunk, merge};
 use crate::{Conflict, Favor, Kind, Mode, Version};
 
-/// Three versions of a text. Where both sides added the file, the base is empty.
+/// Three versions of a text. The base is empty if both sides added the file.
 #[derive(Clone, Debug, Default)]
 pub struct Sides {
-    /// As it was.
+    /// The common base.
     pub base: String,
-    /// The site's.
+    /// The site's version.
     pub ours: String,
-    /// Upstream's.
+    /// Upstream's version.
     pub theirs: String,
 }
 
-/// A merge of three texts, conflicts decided in favour of a side: [`text_merge`], or in tests another.
+/// Merges three texts and decides conflicts in favour of a side: [`text_merge`], or a substitute in
+/// tests.
 pub type TextMerge = fn(&Sides, Favor) -> Result<String, String>;
 
-/// The host's merge.
+/// Merges texts with the host's merge.
 pub fn text_merge(sides: &Sides, favor: Favor) -> Result<String, String> {
     let [base, ours, theirs] = [&sides.base, &sides.ours, &sides.theirs].map(String::as_bytes);
     let hunks = merge(base, ours, theirs, Some(favor))?;
@@ -35,7 +36,8 @@ pub fn text_merge(sides: &Sides, favor: Favor) -> Result<String, String> {
 }
 
 impl Sides {
-    /// The sides, where all that there are are texts in plain files; nothing where a line-by-line merge makes no sense.
+    /// Reads the sides of a conflict. `None` unless every side is a regular text file that can be
+    /// merged line by line.
     pub fn of(conflict: &Conflict<'_>) -> Result<Option<Self>, String> {
         if !matches!(conflict.kind, Kind::Content | Kind::AddAdd) {
             return Ok(None);
@@ -49,7 +51,7 @@ impl Sides {
     }
 }
 
-/// A file's text, unless it is none.
+/// Reads a file's text. `None` if it is not a regular file or not text.
 fn text(version: &Version<'_>) -> Result<Option<String>, String> {
     let (Mode::File | Mode::Executable, Some(blob)) = (&version.mode, &version.content) else {
         return Ok(None);

@@ -1,7 +1,8 @@
-//! The stock conflict policy, asked last: what upstream's documentation and update.sh do. Decides by kind alone and reads nothing.
+//! The stock conflict policy, asked last. It follows upstream's documentation and update.sh,
+//! decides by kind alone and reads no file.
 
 mod bindings {
-    //! What wit-bindgen makes of the contract.
+    //! The bindings that wit-bindgen generates from the contract.
     #![allow(clippy::pedantic, missing_docs)]
     wit_bindgen::generate!({ path: "../../wit/v0.1", world: "conflict-resolver-plugin" });
     use super::StockConflicts;
@@ -18,7 +19,7 @@ impl Guest for StockConflicts {
     fn resolve(conflict: Conflict<'_>) -> Result<Resolution, String> {
         match config::get().as_str() {
             "{}" => Ok(decide(&conflict)),
-            _ => Err("[plugin.config]: stock-conflicts has no settings; `favor` stands in [merge]"
+            _ => Err("[plugin.config]: stock-conflicts has no settings; set `favor` in [merge]"
                 .to_owned()),
         }
     }
@@ -26,7 +27,7 @@ impl Guest for StockConflicts {
 
 fn decide(conflict: &Conflict<'_>) -> Resolution {
     if conflict.collision.is_some() {
-        // The checkout brings upstream's file; the site's is kept in the run.
+        // The switch writes upstream's file; the run keeps a copy of the site's.
         return Resolution::Theirs;
     }
     match conflict.kind {
@@ -65,15 +66,14 @@ mod tests {
     fn texts_are_merged_hunk_by_hunk_as_the_site_prefers() {
         for kind in [Kind::Content, Kind::AddAdd] {
             for side in [Favor::Ours, Favor::Theirs] {
-                assert!(
-                    matches!(decide(&conflict(kind.clone(), side)), Resolution::Favor(favored) if favored == side)
-                );
+                let decided = decide(&conflict(kind.clone(), side));
+                assert!(matches!(decided, Resolution::Favor(favored) if favored == side));
             }
         }
     }
 
     #[test]
-    fn what_has_no_hunks_is_taken_whole() {
+    fn conflicts_without_hunks_take_one_side_whole() {
         let kinds = [
             Kind::Binary,
             Kind::Mode,
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_side_deleted_goes_whoever_is_favoured() {
+    fn a_file_deleted_on_one_side_is_removed_whichever_side_is_favoured() {
         for kind in [Kind::ModifyDelete, Kind::DeleteModify, Kind::RenameDelete] {
             for side in [Favor::Ours, Favor::Theirs] {
                 assert!(matches!(decide(&conflict(kind.clone(), side)), Resolution::Remove));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_the_way_gives_way() {
+    fn a_file_in_the_way_is_replaced() {
         for collision in [Collision::Ignored, Collision::Untracked] {
             let conflict =
                 Conflict { collision: Some(collision), ..conflict(Kind::AddAdd, Favor::Ours) };
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_know_it_leaves() {
+    fn unknown_kinds_are_passed_on() {
         assert!(matches!(
             decide(&conflict(Kind::Other("new".to_owned()), Favor::Theirs)),
             Resolution::Pass

@@ -1,4 +1,5 @@
-//! Merges lists entry by entry: what either side added is in, what either side deleted is out, nothing twice.
+//! Merges lists entry by entry: the result has every entry that either side added, none that either
+//! side deleted, and no duplicates.
 
 mod list;
 
@@ -14,9 +15,9 @@ struct Union;
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Settings {
-    /// Files of which each line is an entry.
+    /// Files in which each line is an entry.
     lists: Patterns,
-    /// Files of which the first word of each line is what the rest of it is about.
+    /// Files in which the first word of each line is the entry's name.
     tables: Patterns,
 }
 

@@ -1,10 +1,11 @@
-//! The merge of lists. Upstream's text is the frame, order and comments included; what the site added goes where it stood.
+//! Merges lists. The result follows upstream's text, including order and comments; the site's
+//! additions go where the site had them.
 
 use std::collections::{HashMap, HashSet};
 
 use resolver::Sides;
 
-/// What tells two entries apart.
+/// The part of a line that identifies an entry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// The whole line.
@@ -13,17 +14,17 @@ pub enum Kind {
     Table,
 }
 
-/// The merged list, or why its lines cannot be merged one by one.
+/// Merges a list. The error says why its lines cannot be merged one by one.
 pub fn merge(kind: Kind, sides: &Sides) -> Result<String, &'static str> {
     let texts = [&sides.base, &sides.ours, &sides.theirs];
     if texts.iter().any(|text| text.contains('\r')) {
-        return Err("its lines end with CR");
+        return Err("its lines end with CR LF");
     }
     let [base, ours, theirs] = texts.map(|text| read(text));
     if kind == Kind::Table
         && [&base, &ours, &theirs].iter().any(|lines| lines.iter().any(Line::needs_others))
     {
-        return Err("its lines depend on their neighbours");
+        return Err("some of its lines depend on their neighbours");
     }
     let [in_base, in_ours, in_theirs] = [&base, &ours, &theirs].map(|lines| words_of(lines));
     let is_added = |line: &Line| line.is_said() && !in_base.contains(&line.words);
@@ -34,7 +35,7 @@ pub fn merge(kind: Kind, sides: &Sides) -> Result<String, &'static str> {
         .filter(|line| is_table && line.is_entry() && is_added(line))
         .map(Line::name)
         .collect();
-    // Of upstream's: not what the site deleted, not what it wrote otherwise, nothing twice.
+    // Keep upstream's lines, except those that the site deleted or rewrote, and duplicates.
     let mut seen = HashSet::new();
     let mut kept: Vec<&Line> = Vec::new();
     for line in &theirs {
@@ -60,10 +61,10 @@ pub fn merge(kind: Kind, sides: &Sides) -> Result<String, &'static str> {
     Ok(frame.text())
 }
 
-/// A line and what it says.
+/// A line and its words.
 struct Line<'t> {
     text: &'t str,
-    /// Without the spaces that do not matter.
+    /// The line without insignificant spaces.
     words: String,
 }
 
@@ -76,7 +77,7 @@ impl Line<'_> {
         self.is_said() && !self.words.starts_with('#')
     }
 
-    /// Whether it goes on with the line before it, or is part of a condition.
+    /// Returns true if it continues the line before it, or is part of a condition.
     fn needs_others(&self) -> bool {
         self.is_entry()
             && (self.text.starts_with([' ', '\t'])
@@ -98,19 +99,20 @@ fn words_of<'l>(lines: &'l [Line<'_>]) -> HashSet<&'l String> {
     lines.iter().map(|line| &line.words).collect()
 }
 
-/// The names in a table; a list has none.
+/// Returns the names in a table; a list has none.
 fn names_of<'l>(kind: Kind, lines: &'l [Line<'_>]) -> HashSet<&'l str> {
     lines.iter().filter(|line| kind == Kind::Table && line.is_entry()).map(Line::name).collect()
 }
 
-/// What stays of upstream's text, and what goes between its lines.
+/// The lines kept from upstream's text, and the lines to insert between them.
 struct Frame<'l, 't> {
     kept: &'l [&'l Line<'t>],
-    /// Where each line stands first.
+    /// The position of each line's first occurrence.
     places: HashMap<&'l str, usize>,
-    /// What goes before each line, and behind the last.
+    /// The lines to insert before each kept line, and after the last.
     added: Vec<Vec<&'l Line<'t>>>,
-    /// Where the next line of the site's goes: behind what stands before it in the site's list, as far as that is here.
+    /// The position for the site's next line: after the nearest preceding line of the site's list
+    /// that upstream's text has too.
     next: Option<usize>,
 }
 
@@ -123,15 +125,16 @@ impl<'l, 't> Frame<'l, 't> {
         Self { kept, places, added: vec![Vec::new(); kept.len() + 1], next: None }
     }
 
-    /// Goes behind a line that both lists have.
+    /// Moves the insertion point behind a line that both lists have.
     fn pass(&mut self, line: &Line<'_>) {
         if let Some(at) = self.places.get(line.words.as_str()) {
             self.next = Some(at + 1);
         }
     }
 
-    /// Lists are read from the top, and the first entry that fits counts: what stood before all others still does, below
-    /// upstream's heading, and what stood behind all others is still the end.
+    /// Inserts one of the site's lines. Lists are read from the top and the first match counts, so
+    /// lines that came before all others stay first, below upstream's heading, and lines that came
+    /// after all others stay last.
     fn insert(&mut self, line: &'l Line<'t>, is_last: bool) {
         let end = self.kept.len();
         let first = || self.kept.iter().position(|line| line.is_entry()).unwrap_or(end);
@@ -164,25 +167,26 @@ mod tests {
     }
 
     #[test]
-    fn a_regenerated_list_keeps_the_site_s_lines_where_they_stood() {
+    fn a_regenerated_list_keeps_the_site_s_lines_in_their_place() {
         let result = merged(
             Kind::Table,
             "# made on Monday, a permit, c permit, d permit",
             "# made on Monday, mine reject, a permit, c permit, also permit, d permit, rest reject",
             "# made on Tuesday, a permit, b permit, d permit, e permit",
         );
-        let told = "# made on Tuesday, mine reject, a permit, also permit, b permit, d permit, e permit, rest reject";
-        assert_eq!(result, told);
+        let expected = "# made on Tuesday, mine reject, a permit, also permit, b permit, d permit, \
+                        e permit, rest reject";
+        assert_eq!(result, expected);
     }
 
     #[test]
-    fn what_either_side_deleted_stays_deleted() {
+    fn entries_that_either_side_deleted_stay_deleted() {
         assert_eq!(merged(Kind::List, "a, b, c, d", "a, c, d", "a, b, d, e"), "a, d, e");
         assert_eq!(merged(Kind::List, "# why, a, b", "a, b, c", "# why, a, d"), "a, d, c");
     }
 
     #[test]
-    fn nothing_is_there_twice() {
+    fn duplicates_are_dropped() {
         assert_eq!(merged(Kind::List, "a", "a, x  y, z", "a, x y, w, w"), "a, x y, w, z");
     }
 
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_keeps_what_both_sides_say_alike() {
+    fn a_table_keeps_entries_that_both_sides_have() {
         assert_eq!(
             merged(Kind::Table, "a permit", "a permit, b reject", "a permit, b  reject, c permit"),
             "a permit, b  reject, c permit"
@@ -203,18 +207,18 @@ mod tests {
     }
 
     #[test]
-    fn the_site_s_comments_come_along() {
+    fn the_site_s_comments_are_kept() {
         let result = merged(Kind::List, "# head, a", "# head, # ours, mine, a", "# new head, a, b");
         assert_eq!(result, "# new head, # ours, mine, a, b");
     }
 
     #[test]
-    fn a_file_that_both_added_has_both() {
+    fn a_file_that_both_sides_added_has_the_entries_of_both() {
         assert_eq!(merged(Kind::List, "", "a, b", "b, c"), "a, b, c");
     }
 
     #[test]
-    fn an_entry_that_the_site_deleted_stays_deleted_whatever_upstream_says_of_it() {
+    fn an_entry_that_the_site_deleted_stays_deleted_even_if_upstream_changed_it() {
         assert_eq!(
             merged(Kind::Table, "a permit, b permit", "b permit", "a reject, b permit, c permit"),
             "b permit, c permit"
@@ -229,11 +233,11 @@ mod tests {
         for ours in ["if /x/\na b\nendif\n", "/a/ b\nENDIF\n", "a reject\n  too many\n"] {
             assert_eq!(
                 why(Kind::Table, ours),
-                Some("its lines depend on their neighbours"),
+                Some("some of its lines depend on their neighbours"),
                 "{ours}"
             );
         }
-        assert_eq!(why(Kind::Table, "a b\r\n"), Some("its lines end with CR"));
+        assert_eq!(why(Kind::Table, "a b\r\n"), Some("its lines end with CR LF"));
         assert_eq!((why(Kind::List, " a\n"), why(Kind::Table, "  # a comment\n\n")), (None, None));
     }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 pub struct Conf(BTreeMap<String, String>);
 
 impl Conf {
-    /// Reads `NAME=VALUE` lines. Bash may do more with the file; what upstream writes there is of this form.
+    /// Reads `NAME=VALUE` lines. Bash may do more with the file; what upstream writes there is of
+    /// this form.
     pub fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(option).collect())
     }

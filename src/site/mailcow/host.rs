@@ -1,10 +1,12 @@
-//! What update.sh looks at and changes on the machine itself, outside the site. Cowhand tells what that would have been, and changes none of it.
+//! The checks and changes that update.sh makes on the machine, outside the site. Cowhand reports
+//! these changes and makes none.
 
 /// Where releases since 2025-09 carry what makes the machine fit for IPv6.
 pub const IPV6_MODULE: &str = "_modules/scripts/ipv6_controller.sh";
 /// The engine's settings, which update.sh writes.
 pub const ENGINE_SETTINGS: &str = "/etc/docker/daemon.json";
-/// The option with the first three numbers of mailcow's network, and what it is where the site does not say.
+/// The option with the first three numbers of mailcow's network, and what it is where the site does
+/// not say.
 pub const NETWORK: (&str, &str) = ("IPV4_NETWORK", "172.22.1");
 /// The label of a network with the name of its bridge.
 pub const BRIDGE: &str = "com.docker.network.bridge.name";
@@ -15,11 +17,12 @@ pub const SPAMHAUS_KEY: &str = "SPAMHAUS_DQS_KEY";
 /// What upstream's functions and the jail around them are made of, beside what an engine brings.
 pub const TOOLS: [&str; 9] =
     ["bash", "cut", "grep", "head", "mount", "sed", "setpriv", "tr", "unshare"];
-/// Those of them that must be GNU's: smaller ones do not know every option that upstream's functions use.
+/// Those of them that must be GNU's: smaller ones do not know every option that upstream's
+/// functions use.
 pub const GNU_TOOLS: [&str; 2] = ["grep", "sed"];
 
-/// The rules that update.sh deletes from the table `nat`: those that masquerade mailcow's network for a bridge that is not mailcow's. `rules`
-/// is what `iptables -t nat -S POSTROUTING` lists.
+/// The rules that update.sh deletes from the table `nat`: those that masquerade mailcow's network
+/// for a bridge that is not mailcow's. `rules` is what `iptables -t nat -S POSTROUTING` lists.
 pub fn foreign_nat_rules<'a>(
     rules: &'a str,
     network: &'a str,
@@ -77,7 +80,7 @@ impl Ipv6<'_> {
             None => serde_json::Value::Null,
             Some(Ok(present)) => present,
             Some(Err(error)) => {
-                return Some(format!("stop, because {ENGINE_SETTINGS} is no valid JSON: {error}"));
+                return Some(format!("stop, because {ENGINE_SETTINGS} is not valid JSON: {error}"));
             }
         };
         let missing: Vec<String> = self
@@ -109,7 +112,8 @@ impl Ipv6<'_> {
     }
 }
 
-/// Whether the kernel's list of routes, `/proc/net/ipv6_route`, has a default one that leads out of the machine.
+/// Returns true if the kernel's routes, `/proc/net/ipv6_route`, have a default one out of the
+/// machine.
 pub fn has_default_route(routes: &str) -> bool {
     const REJECT: u32 = 0x0200;
     routes.lines().any(|line| {
@@ -122,16 +126,28 @@ pub fn has_default_route(routes: &str) -> bool {
     })
 }
 
-/// What the answer of [`ASN_CHECK`], by its HTTP status, means for a site with or without its own key; and whether something is to be done.
+/// What the answer of [`ASN_CHECK`], by its HTTP status, means for a site with or without its own
+/// key; and whether something is to be done.
 pub fn judge_asn(status: &str, has_key: bool) -> (bool, String) {
     match status {
         "200" => (false, "Spamhaus does not block this machine's network.".to_owned()),
-        "503" if has_key => {
-            (false, format!("Spamhaus blocks this machine's network for its public lists; {SPAMHAUS_KEY} is set and used instead."))
-        }
-        "503" => (true, format!("Spamhaus blocks this machine's network for its public lists, and {SPAMHAUS_KEY} is not set in mailcow.conf")),
-        "429" => (false, "The service that knows whether Spamhaus blocks this machine's network was asked too often; it will answer later.".to_owned()),
-        _ => (false, "Whether Spamhaus blocks this machine's network could not be found out.".to_owned()),
+        "503" if has_key => (
+            false,
+            format!(
+                "Spamhaus blocks this machine's network; {SPAMHAUS_KEY} is set and used instead."
+            ),
+        ),
+        "503" => (
+            true,
+            format!(
+                "Spamhaus blocks this machine's network for its public lists, and {SPAMHAUS_KEY} is not set in mailcow.conf"
+            ),
+        ),
+        "429" => (
+            false,
+            "The check for a Spamhaus block was rate-limited; a later run repeats it.".to_owned(),
+        ),
+        _ => (false, "Could not determine if Spamhaus blocks this machine's network.".to_owned()),
     }
 }
 
@@ -163,13 +179,13 @@ mod tests {
         assert_eq!(
             all.deeds(),
             [format!(
-                "write \"ipv6\": true, \"fixed-cidr-v6\": \"fd00:dead:beef:c0::/80\", \"ip6tables\": true, \"experimental\": true \
-                 into {ENGINE_SETTINGS} and restart the engine"
+                "write \"ipv6\": true, \"fixed-cidr-v6\": \"fd00:dead:beef:c0::/80\", \"ip6tables\": true, \"experimental\": \
+                 true into {ENGINE_SETTINGS} and restart the engine"
             )]
         );
         let new = Ipv6 { settings: Some("{\"ipv6\": true}"), engine: "28.0.1", ..all };
         assert!(new.deeds().is_empty());
-        assert!(Ipv6 { settings: Some("{"), ..new }.deeds()[0].contains("no valid JSON"));
+        assert!(Ipv6 { settings: Some("{"), ..new }.deeds()[0].contains("not valid JSON"));
         let own_range = "{\"ipv6\": true, \"fixed-cidr-v6\": \"fd01::/80\"}";
         assert!(Ipv6 { settings: Some(own_range), engine: "27.5", ..all }.deeds().is_empty());
         let none = Ipv6 { route: false, ..all };

@@ -26,7 +26,8 @@ pub enum Step {
     },
     /// Git knows a file that it must not know; on disk it stays.
     Untrack(&'static str),
-    /// Upstream's compose file once said something that compose 2 does not read; it is given what it reads, and the file stays.
+    /// Upstream's compose file once said something that compose 2 does not read; it is given what
+    /// it reads, and the file stays.
     Respell {
         /// As the file has it.
         from: &'static str,
@@ -69,14 +70,14 @@ const MIGRATIONS: [Migration; 9] = [
             from: "data/conf/rspamd/local.d/metrics.conf",
             to: "data/conf/rspamd/local.d/metrics.conf_deprecated",
         },
-        "rspamd no longer reads metrics.conf: move what it says to actions.conf and groups.conf",
+        "rspamd no longer reads metrics.conf: move its content to actions.conf and groups.conf",
     ),
     because(
         Step::Move {
             from: "data/conf/nginx/ZZZ-ejabberd.conf",
             to: "data/conf/nginx/ZZZ-ejabberd.conf_deprecated",
         },
-        "mailcow has no XMPP server any more, and nginx does not start with a site that leads to it",
+        "mailcow has no XMPP server any more, and nginx does not start if a site refers to it",
     ),
     because(
         Step::Provide { from: super::EXAMPLE_CERTIFICATES, to: super::CERTIFICATES },
@@ -88,11 +89,12 @@ const MIGRATIONS: [Migration; 9] = [
     ),
     because(
         Step::Untrack("data/conf/rspamd/override.d/worker-controller-password.inc"),
-        "it holds the site's password of rspamd, and a merge could take it away",
+        "it holds the site's rspamd password, which a merge could remove",
     ),
     because(
         Step::Respell { from: "{HTTP_BIND:-:}", to: "{HTTP_BIND:-}" },
-        "releases from 2021-01 to 2022-06 bind to a colon where no address is set, which only compose 1 took",
+        "releases from 2021-01 to 2022-06 bind to a colon if no address is set; only compose 1 \
+         accepted that",
     ),
     because(Step::Respell { from: "{HTTPS_BIND:-:}", to: "{HTTPS_BIND:-}" }, "as HTTP_BIND"),
 ];

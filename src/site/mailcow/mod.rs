@@ -1,4 +1,5 @@
-//! What is mailcow's own: file names, messages, options, migrations. When upstream changes a habit, this is the file to change.
+//! Everything specific to mailcow: file names, messages, options, migrations. When upstream
+//! changes, change this module.
 
 mod conf;
 pub mod host;
@@ -50,13 +51,14 @@ pub const COMPOSE_KIND: &str = "DOCKER_COMPOSE_VERSION";
 pub const IPV6: &str = "ENABLE_IPV6";
 /// Where update.sh leaves the diff of the local changes.
 pub const DIFFS: &str = "update_diffs";
-/// What the web interface shows as the version.
+/// The file with the version that the web UI shows.
 pub const APP_INFO: &str = "data/web/inc/app_info.inc.php";
 /// Scripts of the site that update.sh runs before and after an update.
 pub const PRE_HOOK: &str = "pre_update_hook.sh";
 /// See [`PRE_HOOK`].
 pub const POST_HOOK: &str = "post_update_hook.sh";
-/// Names that upstream's documentation gives for these two by mistake, and the names that are meant.
+/// Names that upstream's documentation gives for these two by mistake, and the names that are
+/// meant.
 pub const MISNAMED_HOOKS: [(&str, &str); 2] =
     [("pre_commit_hook.sh", PRE_HOOK), ("post_commit_hook.sh", POST_HOOK)];
 /// The branch that a site follows unless it chose otherwise: upstream's stable one.
@@ -66,12 +68,14 @@ pub const REPOSITORY: &str = "https://github.com/mailcow/mailcow-dockerized";
 /// Upstream's branches: stable, for testing, and for those who cannot follow yet.
 pub const BRANCHES: [&str; 3] = ["master", "nightly", "legacy"];
 
-/// Folders that their service reads live, or whose changes a restart of the service would not be worth: a merge that only touches
-/// these restarts nothing. Site-relative prefixes. PHP and nginx serve `data/web` from disk at each request; the templates are read for each mail.
+/// Folders that their service reads live, or whose changes a restart of the service would not be
+/// worth: a merge that only touches these restarts nothing. Site-relative prefixes. PHP and nginx
+/// serve `data/web` from disk at each request; the templates are read for each mail.
 pub const READ_LIVE: &[&str] = &["data/web", "data/assets/templates", "data/assets/ssl-example"];
 
-/// Services that change their data's format when a newer image starts, so that going back to the old image is no undo: the database
-/// itself, and php-fpm, which carries out upstream's schema changes at start.
+/// Services that change their data's format when a newer image starts, so that going back to the
+/// old image is no undo: the database itself, and php-fpm, which carries out upstream's schema
+/// changes at start.
 pub const MIGRATES_DATA: &[&str] = &["mysql-mailcow", "php-fpm-mailcow"];
 
 /// The service that is the database.
@@ -100,8 +104,8 @@ impl Dumper {
     /// How the last line of a dump begins that is whole.
     pub const LAST_LINE: &str = "-- Dump completed";
 
-    /// The whole database in one transaction, so that mail goes on meanwhile; reading it drops what the database has become. The password is
-    /// taken from `MYSQL_PWD`.
+    /// The whole database in one transaction, so that mail goes on meanwhile; reading it drops what
+    /// the database has become. The password is taken from `MYSQL_PWD`.
     pub fn command<'a>(&self, database: &'a str) -> Vec<&'a str> {
         let options = [
             "--single-transaction",
@@ -147,7 +151,8 @@ pub fn after_message(now: &ZonedDateTime) -> String {
     format!("After update on {}", stamp(now))
 }
 
-/// The name of the diff of the local changes, as update.sh writes it: before an update, or before a switch to another branch.
+/// The name of the diff of the local changes, as update.sh writes it: before an update, or before a
+/// switch to another branch.
 pub fn diff_name(now: &ZonedDateTime, onto: Option<&str>) -> String {
     let occasion = onto.map_or("update".to_owned(), |branch| format!("upgrade_to_{branch}"));
     format!("diff_before_{occasion}_{}", now.strftime("%Y-%m-%d-%H-%M-%S"))

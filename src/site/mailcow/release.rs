@@ -1,4 +1,5 @@
-//! Upstream's releases: their names, the list of the major ones, and the file that tells the web interface which one it is.
+//! Upstream's releases: their names, the list of the major ones, and the file with the version for
+//! the web UI.
 
 use super::{CORE_MODULE, REPOSITORY, UPDATE_SCRIPT};
 
@@ -44,7 +45,8 @@ fn php_text(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$")
 }
 
-/// The releases whose notes upstream wants read before a site passes them: what the functions of a release itself list, given a reader of its files.
+/// The releases whose notes upstream wants read before a site passes them: what the functions of a
+/// release itself list, given a reader of its files.
 pub fn major_releases<E>(
     mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>,
 ) -> Result<Vec<String>, E> {
@@ -58,7 +60,8 @@ pub fn major_releases<E>(
     Ok(Vec::new())
 }
 
-/// The words of a list that a shell script sets: `NAME=( "one" two )`, on one line or several, with comments.
+/// The words of a list that a shell script sets: `NAME=( "one" two )`, on one line or several, with
+/// comments.
 pub fn bash_list(script: &str, name: &str) -> Vec<String> {
     let Some((_, list)) = script.split_once(&format!("{name}=(")) else { return Vec::new() };
     let inside = list.split(')').next().unwrap_or_default();
@@ -71,8 +74,8 @@ pub fn bash_list(script: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether this is a release's name: its year and month, and a letter for those that follow in it, as in `2025-09b`. A tag of the site's own,
-/// or a commit's id, is none.
+/// Returns true if this is a release's name: its year and month, and a letter for those that follow
+/// in it, as in `2025-09b`. A tag of the site's own, or a commit's id, is none.
 pub fn is_release(name: &str) -> bool {
     let (month, letter) = name.split_at_checked(7).unwrap_or((name, "?"));
     let is_month = month

@@ -1,5 +1,6 @@
-//! What neither the merge nor update.sh migrates on the way from an old release: one line each, with what to do about it. The more releases an
-//! update passes, the more of them it meets. Found by what the release that the site has, the merged one and the site's own files say.
+//! The things that neither the merge nor update.sh migrates from an old release, with a remedy
+//! each. The more releases an update passes, the more of them apply. Found in the site's release,
+//! the merged one and the site's own files.
 
 use super::{COMPOSE_FILE, Conf};
 use crate::error::Result;
@@ -81,24 +82,27 @@ const UNMIGRATED: [Unmigrated; 11] = [
     // php-fpm's image copied the files into redis when it started, from 2017-05-13 to 2018-02-01.
     Unmigrated {
         signs: &[Had(DKIM_KEYS, "MC_DKIM_KEYS"), HadNot(PHP_ENTRYPOINT, "DKIM_PRIV_KEYS")],
-        what: "DKIM keys are files in the volume dkim-vol-1; the new release reads them from redis alone, and mail goes out unsigned",
-        remedy: "Import each private key in the web interface, under ARC/DKIM keys, with the selector dkim. The volume stays.",
+        what: "DKIM keys are files in the volume dkim-vol-1; the new release reads them only from \
+               redis, and sends mail unsigned",
+        remedy: "Import each private key in the web UI, under ARC/DKIM keys, with the selector dkim. \
+               The volume stays.",
     },
-    // 2018-04-26: php-fpm listens on 9001 and 9002. The update.sh of that year corrected such files.
+    // 2018-04-26: php-fpm listens on 9001 and 9002. The update.sh of that year corrected such
+    // files.
     Unmigrated {
         signs: &[
             HadNot(PHP_POOLS, "9001"),
             Has(PHP_POOLS, "9001"),
             Own(Place::Folder(NGINX), "phpfpm:9000"),
         ],
-        what: "the site's own nginx servers use php-fpm's port 9000, where nobody listens any more",
+        what: "the site's own nginx servers use php-fpm's port 9000, where nothing listens any more",
         remedy: "Write phpfpm:9002 there.",
     },
     // 2018-04-26. The old keys stay in redis and are not read.
     Unmigrated {
         signs: &[HadNot(STATISTICS, "new_schema"), Has(STATISTICS, "new_schema")],
-        what: "what rspamd has learnt of spam and ham is stored in another way now, and starts from nothing",
-        remedy: "Teach it again: mail that is moved into Junk, and out of it, is learnt.",
+        what: "rspamd stores its training on spam and ham in a new format and starts without any",
+        remedy: "Train it again: it learns from mail that is moved into and out of Junk.",
     },
     // 2018-09-29.
     Unmigrated {
@@ -106,7 +110,8 @@ const UNMIGRATED: [Unmigrated; 11] = [
             HadNot(DOVECOT, " mail_crypt_global_private_key"),
             Has(DOVECOT, " mail_crypt_global_private_key"),
         ],
-        what: "new mail is stored encrypted; mail from before stays as it is, and the keys are in the volume crypt-vol-1 alone",
+        what: "new mail is stored encrypted, older mail stays as it is; the keys are only in the \
+               volume crypt-vol-1",
         remedy: "Add crypt-vol-1 to the backups: without it, new mail cannot be read.",
     },
     // In mailcow from 2021-02-11 to 2021-06-30.
@@ -115,18 +120,19 @@ const UNMIGRATED: [Unmigrated; 11] = [
             Had(COMPOSE_FILE, " ejabberd-mailcow:"),
             HasNot(COMPOSE_FILE, " ejabberd-mailcow:"),
         ],
-        what: "mailcow has no XMPP server any more: its accounts, messages and uploads go nowhere",
-        remedy: "What is worth keeping is in the volumes xmpp-vol-1 and xmpp-upload-vol-1, which stay.",
+        what: "mailcow has no XMPP server any more: its accounts, messages and uploads are not migrated",
+        remedy: "Save the data from the volumes xmpp-vol-1 and xmpp-upload-vol-1, which stay.",
     },
-    // 2022-01-21: whoever logs in with such a key is asked to register it anew, and has no second factor until then.
+    // 2022-01-21: a user who logs in with such a key has to register it again, and has no second
+    // factor until then.
     Unmigrated {
         signs: &[
             Had(DATABASE_SCHEMA, "u2f"),
             HadNot(DATABASE_SCHEMA, "'webauthn'"),
             Has(DATABASE_SCHEMA, "'webauthn'"),
         ],
-        what: "second factors of the kind U2F are deleted at their owner's next login, who then has none",
-        remedy: "Have their owners register them anew, as WebAuthn.",
+        what: "U2F second factors are deleted at their owner's next login, which leaves the owner none",
+        remedy: "Have their owners register them again, as WebAuthn.",
     },
     // 2025-01-23.
     Unmigrated {
@@ -135,8 +141,9 @@ const UNMIGRATED: [Unmigrated; 11] = [
             HasNot(COMPOSE_FILE, " solr-mailcow:"),
             NotSkipped("SKIP_SOLR"),
         ],
-        what: "Solr's index is not taken over, and its successor is off: upstream adds SKIP_FTS=y",
-        remedy: "Set SKIP_FTS=n in mailcow.conf, run `docker compose up -d`, and index with `docker compose exec dovecot-mailcow doveadm index -A '*'`.",
+        what: "Solr's index is not migrated, and its successor is off: upstream adds SKIP_FTS=y",
+        remedy: "Set SKIP_FTS=n in mailcow.conf, run `docker compose up -d`, and index with \
+               `docker compose exec dovecot-mailcow doveadm index -A '*'`.",
     },
     // 2025-01-23: nginx has its own image, which writes /etc/nginx/includes/sites-default.conf.
     Unmigrated {
@@ -145,7 +152,8 @@ const UNMIGRATED: [Unmigrated; 11] = [
             HasNot(OLD_INCLUDE, ""),
             Own(Place::Folder(NGINX), "/etc/nginx/conf.d/includes/"),
         ],
-        what: "the site's own nginx servers include a file that upstream no longer has, and nginx does not start with them",
+        what: "the site's own nginx servers include a file that upstream no longer has; nginx does \
+               not start with them",
         remedy: "Include /etc/nginx/includes/sites-default.conf there, or write down what they need.",
     },
     // 2026-03.
@@ -158,17 +166,22 @@ const UNMIGRATED: [Unmigrated; 11] = [
         what: "the site mounts files to where SOGo no longer looks for them",
         remedy: "Write /usr/local/lib/GNUstep/SOGo there.",
     },
-    // MariaDB's manual: any older version can become any newer one at once, after a clean stop. Nothing is said of the way back.
+    // MariaDB's manual: any older version can become any newer one at once, after a clean stop.
+    // Nothing is said of the way back.
     Unmigrated {
         signs: &[Jump("mariadb", 2)],
-        what: "the database becomes another version's in one step; one that does not stop cleanly, and tables of TokuDB, cannot be taken over",
-        remedy: "Dump it before: with `database = true` below [backup] in cowhand.toml, or by hand.",
+        what: "the database is upgraded in one step; this fails after an unclean shutdown and with \
+               TokuDB tables",
+        remedy: "Dump it first: with `database = true` below [backup] in cowhand.toml, or by hand.",
     },
-    // Redis refuses a dump of a newer format than its own. Sites with versions as old as that have no password for redis.
+    // Redis refuses a dump of a newer format than its own. Sites with versions as old as that have
+    // no password for redis.
     Unmigrated {
         signs: &[Jump("redis", 1)],
-        what: "redis stores its data as another version's, which the old one may not read: DKIM keys and spam statistics do not come back with a rollback",
-        remedy: "Copy them before: `docker compose exec redis-mailcow redis-cli save`, then `docker compose cp redis-mailcow:/data/dump.rdb .`",
+        what: "the new redis converts its data; after a rollback the old one may not read it, which \
+               loses DKIM keys and spam statistics",
+        remedy: "Copy them first: `docker compose exec redis-mailcow redis-cli save`, then \
+               `docker compose cp redis-mailcow:/data/dump.rdb .`",
     },
 ];
 
@@ -237,7 +250,8 @@ fn contains(content: &str, text: &str) -> bool {
     content.lines().any(|line| !line.trim_start().starts_with(['#', ';']) && line.contains(text))
 }
 
-/// The first numbers of the version of an image that a compose file names, wherever it comes from; none where it names no version.
+/// The first numbers of the version of an image that a compose file names, wherever it comes from;
+/// none where it names no version.
 fn version(compose: &str, image: &str, numbers: usize) -> Option<String> {
     let references = compose.lines().filter_map(|line| line.trim().strip_prefix("image:"));
     let mut references = references.map(|reference| reference.trim().trim_matches(['"', '\'']));

@@ -8,8 +8,9 @@ use crate::error::Result;
 pub struct Functions(String);
 
 impl Functions {
-    /// From the files of a release, given a reader of them: its modules, or for older ones what its update.sh carries, where most of it stands
-    /// outside of any function. None where the release has neither.
+    /// From the files of a release, given a reader of them: its modules, or for older ones what its
+    /// update.sh carries, where most of it stands outside of any function. None where the release
+    /// has neither.
     pub fn of_release(
         mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>>,
     ) -> Result<Option<Self>> {
@@ -57,7 +58,8 @@ impl Functions {
     }
 }
 
-/// What releases before 2025-09 do to the options outside of any function: the list of options and the loop over it.
+/// What releases before 2025-09 do to the options outside of any function: the list of options and
+/// the loop over it.
 fn inline(script: &str) -> Option<String> {
     let list = block(script, "CONFIG_ARRAY=(", ")")?;
     let each = block(script, "for option in ", "done")?;
@@ -67,7 +69,8 @@ fn inline(script: &str) -> Option<String> {
     ))
 }
 
-/// The lines of a script from the one that begins with `head`, at the beginning of a line, to the next that is `end`.
+/// The lines of a script from the one that begins with `head`, at the beginning of a line, to the
+/// next that is `end`.
 fn block(script: &str, head: &str, end: &str) -> Option<String> {
     let mut lines = script.lines().skip_while(|line| !line.starts_with(head)).peekable();
     lines.peek()?;

@@ -99,11 +99,11 @@ impl Jail<'_> {
             .most_output((files + 1) * (MOST_OF_A_FILE + 64))
             .run_ok()
             .await;
-        let doing =
-            "could not bring a copy of mailcow.conf up to date with upstream's own functions";
+        let doing = "could not migrate a copy of mailcow.conf with upstream's own functions";
         ran.what(doing).map(|output| output.stdout).map_err(|error| {
             error.hint(
-                "They run in namespaces of their own, with unshare and setpriv of util-linux: see that both work here.",
+                "Check that unshare and setpriv (util-linux) work here; the functions run in their own \
+                 namespaces.",
             )
         })
     }
@@ -116,7 +116,7 @@ struct Left(Vec<u8>);
 impl Left {
     fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let end = self.0.iter().position(|byte| *byte == b'\n');
-        let end = end.ok_or_else(|| unreadable("they ended before their time"))?;
+        let end = end.ok_or_else(|| unreadable("they ended early"))?;
         let line = String::from_utf8_lossy(&self.0[..end]).into_owned();
         let rest = self.0.split_off(end + 1);
         if line == "-" {

@@ -1,4 +1,5 @@
-//! `mailcow.conf` as a release wants it: upstream's own functions make it so, on a copy; what comes of it is compared, named, and guarded.
+//! Migrates `mailcow.conf` to a release: upstream's own functions run on a copy, and the result is
+//! compared, reported and guarded.
 
 mod functions;
 mod jail;
@@ -73,7 +74,8 @@ pub struct Migrated {
     pub left_out: Vec<String>,
 }
 
-/// Brings a copy up to date in the new folder `scratch`. `file` reads a file of the site as it will be, for those that the functions name.
+/// Migrates a copy in the new directory `scratch`. `file` reads a file of the site as it will be,
+/// for those that the functions name.
 pub async fn migrate(
     wish: &Wish<'_>,
     scratch: &Path,
@@ -92,8 +94,8 @@ pub async fn migrate(
     Ok(Migrated { changes: changes(wish.conf, &conf), conf, left_out })
 }
 
-/// Sites of 2018 have the project's name under a misspelt option. It is corrected where that names the project that runs; otherwise the stack
-/// would come up as another project, with empty volumes.
+/// Sites of 2018 have the project's name under a misspelt option. It is corrected where that names
+/// the project that runs; otherwise the stack would come up as another project, with empty volumes.
 fn without_typo(wish: &Wish<'_>, left_out: &mut Vec<String>) -> Vec<u8> {
     let mut conf = wish.conf.to_vec();
     for (wrong, right) in mailcow::migrations::renamed_options() {
@@ -103,7 +105,7 @@ fn without_typo(wish: &Wish<'_>, left_out: &mut Vec<String>) -> Vec<u8> {
                 conf = exchanged(&conf, wrong.as_bytes(), right.as_bytes());
             }
             Some(project) => left_out.push(format!(
-                "rename {wrong} to {right} in mailcow.conf: the project that runs is {}, not {project}",
+                "rename {wrong} to {right} in mailcow.conf: the running project is {}, not {project}",
                 wish.project
             )),
             None => {}
@@ -125,7 +127,8 @@ fn exchanged(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An option that the release does not list as obsolete stays, even if a pattern of upstream's happened to match its line.
+/// An option that the release does not list as obsolete stays, even if a pattern of upstream's
+/// happened to match its line.
 pub(crate) fn keep_own_options(
     before: &[u8],
     after: Vec<u8>,
@@ -146,7 +149,7 @@ pub(crate) fn keep_own_options(
         }
         after.extend_from_slice(format!("{line}\n").as_bytes());
         left_out.push(format!(
-            "take {name} out of mailcow.conf: the release does not list it as obsolete"
+            "remove {name} from mailcow.conf: the release does not list it as obsolete"
         ));
     }
     after

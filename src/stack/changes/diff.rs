@@ -1,4 +1,4 @@
-//! What differs between two configurations, in words that do not give away values: they may be secrets.
+//! Differences between two configurations, without values: they may be secrets.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::Situation;
 
-/// Keys whose own keys are worth naming.
+/// The keys whose own keys are named.
 const MAPS: &[&str] =
     &["environment", "labels", "networks", "depends_on", "sysctls", "ulimits", "extra_hosts"];
 
-/// The keys of a service that differ: `environment (REDISPASS added)`, `ports`, ….
+/// Returns the keys of a service that differ: `environment (REDISPASS added)`, `ports`, ….
 pub(super) fn keys(old: &Value, new: &Value) -> Vec<String> {
     let named = |key: &str| {
         let (before, after) = (&old[key], &new[key]);
@@ -25,15 +25,15 @@ pub(super) fn keys(old: &Value, new: &Value) -> Vec<String> {
     all_keys(old, new).into_iter().filter_map(named).collect()
 }
 
-/// What happened to each entry of a map.
+/// Returns the difference of each entry of a map.
 fn entries(old: &Value, new: &Value) -> Vec<String> {
-    let told = |key: &str| match (old.get(key), new.get(key)) {
+    let difference = |key: &str| match (old.get(key), new.get(key)) {
         (before, after) if before == after => None,
         (None, _) => Some(format!("{key} added")),
         (_, None) => Some(format!("{key} removed")),
         _ => Some(format!("{key} changed")),
     };
-    all_keys(old, new).into_iter().filter_map(told).collect()
+    all_keys(old, new).into_iter().filter_map(difference).collect()
 }
 
 fn all_keys<'a>(old: &'a Value, new: &'a Value) -> BTreeSet<&'a str> {
@@ -43,7 +43,8 @@ fn all_keys<'a>(old: &'a Value, new: &'a Value) -> BTreeSet<&'a str> {
     keys(old).chain(keys(new)).collect()
 }
 
-/// The networks that containers are in and whose definition changed, so that only `down` lets compose make them anew.
+/// Returns the networks in use whose definition changed: compose can recreate them only after
+/// `down`.
 pub(super) fn networks(situation: &Situation<'_>) -> Vec<String> {
     let in_use = |name: &str| {
         situation.containers.iter().any(|container| container.networks.contains_key(name))
@@ -56,7 +57,7 @@ pub(super) fn networks(situation: &Situation<'_>) -> Vec<String> {
         .filter(|(_, network)| !network.external && in_use(&network.name));
     old.filter(|(key, network)| match situation.new.networks.get(*key) {
         Some(new) => new.raw != network.raw,
-        // Renamed, as far as anybody can tell: the new one could not be made while the old one holds its addresses.
+        // Probably renamed: the new one cannot be created while the old one holds its addresses.
         None => added,
     })
     .map(|(key, _)| key.clone())

@@ -1,4 +1,5 @@
-//! What a change of one service means for those that share its network or mounts, or asked to be restarted with it.
+//! Spreads the change of a service to those that share its network or mounts, or that ask to be
+//! restarted with it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ pub(super) fn to_dependents(new: &Resolved, changes: &mut BTreeMap<&str, Service
     }
 }
 
-/// A dependent whose action is still too weak, with the action it needs and why.
+/// Returns a dependent whose action is too weak, with the action that it needs and the reason.
 fn next(
     new: &Resolved,
     changes: &BTreeMap<&str, ServiceChange>,
@@ -34,7 +35,7 @@ fn next(
     None
 }
 
-/// What the changes of others ask of a service.
+/// Returns the actions that other services' changes require of a service.
 fn needs<'a>(
     service: &'a Service,
     action: &impl Fn(&str) -> Action,

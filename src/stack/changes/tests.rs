@@ -48,7 +48,7 @@ fn running(old: &Resolved) -> Vec<Container> {
     old.wanted().map(container).collect()
 }
 
-/// What changes when `edit` is made to the stack, images move to what `to` says, and `files` change.
+/// Returns the changes after `edit`, with new images from `to` and changed `files`.
 fn changes(
     edit: impl FnOnce(&mut Value),
     to: impl Fn(&str) -> &'static str,
@@ -146,7 +146,7 @@ fn an_image_that_moved_under_its_tag_and_one_with_a_new_tag() {
         alone.reasons[0].detail,
         "r/alone:1 (sha256:aaaaaaaaaaaa) to r/alone:2 (sha256:bbbbbbbbbbbb)"
     );
-    assert_eq!(alone.reasons.len(), 1, "the image is not told twice");
+    assert_eq!(alone.reasons.len(), 1, "the image is not named twice");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn services_come_and_go() {
         [
             "alone Remove: Config no compose file names it any more",
             "fresh Create: Config it has no container yet",
-            "log Remove: Config the configuration asks for no container of it"
+            "log Remove: Config the configuration asks for no containers"
         ]
     );
 }
@@ -257,8 +257,7 @@ fn a_container_of_other_files_is_made_anew_although_the_files_did_not_change() {
     });
     assert_eq!(
         told(&changes),
-        [
-            "alone Recreate: Config its container was made (compose 2.20.0) from another configuration than the site's files have now"
-        ]
+        ["alone Recreate: Config its container was created (compose 2.20.0) from a \
+             configuration that differs from the site's current files"]
     );
 }

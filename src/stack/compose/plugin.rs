@@ -1,5 +1,5 @@
-//! Where `docker` keeps the program behind `docker compose`: called as `docker` itself calls it, it answers in a third of the time, since
-//! `docker` starts it twice for each call, and up to version 28.3 all its other plugins once.
+//! Finds the program behind `docker compose`. Called directly it answers in a third of the time:
+//! `docker` starts it twice for each call, and up to version 28.3 each of its other plugins once.
 
 #![expect(clippy::disallowed_methods, reason = "programs of the host")]
 
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use crate::process;
 use crate::stack::docker_config::{self, DockerConfig};
 
-/// What the program is called in a folder of plugins.
+/// The program's name in a directory of plugins.
 const NAME: &str = "docker-compose";
 /// Its first argument, as `docker` gives it.
 pub(super) const ARGUMENT: &str = "compose";
-/// By this variable the program knows that it is the plugin (docker/cli, package `cli-plugins/manager`).
+/// The variable that makes the program act as the plugin (docker/cli, `cli-plugins/manager`).
 pub(super) const CALLED_BY: (&str, &str) = ("DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND", "docker");
-/// Where `docker` looks after the places of the one who calls it (the same).
+/// The directories that `docker` searches after those of the calling user (same source).
 const PLACES: [&str; 4] = [
     "/usr/local/lib/docker/cli-plugins",
     "/usr/local/libexec/docker/cli-plugins",
@@ -24,14 +24,14 @@ const PLACES: [&str; 4] = [
     "/usr/libexec/docker/cli-plugins",
 ];
 
-/// The program that `docker compose` would start; none where that is not for us to know.
+/// Returns the program that `docker compose` would start; `None` if that cannot be known.
 pub(super) fn find() -> Option<PathBuf> {
     let folder = docker_config::folder(&docker_config::variable)?;
     if is_dockers_own(&process::find("docker")?) { first(&places(&folder)) } else { None }
 }
 
-/// Whether it is Docker's own program, rather than a script, which is somebody's own way of calling it, or the door to something else: a snap
-/// has its own compose inside.
+/// Returns true if it is Docker's own program. A script may call it in its own way, and a link may
+/// lead elsewhere: a snap has its own compose inside.
 fn is_dockers_own(program: &Path) -> bool {
     let named = program.canonicalize().is_ok_and(|program| program.ends_with("docker"));
     let mut start = [0; 2];
@@ -40,9 +40,9 @@ fn is_dockers_own(program: &Path) -> bool {
         && start != *b"#!"
 }
 
-/// The folders that are looked through, in this order.
+/// Returns the directories to search, in this order.
 fn places(configuration: &Path) -> Vec<PathBuf> {
-    // A file that cannot be read is no reason not to look where plugins usually lie.
+    // An unreadable file must not keep us from searching the usual directories.
     let more = DockerConfig::read(configuration).unwrap_or_default().plugins();
     more.into_iter()
         .chain([configuration.join("cli-plugins")])
@@ -50,7 +50,7 @@ fn places(configuration: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The first that is there, as it is called from any folder.
+/// Returns the absolute path of the first program that exists.
 fn first(places: &[PathBuf]) -> Option<PathBuf> {
     let program = places.iter().map(|place| place.join(NAME)).find(|program| program.exists())?;
     std::path::absolute(program).ok()

@@ -1,4 +1,5 @@
-//! Tags of our own, so that neither `docker image prune` by hand nor a moved tag takes away an image that is still needed.
+//! Cowhand's own tags, so that neither a manual `docker image prune` nor a moved tag loses an image
+//! that is still needed.
 
 use std::collections::HashMap;
 
@@ -11,23 +12,24 @@ use crate::error::{Error, Result};
 use crate::stack::container::Container;
 use crate::stack::engine::Engine;
 
-/// A registry that nobody has: nothing below it can be pulled or pushed.
+/// A registry that does not exist: nothing below it can be pulled or pushed.
 const REGISTRY: &str = "cowhand.local";
-/// The label of what was fetched ahead for the next update.
+/// The label of images that were prefetched for the next update.
 const NEXT: &str = "next";
-/// The longest tag that engines take.
+/// The longest tag that engines accept.
 const LONGEST: usize = 128;
 
-/// What bears a tag of ours.
+/// The images that got a tag of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// The containers' references with the ids of their images: what brings the old images back in [`crate::stack::start::Start`].
+    /// The containers' references with the ids of their images:
+    /// [`crate::stack::start::Start`] restores the old images with them.
     pub images: Vec<(String, String)>,
-    /// Services whose image the engine no longer has: there is nothing to go back to.
+    /// Services whose image the engine no longer has, so that it cannot be restored.
     pub missing: Vec<String>,
 }
 
-/// Gives the images of the project's containers a tag of ours: `cowhand.local/PROJECT:RUN--SERVICE`.
+/// Tags the images of the project's containers as `cowhand.local/PROJECT:RUN--SERVICE`.
 pub async fn hold(
     engine: &Engine,
     project: &str,
@@ -58,7 +60,8 @@ pub async fn hold(
     })
 }
 
-/// Gives what was fetched ahead a tag of ours, by which [`prefetched`] finds it. What was fetched ahead before is let go.
+/// Gives prefetched images a tag of ours, by which [`prefetched`] finds them. Removes the tags of
+/// earlier prefetches.
 pub async fn hold_prefetched(engine: &Engine, project: &str, pulled: &[Pulled]) -> Result<()> {
     let wanted: Vec<String> = pulled.iter().map(|one| next_tag(&one.reference)).collect();
     for found in ours(engine, project).await? {
@@ -76,7 +79,7 @@ pub async fn hold_prefetched(engine: &Engine, project: &str, pulled: &[Pulled]) 
     try_join_all(tags).await.map(drop)
 }
 
-/// What was fetched ahead for a reference, if anything was.
+/// Returns the prefetched image of a reference; `None` if there is none.
 pub(super) async fn prefetched(
     engine: &Engine,
     project: &str,
@@ -85,8 +88,8 @@ pub(super) async fn prefetched(
     engine.image(&format!("{}:{}", repository(project), next_tag(reference))).await
 }
 
-/// Takes our tags off, but for those of the runs in `keep` and of what was fetched ahead. An image that nothing else leads to keeps
-/// ours: whether it goes is for prune to say.
+/// Removes our tags, except those of the runs in `keep` and of prefetched images. An image without
+/// another name keeps one of ours: prune decides about it.
 pub async fn release(engine: &Engine, project: &str, keep: &[&str]) -> Result<()> {
     for image in ours(engine, project).await? {
         let (ours, others): (Vec<_>, Vec<_>) =
@@ -102,46 +105,47 @@ pub async fn release(engine: &Engine, project: &str, keep: &[&str]) -> Result<()
     Ok(())
 }
 
-/// The images that bear a tag of ours.
+/// Returns the images with a tag of ours.
 async fn ours(engine: &Engine, project: &str) -> Result<Vec<Image>> {
     let filter = HashMap::from([("reference".to_owned(), vec![repository(project)])]);
     let options = ListImagesOptionsBuilder::default().filters(&filter).build();
     let what = "could not list the images";
     let listed =
         engine.ask(what, async || engine.docker().list_images(Some(options.clone())).await).await?;
-    // The filter hides the other tags of what it finds.
+    // The filter hides the images' other tags.
     let found =
         try_join_all(listed.iter().map(async |image| engine.image(&image.id).await)).await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Takes a tag off an image to which more leads.
+/// Removes a tag from an image that has other names.
 async fn untag(engine: &Engine, tag: &str) -> Result<()> {
     let options = RemoveImageOptionsBuilder::default().noprune(true).build();
-    let what = format!("could not take the tag {tag} off");
+    let what = format!("could not remove the tag {tag}");
     engine
         .find(&what, async || engine.docker().remove_image(tag, Some(options.clone()), None).await)
         .await
         .map(drop)
 }
 
-/// Whether a reference is a tag of ours for this project.
+/// Returns true if a reference is a tag of ours for this project.
 pub fn is_ours(reference: &str, project: &str) -> bool {
     reference.strip_prefix(&repository(project)).is_some_and(|rest| rest.starts_with(':'))
 }
 
-/// The label of a tag of ours: what stands before the service's name.
+/// Returns the label of a tag of ours: the part before the service's name.
 pub fn label_of(reference: &str) -> Option<&str> {
     let tag = reference.strip_prefix(REGISTRY)?.rsplit_once(':')?.1;
     tag.split_once("--").map(|(label, _)| label)
 }
 
-/// Whether a reference is our tag of something that was fetched ahead.
+/// Returns true if a reference is our tag of a prefetched image.
 pub fn is_prefetched(reference: &str, project: &str) -> bool {
     is_ours(reference, project) && label_of(reference) == Some(NEXT)
 }
 
-/// References are longer than tags may be, and have other characters.
+/// Returns the tag for a prefetched reference: a hash, because references are longer than tags may
+/// be and contain other characters.
 fn next_tag(reference: &str) -> String {
     tag_of(NEXT, &Digest::of(reference.as_bytes()).hex()[..16])
 }
@@ -150,7 +154,8 @@ fn repository(project: &str) -> String {
     format!("{REGISTRY}/{project}")
 }
 
-/// Two dashes part the label from the service: neither a run's id nor a service's name has them side by side.
+/// Returns the tag for a label and a service. Two dashes separate them: neither a run's id nor a
+/// service's name contains two in a row.
 fn tag_of(label: &str, service: &str) -> String {
     let allowed =
         |character: char| character.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&character);

@@ -1,4 +1,4 @@
-//! Images: what the engine has, what registries have, bringing the one to the other without moving a tag, and moving tags when it is time.
+//! Images of the engine and of registries: pulling them without moving a tag, and moving tags.
 
 mod hold;
 mod plan;
@@ -36,12 +36,12 @@ pub struct Image {
 }
 
 impl Image {
-    /// What leads to it: its tags, or where it has none its digests.
+    /// Returns its tags, or its digests if it has no tag.
     pub fn names(&self) -> &[String] {
         if self.tags.is_empty() { &self.digests } else { &self.tags }
     }
 
-    /// The digest under which the repository of `reference` has it.
+    /// Returns its digest in the repository of `reference`.
     pub fn digest_at(&self, reference: &Reference) -> Option<&str> {
         let repository = reference.repository();
         self.digests.iter().find_map(|text| {
@@ -50,14 +50,14 @@ impl Image {
         })
     }
 
-    /// Its digest in that repository, or else its id.
+    /// Returns its digest in that repository, or else its id.
     pub fn name_at(&self, reference: &Reference) -> &str {
         self.digest_at(reference).unwrap_or(&self.id)
     }
 }
 
 impl Engine {
-    /// The image that a reference or id means here, if there is one.
+    /// Returns the engine's image with this reference or id; `None` if it has none.
     pub async fn image(&self, reference: &str) -> Result<Option<Image>> {
         let what = format!("could not inspect the image {reference}");
         let found = self.find(&what, async || self.docker().inspect_image(reference).await).await?;
@@ -76,7 +76,8 @@ impl Engine {
         }))
     }
 
-    /// The digest that the registry has for a reference now; a pinned reference has its own. Nothing is pulled.
+    /// Asks the registry for the current digest of a reference, without a pull. A pinned reference
+    /// has its own digest.
     pub async fn registry_digest(&self, reference: &Reference) -> Result<String, Refusal> {
         if let Some(digest) = reference.digest() {
             return Ok(digest.to_owned());
@@ -87,7 +88,7 @@ impl Engine {
         let ask = async || self.docker().inspect_registry_image(&text, credentials.clone()).await;
         match patiently(PAUSES, ask, |_, _| {}).await {
             Ok(found) => found.descriptor.digest.ok_or_else(|| {
-                Refusal::Failed(Error::new(format!("the registry names no digest for {text}")))
+                Refusal::Failed(Error::new(format!("the registry sent no digest for {text}")))
             }),
             Err(error) => Err(match Refusal::of(self, reference, &error) {
                 Refusal::Unknown(told) => {
@@ -98,7 +99,8 @@ impl Engine {
         }
     }
 
-    /// The engine itself asks its mirrors, and hands their words on as if they were the registry's.
+    /// Adds a hint that names the engine's mirrors: the engine passes their answers on as if they
+    /// were the registry's.
     async fn with_mirrors(&self, reference: &Reference, told: Error) -> Error {
         let info = if reference.may_be_mirrored() { self.docker().info().await.ok() } else { None };
         let mirrors = info.and_then(|info| info.registry_config?.mirrors).unwrap_or_default();
@@ -107,15 +109,16 @@ impl Engine {
         }
         let mirrors = mirrors.join(", ");
         told.hint(format!(
-            "The engine asked its mirrors ({mirrors}), before version 24 only the first that answers: does it have it?"
+            "Check the engine's mirrors ({mirrors}). Before version 24 it asks only the first that \
+             answers."
         ))
     }
 }
 
-/// Why a registry did not say what an image's digest is.
+/// The reason why a registry did not return an image's digest.
 #[derive(Clone, Debug)]
 pub enum Refusal {
-    /// It has no such image, as far as it tells.
+    /// The registry says that it does not have the image.
     Unknown(Error),
     /// Something else failed.
     Failed(Error),
@@ -129,25 +132,32 @@ impl Refusal {
         let unknown = ["not found", "manifest unknown", "name unknown", "does not exist"];
         if text.contains("no such host") {
             Self::Failed(
-                told.hint(format!("Can this machine resolve {registry}? See /etc/resolv.conf.")),
+                told.hint(format!(
+                    "Check that this machine resolves {registry}: /etc/resolv.conf."
+                )),
             )
         } else if unknown.iter().any(|word| text.contains(word)) {
             Self::Unknown(told.hint(format!(
-                "Does {reference} exist? If {registry} wants a login: `docker login {registry}`."
+                "Check that {reference} exists. If {registry} requires a login, run \
+                 `docker login {registry}`."
             )))
         } else if ["denied", "unauthorized", "authentication", "auth credentials"]
             .iter()
             .any(|word| text.contains(word))
         {
             Self::Failed(told.hint(format!(
-                "Log in with `docker login {registry}`, as the user who runs Cowhand."
+                "Log in with `docker login {registry}` as the user that runs Cowhand."
             )))
         } else {
-            Self::Failed(told.hint(format!("Can this machine reach {registry}? Try again later.")))
+            Self::Failed(
+                told.hint(format!(
+                    "Check that this machine reaches {registry}, and try again later."
+                )),
+            )
         }
     }
 
-    /// The error, whichever it is.
+    /// Returns the error of either case.
     pub fn into_error(self) -> Error {
         match self {
             Self::Unknown(error) | Self::Failed(error) => error,
@@ -155,7 +165,7 @@ impl Refusal {
     }
 }
 
-/// Lets `reference` mean the image with this id. Pinned references mean what they mean.
+/// Moves the tag `reference` to the image with this id. Pinned references are left alone.
 pub async fn retag(engine: &Engine, reference: &str, image_id: &str) -> Result<()> {
     let parsed = Reference::parse(reference)?;
     if parsed.digest().is_some()
@@ -166,7 +176,7 @@ pub async fn retag(engine: &Engine, reference: &str, image_id: &str) -> Result<(
     tag(engine, parsed.name(), parsed.tag().unwrap_or("latest"), image_id).await
 }
 
-/// As much of a digest or an id as tells it apart for people.
+/// Shortens a digest or an id to 12 hexadecimal digits, for display.
 pub fn short(digest: &str) -> String {
     match digest.split_once(':') {
         Some((algorithm, digits)) => format!("{algorithm}:{}", digits.get(..12).unwrap_or(digits)),

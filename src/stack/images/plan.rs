@@ -1,4 +1,4 @@
-//! Which images the merged stack needs, which of them the running containers have, and which must be pulled.
+//! Plans the images of the merged stack: which ones it needs, which run now, which must be pulled.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -12,11 +12,11 @@ use crate::stack::engine::Engine;
 use crate::stack::reference::Reference;
 use crate::stack::resolved::{Resolved, Service};
 
-/// How many questions to registries are under way at a time.
+/// The number of parallel requests to registries.
 const AT_A_TIME: usize = 16;
 
-/// Plans the images of all wanted services. With `offline` no registry is asked, and what was fetched ahead, or else is here under a
-/// reference, counts as what the registry would have. Nothing is pulled and no tag moves.
+/// Plans the images of all wanted services, without pulling or moving a tag. With `offline` no
+/// registry is asked: the prefetched image, or else the local one, counts as the registry's.
 pub async fn plan(
     engine: &Engine,
     resolved: &Resolved,
@@ -41,7 +41,7 @@ fn is_built(service: &Service) -> bool {
     service.build.is_some()
 }
 
-/// The images that the containers of these services run.
+/// Returns the images that the containers of these services run.
 async fn running(
     engine: &Engine,
     containers: &[Container],
@@ -52,7 +52,7 @@ async fn running(
         containers.iter().filter(|container| services.contains(&container.service.as_str()))
     {
         let image = engine.image(&container.image_id).await?;
-        // The engine may have lost the image of a container that still runs; its id is known all the same.
+        // The engine may have lost the image of a running container, but its id is known.
         found.push(
             image.unwrap_or_else(|| Image { id: container.image_id.clone(), ..Image::default() }),
         );
@@ -82,7 +82,7 @@ impl Wanted<'_> {
             }
             None => self.ask(engine, &reference, local.as_ref(), events).await?,
         };
-        // Of several containers, one that runs something else decides: it is the one that changes.
+        // If any of several containers runs another image, it decides: it is the one that changes.
         let have = |image: &Image| {
             to.as_deref().is_some_and(|to| image.name_at(&reference) == to || image.id == to)
         };
@@ -95,7 +95,7 @@ impl Wanted<'_> {
         Ok(ImageChange { reference: self.reference.to_owned(), services, from, to, pull })
     }
 
-    /// The registry's digest, and whether it has to be pulled.
+    /// Returns the registry's digest, and true if the image must be pulled.
     async fn ask(
         &self,
         engine: &Engine,
@@ -112,7 +112,7 @@ impl Wanted<'_> {
         };
         if let Some(ahead) = self.ahead(engine).await? {
             events.warn(
-                format!("{}; what was fetched ahead is used", refusal.into_error().summary()),
+                format!("{}; using the prefetched image", refusal.into_error().summary()),
                 None,
             );
             return Ok((Some(ahead.name_at(reference).to_owned()), false));
@@ -129,15 +129,15 @@ impl Wanted<'_> {
         }
     }
 
-    /// What was fetched ahead for this reference.
+    /// Returns the prefetched image of this reference.
     async fn ahead(&self, engine: &Engine) -> Result<Option<Image>> {
         prefetched(engine, self.project, self.reference).await
     }
 
-    /// What is here stays: the site may have built it.
+    /// Uses the local image: the site may have built it.
     fn kept(&self, reference: &Reference, local: &Image, events: &Events) -> String {
         events.info(format!(
-            "{reference} is known to no registry; the one that is here is used ({})",
+            "no registry has {reference}; using the local image ({})",
             self.services.join(", ")
         ));
         local.name_at(reference).to_owned()

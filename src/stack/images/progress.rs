@@ -1,4 +1,4 @@
-//! One pull's progress: each of the image's layers, and their sum.
+//! The progress of one pull: the image's layers and their sum.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use bollard::models::CreateImageInfo;
 
 use crate::event::Part;
 
-/// How far each layer's download is.
+/// The progress of each layer's download.
 #[derive(Debug, Default)]
 pub struct Layers(BTreeMap<String, Layer>);
 
@@ -17,7 +17,7 @@ struct Layer {
 }
 
 impl Layers {
-    /// Takes in a message of the engine; whether it changed anything.
+    /// Processes a message of the engine. Returns true if it changed anything.
     pub fn take(&mut self, message: &CreateImageInfo) -> bool {
         let (Some(id), Some(status)) = (&message.id, &message.status) else { return false };
         let detail = message.progress_detail.as_ref();
@@ -35,11 +35,11 @@ impl Layers {
             }
             "Download complete" | "Pull complete" => {
                 let layer = self.0.entry(id.clone()).or_default();
-                // A small layer may arrive without ever having said how large it is.
+                // A small layer may arrive without a message about its size.
                 layer.done = layer.total.unwrap_or(layer.done);
                 layer.total = Some(layer.done);
             }
-            // Nothing of it has to come.
+            // Nothing to download.
             "Already exists" => {
                 self.0.entry(id.clone()).or_default().total = Some(0);
             }
@@ -48,13 +48,13 @@ impl Layers {
         true
     }
 
-    /// Bytes that arrived, and how many there are once every layer has said so.
+    /// Returns the bytes that arrived, and the total; `None` until every layer's size is known.
     pub fn sum(&self) -> (u64, Option<u64>) {
         let done = self.0.values().map(|layer| layer.done).sum();
         (done, self.0.values().map(|layer| layer.total).sum())
     }
 
-    /// Each layer by itself.
+    /// Returns the progress of each layer.
     pub fn parts(&self) -> Vec<Part> {
         let part = |(id, layer): (&String, &Layer)| Part {
             name: format!("layer {id}"),

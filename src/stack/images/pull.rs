@@ -1,4 +1,4 @@
-//! Pulling by digest, so that no tag that the old stack uses moves.
+//! Pulls images by digest, so that no tag of the old stack moves.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::stack::engine::Engine;
 use crate::stack::failure::{PAUSES, patiently, words};
 use crate::stack::reference::Reference;
 
-/// How many images are pulled side by side; the engine itself limits how many layers it fetches at a time.
+/// The number of parallel pulls. The engine itself limits the number of parallel layers.
 const AT_A_TIME: usize = 16;
-/// How long the engine may say nothing during a pull before it is tried again.
+/// The time without a message from the engine after which a pull is retried.
 const SILENCE: Duration = Duration::from_mins(5);
 
 /// An image of the new stack, present on the engine.
@@ -27,15 +27,16 @@ pub struct Pulled {
     pub reference: String,
     /// The services that use it.
     pub services: Vec<String>,
-    /// The digest or image id that was asked for; none for an image that is only here.
+    /// The requested digest or image id; `None` for an image that only the engine has.
     pub digest: Option<String>,
-    /// The engine's id of it: what the reference shall mean from the start stage on.
+    /// The engine's image id. The reference is tagged with it in the start stage.
     pub image_id: String,
-    /// How many bytes came over the network.
+    /// The number of bytes downloaded.
     pub bytes: u64,
 }
 
-/// Brings every image of the plan here. What is here already is not pulled again. The first that fails ends it, with the services that want it.
+/// Pulls the images that the plan names and the engine lacks. The first failure ends it and names
+/// the services that want the image.
 pub async fn pull(
     engine: &Engine,
     changes: &[ImageChange],
@@ -55,7 +56,7 @@ async fn pull_one(engine: &Engine, change: &ImageChange, events: &Events) -> Res
         Some(digest) if change.pull || engine.image(&reference.at(digest)).await?.is_some() => {
             reference.at(digest)
         }
-        // An id, or nothing that a registry would know: what is here under the reference.
+        // An id, or unknown to any registry: the local image of the reference.
         _ => change.reference.clone(),
     };
     let mut bytes = 0;
@@ -66,9 +67,9 @@ async fn pull_one(engine: &Engine, change: &ImageChange, events: &Events) -> Res
     }
     let found = engine.image(&target).await?;
     let image = found.ok_or_else(|| {
-        Error::new(format!("the image {target} is not here"))
+        Error::new(format!("the engine does not have the image {target}"))
             .because(wanted_by())
-            .hint("Run the update with the network.")
+            .hint("Run the update with network access.")
     })?;
     Ok(Pulled {
         reference: change.reference.clone(),
@@ -79,7 +80,7 @@ async fn pull_one(engine: &Engine, change: &ImageChange, events: &Events) -> Res
     })
 }
 
-/// Pulls `target`, trying again what may pass, and gives the bytes that arrived.
+/// Pulls `target`, retries temporary failures, and returns the number of bytes downloaded.
 async fn fetch(
     engine: &Engine,
     reference: &Reference,
@@ -93,14 +94,14 @@ async fn fetch(
         let layers = stream_pull(engine, &options, credentials.clone(), &task, events).await?;
         Ok(layers.sum().0)
     };
-    let told = |error: &EngineError, pause: Duration| {
+    let retrying = |error: &EngineError, pause: Duration| {
         let seconds = pause.as_secs();
         events.warn(
-            format!("pulling {reference} failed: {}; trying again in {seconds} s", words(error)),
+            format!("pulling {reference} failed: {}; retrying in {seconds} s", words(error)),
             None,
         );
     };
-    match patiently(PAUSES, attempt, told).await {
+    match patiently(PAUSES, attempt, retrying).await {
         Ok(bytes) => {
             events.finished(&task, bytes, Unit::Bytes);
             Ok(bytes)
@@ -135,10 +136,10 @@ fn explained(engine: &Engine, reference: &Reference, error: &EngineError) -> Err
     if words(error).contains("no space left") {
         return engine
             .failed(&format!("could not pull {reference}"), error)
-            .hint("Free some space where Docker keeps its images: see `docker system df`.");
+            .hint("Free disk space where Docker keeps its images: see `docker system df`.");
     }
-    let told = Refusal::of(engine, reference, error).into_error();
+    let refusal = Refusal::of(engine, reference, error).into_error();
     let renamed = Error::new(format!("could not pull {reference}"));
-    let renamed = told.causes().iter().fold(renamed, Error::because);
-    told.hints().iter().fold(renamed, |error, hint| error.hint(hint.as_str()))
+    let renamed = refusal.causes().iter().fold(renamed, Error::because);
+    refusal.hints().iter().fold(renamed, |error, hint| error.hint(hint.as_str()))
 }

@@ -1,4 +1,4 @@
-//! The host's guard: what could go at all, and what of it has to stay. Asks nobody.
+//! The host's guard: the candidates for prune, and those of them that must stay. Sends no requests.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::stack::container::{Container, label};
 use crate::stack::images::{Image, is_ours, is_prefetched};
 use crate::stack::reference::Reference;
 
-/// Judges every image that could go.
+/// Judges every image that prune could remove.
 pub(super) fn images(
     scope: &Scope<'_>,
     containers: &[Container],
@@ -39,7 +39,7 @@ fn item(image: &Image, keep: Option<String>, because: String) -> PruneItem {
     }
 }
 
-/// What the compose files name, in a form in which different spellings are the same.
+/// The images that the compose files name, normalised: repository, and tag or digest.
 struct Names {
     now: BTreeSet<(String, String)>,
     before: BTreeSet<(String, String)>,
@@ -58,12 +58,12 @@ impl Names {
         Self { now: now.iter().map(key).collect(), before: before.iter().map(key).collect() }
     }
 
-    /// Whether the compose files name, or named, an image of this repository.
+    /// Returns true if the compose files name, or named, an image of this repository.
     fn has(&self, repository: &str) -> bool {
         self.now.iter().chain(&self.before).any(|(known, _)| known == repository)
     }
 
-    /// Why an image could go; none where it is nothing of ours to judge.
+    /// Returns the reason why an image could be removed; `None` if it is not a candidate.
     fn candidate(&self, image: &Image, project: &str) -> Option<String> {
         let keys: Vec<_> =
             image.tags.iter().chain(&image.digests).filter_map(|name| key(name)).collect();
@@ -71,21 +71,21 @@ impl Names {
             return None;
         }
         if keys.iter().any(|key| self.before.contains(key)) {
-            return Some("the compose files name it no more".to_owned());
+            return Some("the compose files no longer name it".to_owned());
         }
         if image.tags.iter().any(|tag| is_ours(tag, project)) {
-            return Some("it was kept for a way back that is no longer needed".to_owned());
+            return Some("it was kept for a rollback that is no longer possible".to_owned());
         }
-        // As for the engine's own prune: what only a digest leads to is dangling too, and can be pulled again. But another project may
-        // just be pulling its images by digest.
+        // As for the engine's own prune, an image with only digests is dangling too and can be
+        // pulled again. But another project may be pulling its images by digest right now.
         let mine = image
             .digests
             .iter()
             .all(|digest| key(digest).is_some_and(|(repository, _)| self.has(&repository)));
-        (image.tags.is_empty() && mine).then(|| "no tag leads to it any more".to_owned())
+        (image.tags.is_empty() && mine).then(|| "it has no tag any more".to_owned())
     }
 
-    /// Why a candidate stays all the same.
+    /// Returns the reason why a candidate stays; `None` if it goes.
     fn stays(&self, image: &Image, scope: &Scope<'_>, containers: &[Container]) -> Option<String> {
         let user = containers
             .iter()
@@ -94,7 +94,7 @@ impl Names {
             return Some(format!("used by the container {}", user.name));
         }
         if scope.way_back.contains(&image.id) {
-            return Some("the previous release: the way back".to_owned());
+            return Some("the previous release, for a rollback".to_owned());
         }
         if image.tags.iter().any(|tag| is_prefetched(tag, scope.project)) {
             return Some("fetched for the next update".to_owned());
@@ -104,7 +104,7 @@ impl Names {
             !named && !is_ours(tag, scope.project)
         };
         if let Some(tag) = image.tags.iter().find(foreign) {
-            return Some(format!("also called {tag}"));
+            return Some(format!("also tagged {tag}"));
         }
         let owner = image.labels.get(label::PROJECT).filter(|owner| *owner != scope.project)?;
         Some(format!("built for the project {owner}"))
@@ -117,7 +117,7 @@ fn key(name: &str) -> Option<(String, String)> {
     Some((reference.repository(), version))
 }
 
-/// Judges every volume that nothing uses. Those with a name of their own are somebody's and are not even shown.
+/// Judges every unused volume. Volumes with a name of their own are not listed: they have an owner.
 pub(super) fn volumes(scope: &Scope<'_>, dangling: &[Dangling]) -> Vec<PruneItem> {
     let candidates = dangling
         .iter()
@@ -132,10 +132,10 @@ fn volume(volume: &Dangling) -> PruneItem {
     let foreign = volume.labels.keys().find(|name| *name != ANONYMOUS);
     let (action, reason) = match (owner, foreign) {
         (Some(project), _) => (PruneAction::Keep, format!("a volume of the project {project}")),
-        (None, Some(label)) => (PruneAction::Keep, format!("somebody labelled it {label}")),
+        (None, Some(label)) => (PruneAction::Keep, format!("it has the label {label}")),
         (None, None) => (
             PruneAction::Remove,
-            "no container uses it, and it has neither name nor owner".to_owned(),
+            "no container uses it, and it has neither a name nor an owner".to_owned(),
         ),
     };
     PruneItem {
@@ -148,7 +148,7 @@ fn volume(volume: &Dangling) -> PruneItem {
     }
 }
 
-/// The label that newer engines put on volumes without a name.
+/// The label that newer engines put on anonymous volumes.
 const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
 fn is_anonymous(name: &str) -> bool {
@@ -168,7 +168,8 @@ mod tests {
         Image { id: id.to_owned(), tags: own(tags), digests: own(digests), ..Image::default() }
     }
 
-    /// The decision on one image, in a project that named `r/a:1` and names `r/a:2` and `r/pin@DIGEST`.
+    /// Returns the decision on one image, in a project that named `r/a:1` and names `r/a:2` and
+    /// `r/pin@DIGEST`.
     fn judged(
         image: &Image,
         containers: &[Container],
@@ -231,8 +232,8 @@ mod tests {
             reason
         };
         assert_eq!(kept(&old, &[running("i")], &[]), "used by the container other-1");
-        assert_eq!(kept(&old, &[], &["i"]), "the previous release: the way back");
-        assert_eq!(kept(&image("i", &["r/a:1", "mine:1"], &[]), &[], &[]), "also called mine:1");
+        assert_eq!(kept(&old, &[], &["i"]), "the previous release, for a rollback");
+        assert_eq!(kept(&image("i", &["r/a:1", "mine:1"], &[]), &[], &[]), "also tagged mine:1");
         assert_eq!(
             kept(&image("i", &["cowhand.local/mail:next--a"], &[]), &[], &[]),
             "fetched for the next update"

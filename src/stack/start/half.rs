@@ -1,23 +1,24 @@
-//! Containers that a compose which was cut short left half made, under a name for the meantime: named as they should be, or taken away.
+//! Repairs containers that an interrupted compose left under a temporary name: renames or removes
+//! them.
 
 use crate::error::Result;
 use crate::event::Events;
 use crate::stack::container::{Container, State, label};
 use crate::stack::engine::Engine;
 
-/// How many digits of the old container's id stand before the new one's name.
+/// The number of digits of the old container's id that precede the new one's name.
 const DIGITS: usize = 12;
 
-/// What is to be done with a container that is half made.
+/// The repair of a half-created container.
 #[derive(Debug, PartialEq, Eq)]
 enum Mend<'a> {
-    /// Its predecessor is gone: it takes over the name.
+    /// Give it the name of its predecessor, which is gone.
     Name(&'a str),
-    /// Its predecessor is still there, and it never ran.
+    /// Remove it: its predecessor still exists, and it never ran.
     Away,
 }
 
-/// Mends what is half made of the project.
+/// Repairs the project's half-created containers.
 pub(super) async fn mend(engine: &Engine, project: &str, events: &Events) -> Result<()> {
     let containers = engine.containers(project).await?;
     for container in &containers {
@@ -27,14 +28,15 @@ pub(super) async fn mend(engine: &Engine, project: &str, events: &Events) -> Res
             None => continue,
         }
         events.info(format!(
-            "{}: a container that was left half made is put in order",
+            "{}: repaired a container that an interrupted compose left half-created",
             container.service
         ));
     }
     Ok(())
 }
 
-/// Compose names a container that shall replace another `ID_NAME` until the other is gone.
+/// Returns the repair that a container needs. Compose names a replacement `ID_NAME` until the old
+/// container is gone.
 fn how<'a>(container: &'a Container, all: &[Container], project: &str) -> Option<Mend<'a>> {
     let (id, name) = container.name.split_once('_')?;
     let is_id = id.len() == DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());

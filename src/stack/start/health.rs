@@ -1,4 +1,4 @@
-//! Waiting for what a service needs to be healthy, before the service is touched: it goes on running meanwhile.
+//! Waits for the dependencies of a service to be healthy. The service keeps running meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use crate::stack::container::{Container, Health, State};
 use crate::stack::resolved::Resolved;
 use crate::stack::verify::{Unwell, failure};
 
-/// How often the engine is asked.
+/// The time between two requests to the engine.
 const ROUND: Duration = Duration::from_millis(250);
 
-/// Returns when all is healthy that the service wants to be.
+/// Waits until every dependency that the service requires healthy is healthy.
 pub(super) async fn wait(start: &Start<'_>, service: &str) -> Result<()> {
     let since = Instant::now();
     loop {
@@ -27,7 +27,7 @@ pub(super) async fn wait(start: &Start<'_>, service: &str) -> Result<()> {
             tokio::time::sleep(ROUND).await;
             continue;
         };
-        let reason = format!("{service} needs it to be healthy, and it is not");
+        let reason = format!("{service} needs it to be healthy, but it is not");
         let log = start.engine.last_lines(&late.id).await;
         let unwell = failure(&[Unwell { service: late.service.clone(), reason, log }]);
         return Err(
@@ -36,18 +36,19 @@ pub(super) async fn wait(start: &Start<'_>, service: &str) -> Result<()> {
     }
 }
 
-/// Whether all is there that the service depends on, so that nothing is left for compose to start or to wait for first.
+/// Returns true if all dependencies are met, so that compose need not start or await any of them.
 pub(super) async fn is_met(start: &Start<'_>, service: &str) -> Result<bool> {
     Ok(meets(start.resolved, service, &needed(start, service).await?))
 }
 
-/// The containers of what the service depends on.
+/// Returns the containers of the service's dependencies.
 async fn needed(start: &Start<'_>, service: &str) -> Result<Vec<Container>> {
     let needed = |name: &str| start.resolved.needs_of(service).any(|(other, _)| other == name);
     start.engine.containers_of(&start.resolved.project, needed).await
 }
 
-/// The containers whose health the service waits for. Those that are not running, or have no check, are for compose to start and to judge.
+/// Returns the running containers whose health the service waits for. Containers that do not run or
+/// have no health check are left to compose.
 pub(in crate::stack) fn not_healthy<'a>(
     resolved: &'a Resolved,
     service: &str,
@@ -62,7 +63,7 @@ pub(in crate::stack) fn not_healthy<'a>(
     )
 }
 
-/// Whether all that the service depends on is as it wants it.
+/// Returns true if these containers meet all dependencies of the service.
 fn meets(resolved: &Resolved, service: &str, containers: &[Container]) -> bool {
     resolved.needs_of(service).all(|(name, on)| {
         let mut its = containers.iter().filter(|one| one.service == name).peekable();
@@ -78,7 +79,7 @@ fn meets(resolved: &Resolved, service: &str, containers: &[Container]) -> bool {
     })
 }
 
-/// What its own check allows it, and what the site's limits add.
+/// Returns the time that its own health check allows, plus the site's limit.
 fn patience(container: &Container, more: Duration) -> Duration {
     container.check.unwrap_or_default().patience() + more
 }

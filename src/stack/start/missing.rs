@@ -1,4 +1,5 @@
-//! Whether parts of the new stack have not been made yet: services that are replaced side by side must not each make the same network.
+//! Finds parts of the new stack that do not exist yet: services that are replaced in parallel must
+//! not each create the same network.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::stack::container::Container;
 use crate::stack::verify::without_container;
 
-/// Whether a container, a network or a volume is missing.
+/// Returns true if a container, a network or a volume is missing.
 pub(super) async fn any(start: &Start<'_>, containers: &[Container]) -> Result<bool> {
     let (resolved, engine) = (start.resolved, start.engine);
     if !without_container(resolved, containers).is_empty() {

@@ -1,4 +1,4 @@
-//! One at a time: what a run that was killed left compose to finish is waited for before containers are touched again.
+//! The lock for changing containers. It waits for a compose process that a killed run left running.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in the run's own directory")]
 
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use crate::error::{Context, Error, Result};
 use crate::event::Events;
 
-/// How long a compose that was left behind may take: stopping a service can take minutes.
+/// The time limit for a leftover compose process: stopping a service can take minutes.
 const PATIENCE: Duration = Duration::from_mins(15);
-/// How often it is looked for.
+/// The time between two attempts to lock.
 const ROUND: Duration = Duration::from_millis(100);
 
-/// The right to change the project's containers. Every compose that is started with it holds it too, until it ends by itself, also when
-/// this process is killed.
+/// The lock for changing the project's containers. Every compose process inherits it and holds it
+/// until it ends, even if this process is killed.
 #[derive(Debug)]
 pub struct Turn(File);
 
 impl Turn {
-    /// Takes the turn of the lock file at `path`, which is made where it is missing.
+    /// Locks the file at `path`, and creates it if it is missing.
     pub async fn take(path: &Path, events: &Events) -> Result<Self> {
         let what = || format!("could not lock {}", path.display());
         let file = File::options()
@@ -31,7 +31,7 @@ impl Turn {
             .open(path)
             .what_with(what)?;
         let since = Instant::now();
-        let mut told = false;
+        let mut announced = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
@@ -40,10 +40,9 @@ impl Turn {
                     return Err(still_there(path));
                 }
                 Err(TryLockError::WouldBlock) => {
-                    if !told {
-                        events
-                            .info("waiting for what compose still does for a run that was killed");
-                        told = true;
+                    if !announced {
+                        events.info("waiting for the compose process of a killed run");
+                        announced = true;
                     }
                     tokio::time::sleep(ROUND).await;
                 }
@@ -51,15 +50,15 @@ impl Turn {
         }
     }
 
-    /// What whoever changes containers holds on to.
+    /// Returns the locked file, for child processes that change containers.
     pub(in crate::stack) fn file(&self) -> &File {
         &self.0
     }
 }
 
 fn still_there(path: &Path) -> Error {
-    Error::new("compose is still at work for a run that was killed")
-        .hint(format!("`fuser {}` names the process: wait for it, or end it.", path.display()))
+    Error::new("the compose process of a killed run is still running")
+        .hint(format!("Find it with `fuser {}`. Wait for it, or end it.", path.display()))
 }
 
 #[cfg(test)]

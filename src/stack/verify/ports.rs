@@ -1,5 +1,5 @@
-//! Whether what answers behind a published port is the service itself: asked at the container's own address, because the engine's
-//! proxy accepts connections with nothing behind it.
+//! Checks that services serve their published ports. It connects to the containers' own addresses,
+//! because the engine's proxy accepts connections even if nothing listens behind it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -15,15 +15,16 @@ use crate::stack::container::Container;
 use crate::stack::engine::Engine;
 use crate::stack::resolved::{Port, Resolved, Service};
 
-/// How long one attempt to connect may take.
+/// The time limit for one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long a server may think before it greets: some wait on purpose, to see who talks first.
+/// The time limit for a greeting. Some servers delay it on purpose, to catch clients that talk
+/// first.
 const GREETING: Duration = Duration::from_secs(15);
-/// How a server on these ports begins; nobody else speaks first.
+/// The ports whose servers speak first, with the start of their greeting.
 const GREETINGS: &[(u16, &[u8])] =
     &[(25, b"220"), (587, b"220"), (110, b"+OK"), (143, b"* "), (4190, b"\"")];
 
-/// Whether containers' addresses can be reached from here: not on another machine, nor where the engine runs as a user.
+/// Returns true if containers' addresses are reachable: the engine is local and not rootless.
 pub(super) async fn reachable(engine: &Engine) -> Result<bool> {
     if !engine.endpoint().is_local() {
         return Ok(false);
@@ -34,7 +35,8 @@ pub(super) async fn reachable(engine: &Engine) -> Result<bool> {
     Ok(!info.security_options.unwrap_or_default().iter().any(|option| option.contains("rootless")))
 }
 
-/// Says which published ports nobody tries. What is sent to a UDP port need not be answered, so silence says nothing.
+/// Reports the published ports that are not checked. UDP servers need not answer, so their silence
+/// means nothing.
 pub(super) fn tell_unchecked(resolved: &Resolved, reachable: bool, events: &Events) {
     let published = |(name, service): (&str, &Service)| {
         let ports = service.ports.iter().filter(|port| port.published.is_some());
@@ -45,9 +47,9 @@ pub(super) fn tell_unchecked(resolved: &Resolved, reachable: bool, events: &Even
     };
     let unchecked: Vec<String> = resolved.wanted().flat_map(published).collect();
     if !reachable && !unchecked.is_empty() {
-        events.info("published ports are not checked: the containers' own addresses cannot be reached from here");
+        events.info("published ports are not checked: the containers' addresses cannot be reached");
     } else if !unchecked.is_empty() {
-        events.info(format!("ports that are not checked: {}", unchecked.join(", ")));
+        events.info(format!("ports not checked: {}", unchecked.join(", ")));
     }
 }
 
@@ -84,8 +86,8 @@ pub(super) async fn judge(
     Verdict::Well
 }
 
-/// An address of a container, or of the one whose network it is in. None with the host's own
-/// network.
+/// Returns an address of a container, or of the one whose network it shares; `None` with the host's
+/// own network.
 fn address(own: &Container, containers: &[Container]) -> Option<IpAddr> {
     let holder = match &own.network_of {
         Some(id) => containers.iter().find(|one| one.id == *id)?,
@@ -111,8 +113,8 @@ async fn served(address: SocketAddr, port: &Port) -> Result<(), String> {
     let reading = tokio::time::timeout(GREETING, stream.read_exact(&mut said));
     reading
         .await
-        .map_err(|_| "it does not greet".to_owned())?
-        .map_err(|_| "it hangs up without greeting".to_owned())?;
+        .map_err(|_| "no greeting".to_owned())?
+        .map_err(|_| "connection closed without a greeting".to_owned())?;
     if said == *expected {
         Ok(())
     } else {

@@ -1,4 +1,4 @@
-//! What a service's container says about it, and how long that may go on. Asks nobody.
+//! Judges services by their containers' states and the time they had. Sends no requests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,33 +9,32 @@ use super::Limits;
 use crate::stack::container::{Container, Health, State};
 use crate::stack::resolved::{Resolved, Service};
 
-/// How long a container that had to be started again has to stay up at least: for Docker too it has started successfully only then
-/// (its documentation, "Start containers automatically").
+/// The shortest time that a restarted container must stay up. Docker too considers it started only
+/// then (its documentation, "Start containers automatically").
 const STEADY: Duration = Duration::from_secs(10);
 
-/// The verdict on a service at one moment, or of one of its containers; a worse verdict is
-/// greater.
+/// The verdict on a service or a container at one moment. A worse verdict is greater.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verdict {
-    /// Nothing is wrong with it.
+    /// Healthy.
     Well,
-    /// It may need more time; what it lacks, where that would be an illness later on.
+    /// Not healthy yet, with time left. The problem; `None` if it only needs more time.
     Wait(Option<String>),
-    /// It will not get well, or had all the time it may take.
+    /// It cannot recover, or ran out of time.
     Ill(String),
 }
 
-/// When the containers were looked at.
+/// The time of a look at the containers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// Since the first look.
+    /// The time since the first look.
     pub(super) at: Duration,
-    /// By the engine's clock; none where that is another machine's, which may differ.
+    /// The engine's clock; `None` for a remote engine, whose clock may differ.
     pub(super) clock: Option<Timestamp>,
 }
 
 impl Look {
-    /// How long a container has been running by now, as far as the engine's clock tells.
+    /// Returns how long a container has been running by the engine's clock; zero if unknown.
     fn age(self, container: &Container) -> Duration {
         let started = container.started_at.parse::<Timestamp>().ok();
         let age = started.zip(self.clock).map(|(started, now)| now.duration_since(started));
@@ -43,11 +42,11 @@ impl Look {
     }
 }
 
-/// What is remembered of a service between two looks.
+/// The state of a service between two looks.
 #[derive(Clone, Debug)]
 pub(super) struct Watched {
     pub(super) service: String,
-    /// Its containers by their names, which stay when a container is replaced.
+    /// Its containers by name: a replaced container keeps its name.
     replicas: BTreeMap<String, Replica>,
 }
 
@@ -56,29 +55,29 @@ impl Watched {
         Self { service: service.to_owned(), replicas: BTreeMap::new() }
     }
 
-    /// When the last of its containers was first seen to be well, if all of them were.
+    /// Returns when the last of its containers was first seen healthy; `None` if one never was.
     pub(super) fn up(&self) -> Option<Duration> {
         self.replicas.values().map(|replica| replica.up).max().flatten()
     }
 }
 
-/// The memory of one container of a service between two looks.
+/// The state of one container between two looks.
 #[derive(Clone, Debug, Default)]
 struct Replica {
-    /// The container and its start that were seen last, and since when.
+    /// The id and start time seen last, and since when.
     seen: Option<(String, String, Duration)>,
-    /// Since when its health check has been failing.
+    /// The time since which its health check has been failing.
     failing: Option<Duration>,
-    /// When its container was first seen to be well: from then on its ports may take their time.
+    /// The time when it was first seen healthy. The limit for its ports counts from then.
     up: Option<Duration>,
-    /// How often it has been seen to be started again.
+    /// The number of restarts seen.
     again: u32,
-    /// The code with which it was last seen to have ended: while it runs, the engine tells none.
+    /// The last exit code seen: the engine reports none while the container runs.
     code: Option<i64>,
 }
 
 impl Replica {
-    /// Since when this start of the container has been seen.
+    /// Returns since when this start of the container has been seen.
     fn since(&mut self, container: &Container, now: Duration) -> Duration {
         match &self.seen {
             Some((id, start, since)) if *id == container.id && *start == container.started_at => {
@@ -94,7 +93,7 @@ impl Replica {
     }
 }
 
-/// Judges a service by its containers alone: it is as well as the worst of them.
+/// Judges a service by its worst container.
 pub(super) fn judge(
     watched: &mut Watched,
     resolved: &Resolved,
@@ -136,8 +135,8 @@ fn judge_one(
         State::Created => "its container was never started".to_owned(),
         State::Restarting | State::Ended => {
             watched.code = Some(container.exit_code);
-            let again = if watched.again > 0 { " again and again" } else { "" };
-            format!("its container ends{again}, last with code {}", container.exit_code)
+            let again = if watched.again > 0 { "keeps ending, last" } else { "ended" };
+            format!("its container {again} with code {}", container.exit_code)
         }
     };
     wait_until(limits.running, now, ill)
@@ -151,10 +150,10 @@ fn running(
     since: Duration,
 ) -> Verdict {
     let now = look.at;
-    // On a busy machine the engine notices late that one has ended again.
+    // On a busy machine the engine notices late that a container has ended again.
     let again = watched.again > 0 || container.restarts > 0;
     let settle = if again { limits.settle.max(STEADY) } else { limits.settle };
-    // Who was started before the first look has stayed up for longer than it was looked at.
+    // A container that started before the first look has been up longer than it was watched.
     if look.age(container).max(now.saturating_sub(since)) < settle {
         return if again {
             wait_until(limits.running, now, restless(watched.code))
@@ -170,19 +169,19 @@ fn running(
         }
         Health::Starting => {
             let patience = container.check.unwrap_or_default().patience() + limits.healthy;
-            wait_until(since + patience, now, "its health check does not say that it is well")
+            wait_until(since + patience, now, "its health check has not passed")
         }
         Health::Unhealthy => {
             let failing = *watched.failing.get_or_insert(now);
-            wait_until(failing + limits.healthy, now, "its health check says that it is not well")
+            wait_until(failing + limits.healthy, now, "its health check fails")
         }
     }
 }
 
 fn restless(code: Option<i64>) -> String {
     match code {
-        Some(code) => format!("its container ends again and again, last with code {code}"),
-        None => "its container is started again and again".to_owned(),
+        Some(code) => format!("its container keeps ending, last with code {code}"),
+        None => "its container keeps restarting".to_owned(),
     }
 }
 
@@ -190,7 +189,7 @@ fn wait_until(limit: Duration, now: Duration, ill: impl Into<String>) -> Verdict
     if now < limit { Verdict::Wait(Some(ill.into())) } else { Verdict::Ill(ill.into()) }
 }
 
-/// Services that do something once and end.
+/// Returns true if the service may do its work once and end.
 fn may_end(resolved: &Resolved, service: &str) -> bool {
     let awaited = resolved.services.values().any(|other| {
         other
@@ -257,16 +256,16 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_has_to_stay_up() {
+    fn a_running_container_must_stay_up() {
         let up = |start: &str| container(State::Running, Health::None, start);
-        assert_eq!(after(&[(0, up("x"))]), Verdict::Wait(None), "nothing is wrong with it so far");
+        assert_eq!(after(&[(0, up("x"))]), Verdict::Wait(None), "no problem so far");
         assert_eq!(after(&[(0, up("x")), (5, up("x"))]), Verdict::Well);
         assert!(waits(&after(&[(0, up("x")), (5, up("y"))])));
-        assert!(is_ill(&after(&[(0, up("x")), (58, up("y")), (61, up("z"))]), "again and again"));
+        assert!(is_ill(&after(&[(0, up("x")), (58, up("y")), (61, up("z"))]), "keeps restarting"));
     }
 
     #[test]
-    fn who_has_been_up_for_long_need_not_be_watched_for_long() {
+    fn a_container_that_has_been_up_for_long_is_not_watched_for_long() {
         let time = |second: u8| format!("2026-01-01T00:00:{second:02}Z");
         let resolved =
             Resolved::parse(r#"{"name": "p", "services": {"a": {"image": "i"}}}"#, "").unwrap();
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_started_again_has_to_stay_up_for_longer() {
+    fn a_restarted_container_must_stay_up_for_longer() {
         let restarts = 1;
         let up = Container { restarts, ..container(State::Running, Health::None, "x") };
         assert!(waits(&after(&[(0, up.clone()), (9, up.clone())])));
@@ -289,12 +288,12 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_is_given_time_and_then_told_with_its_code() {
+    fn a_container_that_ends_gets_time_and_then_is_reported_with_its_code() {
         let ends = |start: &str| container(State::Restarting, Health::None, start);
         assert!(waits(&after(&[(0, ends("x")), (59, ends("y"))])));
         assert!(is_ill(
             &after(&[(0, ends("x")), (60, ends("y"))]),
-            "again and again, last with code 3"
+            "keeps ending, last with code 3"
         ));
     }
 
@@ -303,7 +302,10 @@ mod tests {
         let starting = container(State::Running, Health::Starting, "x");
         let healthy = container(State::Running, Health::Healthy, "x");
         assert!(waits(&after(&[(0, starting.clone()), (400, starting.clone())])));
-        assert!(is_ill(&after(&[(0, starting.clone()), (420, starting.clone())]), "does not say"));
+        assert!(is_ill(
+            &after(&[(0, starting.clone()), (420, starting.clone())]),
+            "has not passed"
+        ));
         assert_eq!(after(&[(0, starting), (300, healthy)]), Verdict::Well);
     }
 
@@ -314,7 +316,7 @@ mod tests {
         assert!(waits(&after(&[(0, ill.clone()), (10, ill.clone()), (39, ill.clone())])));
         assert!(is_ill(
             &after(&[(0, ill.clone()), (10, ill.clone()), (40, ill.clone())]),
-            "not well"
+            "its health check fails"
         ));
         assert_eq!(after(&[(0, ill.clone()), (10, ill), (30, healthy)]), Verdict::Well);
     }

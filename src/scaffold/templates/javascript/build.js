@@ -1,20 +1,20 @@
-// Makes {{name}}.wasm: the component, and behind it the section that says what it wants to be allowed.
+// Builds {{name}}.wasm: the component, followed by the section with its requests.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { componentize } from "@bytecodealliance/componentize-js";
 
-// A length as WebAssembly writes it.
+// Encodes a length as WebAssembly does.
 function length(number) {
   return number < 128 ? [number] : [(number % 128) + 128, ...length(Math.floor(number / 128))];
 }
 
-// A custom section.
+// Encodes a custom section.
 function section(name, content) {
   const body = [...length(name.length), ...Buffer.from(name), ...content];
   return Buffer.from([0, ...length(body.length), ...body]);
 }
 
-// A plugin decides and logs: of the web's own functions none is needed.
+// A plugin decides and logs, so it needs no web APIs.
 const { component } = await componentize({
   sourcePath: "plugin.js",
   witPath: "wit",

@@ -1,6 +1,6 @@
-// The site's side wins for the paths in `ours`: files, and folders that end with `/`.
+// The site's side wins for the paths in `ours`: files, and directories that end with `/`.
 
-// Whether a path is in the list.
+// Returns true if a path is in the list.
 export function isOurs(path, ours) {
   return ours.some((entry) => path === entry || (entry.endsWith("/") && path.startsWith(entry)));
 }

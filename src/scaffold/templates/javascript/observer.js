@@ -1,6 +1,6 @@
-// Says in the log how a run ended. Replace it by what shall be told to whom.
+// Logs how a run ended. Replace it with your own notification.
 
-// The end of the run in words; undefined for other events.
+// Returns the end of the run in words; undefined for other events.
 export function outcome(json) {
   const event = JSON.parse(json);
   return event.event === "outcome" ? `the run ended: ${event.message}` : undefined;

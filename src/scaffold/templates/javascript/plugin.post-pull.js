@@ -3,6 +3,7 @@ export const postPull = {
   check(pulled) {
     const refuse = settings().refuse ?? [];
     const refused = pulled.images.find((image) => isRefused(image.reference, refuse));
-    return refused ? { tag: "stop", val: `${refused.reference} is not wanted here` } : { tag: "proceed", val: [] };
+    if (refused === undefined) return { tag: "proceed", val: [] };
+    return { tag: "stop", val: `${refused.reference} has a refused tag` };
   },
 };

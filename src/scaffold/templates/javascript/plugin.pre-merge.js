@@ -1,7 +1,9 @@
 
 export const preMerge = {
   check(update) {
-    const subject = heldBy(update.commits.map((commit) => commit.subject), settings()["hold-words"] ?? []);
-    return subject === undefined ? { tag: "proceed", val: [] } : { tag: "not-now", val: { reason: subject } };
+    const subjects = update.commits.map((commit) => commit.subject);
+    const subject = heldBy(subjects, settings()["hold-words"] ?? []);
+    if (subject === undefined) return { tag: "proceed", val: [] };
+    return { tag: "not-now", val: { reason: subject } };
   },
 };

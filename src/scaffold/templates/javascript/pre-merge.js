@@ -1,6 +1,6 @@
-// Holds an update back while a commit's subject has one of the `hold-words`.
+// Postpones an update while a commit's subject contains one of the `hold-words`.
 
-// The first subject that holds the update back.
+// Returns the first subject that postpones the update.
 export function heldBy(subjects, words) {
   return subjects.find((subject) => words.some((word) => subject.includes(word)));
 }

@@ -1,6 +1,6 @@
-// Keeps images whose reference begins with one of `keep`.
+// Keeps images whose reference begins with an entry in `keep`.
 
-// Whether one of an image's references begins with one of the list.
+// Returns true if one of an image's references begins with an entry in the list.
 export function isKept(references, keep) {
   return references.some((reference) => keep.some((prefix) => reference.startsWith(prefix)));
 }

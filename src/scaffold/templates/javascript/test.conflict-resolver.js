@@ -1,5 +1,5 @@
 
-test("files and folders are told apart", () => {
+test("entries for files and directories match", () => {
   const ours = ["data/conf/sogo/", "a.conf"];
   assert.ok(isOurs("data/conf/sogo/sogo.conf", ours));
   assert.ok(isOurs("a.conf", ours));

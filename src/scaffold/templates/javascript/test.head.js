@@ -1,4 +1,4 @@
-// The rules, on this machine: `npm test`. The whole plugin: `cowhand plugin test`.
+// Tests of the rules: `npm test`. To test the whole plugin: `cowhand plugin test`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
 
-test("the outcome is told and nothing else", () => {
+test("only the outcome is logged", () => {
   assert.equal(outcome('{"event": "outcome", "message": "done"}'), "the run ended: done");
   assert.equal(outcome('{"event": "note", "text": "hello"}'), undefined);
 });

@@ -1,4 +1,7 @@
-"""{{name}}: what this site wants of its updates. Between the contract and the rules, which are in files of their own."""
+"""{{name}}: a site's policy for its updates.
+
+Connects the contract to the rules, which are in files of their own.
+"""
 
 import json
 
@@ -10,7 +13,10 @@ KEYS = {{{keys}}}
 
 
 def settings() -> dict:
-    """What the site says in `[plugin.config]`. An unknown key is an error: a typo that goes unnoticed is a policy that does not hold."""
+    """Returns the site's `[plugin.config]`.
+
+    An unknown key is an error, because a typo that goes unnoticed is a policy that is not applied.
+    """
     said = json.loads(config.get())
     for key in said:
         if key not in KEYS:

@@ -5,5 +5,5 @@ class PostPull(exports.PostPull):
         refuse = settings().get("refuse", [])
         for image in pulled.images:
             if rules_post_pull.is_refused(image.reference, refuse):
-                return post_pull.Answer_Stop(f"{image.reference} is not wanted here")
+                return post_pull.Answer_Stop(f"{image.reference} has a refused tag")
         return post_pull.Answer_Proceed([])

@@ -1,4 +1,4 @@
-"""Makes {{name}}.wasm: the component, and behind it the section that says what it wants to be allowed."""
+"""Builds {{name}}.wasm: the component, followed by the section with its requests."""
 
 import subprocess
 import sys
@@ -9,19 +9,20 @@ COMPONENT = HERE / "{{name}}.wasm"
 
 
 def length(number: int) -> bytes:
-    """A length as WebAssembly writes it."""
+    """Encodes a length as WebAssembly does."""
     return bytes([number]) if number < 128 else bytes([number % 128 + 128]) + length(number // 128)
 
 
 def section(name: bytes, content: bytes) -> bytes:
-    """A custom section."""
+    """Encodes a custom section."""
     body = length(len(name)) + name + content
     return b"\0" + length(len(body)) + body
 
 
 def main() -> None:
     tool = Path(sys.executable).parent / "componentize-py"
-    subprocess.run([tool, "-d", "wit", "-w", "plugin", "componentize", "app", "-o", COMPONENT], cwd=HERE, check=True)
+    command = [tool, "-d", "wit", "-w", "plugin", "componentize", "app", "-o", COMPONENT]
+    subprocess.run(command, cwd=HERE, check=True)
     with COMPONENT.open("ab") as component:
         component.write(section(b"cowhand:requests", (HERE / "requests.json").read_bytes()))
 

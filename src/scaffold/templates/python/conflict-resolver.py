@@ -1,6 +1,6 @@
-"""The site's side wins for the paths in `ours`: files, and folders that end with `/`."""
+"""The site's side wins for the paths in `ours`: files, and directories that end with `/`."""
 
 
 def is_ours(path: str, ours: list[str]) -> bool:
-    """Whether a path is in the list."""
+    """Returns True if a path is in the list."""
     return any(path == entry or entry.endswith("/") and path.startswith(entry) for entry in ours)

@@ -1,9 +1,9 @@
-"""Says in the log how a run ended. Replace it by what shall be told to whom."""
+"""Logs how a run ended. Replace it with your own notification."""
 
 import json
 
 
 def outcome(event: str) -> str | None:
-    """The end of the run in words; none for other events."""
-    told = json.loads(event)
-    return f"the run ended: {told['message']}" if told["event"] == "outcome" else None
+    """Returns the end of the run in words; None for other events."""
+    parsed = json.loads(event)
+    return f"the run ended: {parsed['message']}" if parsed["event"] == "outcome" else None

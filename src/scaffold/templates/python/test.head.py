@@ -1,4 +1,4 @@
-"""The rules, on this machine: `python -m unittest`. The whole plugin: `cowhand plugin test`."""
+"""Tests of the rules: `python -m unittest`. To test the whole plugin: `cowhand plugin test`."""
 
 import unittest
 

@@ -1,3 +1,4 @@
-    def test_the_outcome_is_told_and_nothing_else(self):
-        self.assertEqual(rules_observer.outcome('{"event": "outcome", "message": "done"}'), "the run ended: done")
+    def test_only_the_outcome_is_logged(self):
+        text = rules_observer.outcome('{"event": "outcome", "message": "done"}')
+        self.assertEqual(text, "the run ended: done")
         self.assertIsNone(rules_observer.outcome('{"event": "note", "text": "hello"}'))

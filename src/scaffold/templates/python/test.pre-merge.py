@@ -1,3 +1,4 @@
-    def test_a_word_holds_and_no_word_does_not(self):
-        self.assertEqual(rules_pre_merge.held_by(["Draft of a release"], ["Draft"]), "Draft of a release")
-        self.assertIsNone(rules_pre_merge.held_by(["Draft of a release"], []))
+    def test_a_subject_is_held_only_by_a_word_in_the_list(self):
+        subject = "Draft of a release"
+        self.assertEqual(rules_pre_merge.held_by([subject], ["Draft"]), subject)
+        self.assertIsNone(rules_pre_merge.held_by([subject], []))

@@ -1,4 +1,4 @@
-//! The site's side wins for the paths in `ours`: files, and folders that end with `/`.
+//! The site's side wins for the paths in `ours`: files, and directories that end with `/`.
 
 use crate::Plugin;
 use crate::bindings::exports::cowhand::hooks::conflict_resolver::{Conflict, Guest, Resolution};
@@ -11,7 +11,7 @@ impl Guest for Plugin {
     }
 }
 
-/// Whether a path is in the list.
+/// Returns true if a path is in the list.
 fn is_ours(path: &str, ours: &[String]) -> bool {
     ours.iter().any(|entry| path == entry || entry.ends_with('/') && path.starts_with(entry))
 }
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_and_folders_are_told_apart() {
+    fn entries_for_files_and_directories_match() {
         let ours = ["data/conf/sogo/".to_owned(), "a.conf".to_owned()];
         assert!(is_ours("data/conf/sogo/sogo.conf", &ours));
         assert!(is_ours("a.conf", &ours));

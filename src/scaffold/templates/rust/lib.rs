@@ -1,18 +1,19 @@
-//! {{name}}: what this site wants of its updates. One file a hook.
+//! {{name}}: a site's policy for its updates. Each hook has a file of its own.
 
 mod bindings {
-    //! What wit-bindgen makes of the contract in `wit`.
+    //! The bindings that wit-bindgen generates from the contract in `wit`.
     wit_bindgen::generate!({ path: "wit", world: "plugin", generate_all });
     export!(Plugin with_types_in self);
     use super::Plugin;
 }
 {{modules}}mod settings;
 
-/// The plugin. Each hook's file says what it answers there.
+/// The plugin. Each hook is implemented in its own file.
 struct Plugin;
 
-/// What it wants to be allowed, readable without running it.
+/// The plugin's requests, readable without running it.
 #[cfg(target_family = "wasm")]
 #[used]
 #[unsafe(link_section = "cowhand:requests")]
-static REQUESTS: [u8; include_bytes!("../requests.json").len()] = *include_bytes!("../requests.json");
+static REQUESTS: [u8; include_bytes!("../requests.json").len()] =
+    *include_bytes!("../requests.json");

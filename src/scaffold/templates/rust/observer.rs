@@ -1,4 +1,4 @@
-//! Says in the log how a run ended. Replace it by what shall be told to whom.
+//! Logs how a run ended. Replace it with your own notification.
 
 use crate::Plugin;
 use crate::bindings::cowhand::hooks::log;
@@ -15,7 +15,7 @@ impl Guest for Plugin {
     }
 }
 
-/// The end of the run in words; none for other events.
+/// Returns the end of the run in words. `None` for other events.
 fn outcome(json: &str) -> Result<Option<String>, String> {
     let event: serde_json::Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let message = event["message"].as_str().filter(|_| event["event"] == "outcome");
@@ -27,9 +27,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_outcome_is_told_and_nothing_else() {
-        let told = outcome(r#"{"event": "outcome", "message": "done"}"#).unwrap();
-        assert_eq!(told.as_deref(), Some("the run ended: done"));
+    fn only_the_outcome_is_logged() {
+        let text = outcome(r#"{"event": "outcome", "message": "done"}"#).unwrap();
+        assert_eq!(text.as_deref(), Some("the run ended: done"));
         assert_eq!(outcome(r#"{"event": "note", "message": "hello"}"#).unwrap(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Stops an update whose images have one of the tags in `refuse`.
+//! Stops an update if an image has one of the tags in `refuse`.
 
 use crate::Plugin;
 use crate::bindings::exports::cowhand::hooks::post_pull::{Answer, Guest, Pulled};
@@ -9,15 +9,16 @@ impl Guest for Plugin {
         let refuse = Settings::read()?.refuse;
         let refused = pulled.images.iter().find(|image| is_refused(&image.reference, &refuse));
         Ok(match refused {
-            Some(image) => Answer::Stop(format!("{} is not wanted here", image.reference)),
+            Some(image) => Answer::Stop(format!("{} has a refused tag", image.reference)),
             None => Answer::Proceed(Vec::new()),
         })
     }
 }
 
-/// Whether an image's tag is in the list.
+/// Returns true if an image's tag is in the list.
 fn is_refused(reference: &str, tags: &[String]) -> bool {
-    let tag = reference.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("latest", |(_, tag)| tag);
+    let name = reference.rsplit('/').next().unwrap_or_default();
+    let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);
     tags.iter().any(|refused| refused == tag)
 }
 
@@ -26,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_is_found_behind_a_port() {
+    fn a_port_is_not_taken_for_a_tag() {
         let refuse = ["latest".to_owned()];
         assert!(is_refused("example.org:5000/ofelia", &refuse));
         assert!(is_refused("mcuadros/ofelia:latest", &refuse));

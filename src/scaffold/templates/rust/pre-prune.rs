@@ -1,4 +1,4 @@
-//! Keeps images whose reference begins with one of `keep`.
+//! Keeps images whose reference begins with an entry in `keep`.
 
 use crate::Plugin;
 use crate::bindings::exports::cowhand::hooks::pre_prune::{Candidate, Candidates, Guest, Keep};
@@ -7,16 +7,16 @@ use crate::settings::Settings;
 impl Guest for Plugin {
     fn choose(candidates: Candidates) -> Result<Vec<Keep>, String> {
         let keep = Settings::read()?.keep;
-        let kept = candidates.items.into_iter().filter(|candidate| is_kept(&candidate.references, &keep));
-        Ok(kept.map(because).collect())
+        let is_kept = |candidate: &Candidate| is_kept(&candidate.references, &keep);
+        Ok(candidates.items.into_iter().filter(is_kept).map(because).collect())
     }
 }
 
 fn because(candidate: Candidate) -> Keep {
-    Keep { id: candidate.id, reason: "the site keeps it".to_owned() }
+    Keep { id: candidate.id, reason: "matches `keep`".to_owned() }
 }
 
-/// Whether one of an image's references begins with one of the list.
+/// Returns true if one of an image's references begins with an entry in the list.
 fn is_kept(references: &[String], keep: &[String]) -> bool {
     references.iter().any(|reference| keep.iter().any(|prefix| reference.starts_with(prefix)))
 }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_kept_by_its_beginning() {
+    fn references_match_by_prefix() {
         let keep = ["ghcr.io/mailcow/sogo".to_owned()];
         assert!(is_kept(&["ghcr.io/mailcow/sogo:1.133".to_owned()], &keep));
         assert!(!is_kept(&["mariadb:10.11".to_owned()], &keep));

@@ -1,4 +1,5 @@
-//! What the site says in `[plugin.config]`. An unknown key is an error: a typo that goes unnoticed is a policy that does not hold.
+//! The site's `[plugin.config]`. An unknown key is an error, because a typo that goes unnoticed is
+//! a policy that is not applied.
 
 use crate::bindings::cowhand::hooks::config;
 
@@ -8,7 +9,7 @@ use crate::bindings::cowhand::hooks::config;
 pub struct Settings {{{fields}}}
 
 impl Settings {
-    /// Reads them. The same during a whole run.
+    /// Reads the settings. They stay the same during a run.
     pub fn read() -> Result<Self, String> {
         serde_json::from_str(&config::get()).map_err(|error| format!("[plugin.config]: {error}"))
     }

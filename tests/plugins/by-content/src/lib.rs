@@ -1,4 +1,5 @@
-//! Decides conflicts by content: reads all three sides, merges them, and keeps the site's lines where they say `on this site`.
+//! Decides conflicts by content: reads all three sides, merges them, and keeps the site's lines if
+//! they contain `on this site`.
 
 use cowhand::hooks::blobs::Blob;
 use cowhand::hooks::text_merge::{Disputed, Hunk, merge};

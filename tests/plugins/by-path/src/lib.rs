@@ -1,4 +1,5 @@
-//! Decides conflicts by path: `ours` and `theirs` are lists of files, and of folders that end with `/`.
+//! Decides conflicts by path: `ours` and `theirs` are lists of files, and of directories that end
+//! with `/`.
 
 use cowhand::hooks::config;
 use exports::cowhand::hooks::conflict_resolver::{Conflict, Guest, Resolution};
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_and_folders_are_told_apart() {
+    fn entries_for_files_and_directories_match() {
         let settings = Settings {
             ours: vec!["data/conf/sogo/".into(), "a.conf".into()],
             theirs: vec!["b.conf".into()],

@@ -1,4 +1,5 @@
-//! What the probe can do at every hook: misbehave in every way that the host must bear, and tell what it can reach.
+//! The probe's actions at every hook: misbehave in every way that the host must withstand, and
+//! report what it can reach.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +8,15 @@ use std::time::Duration;
 use crate::bindings::cowhand::hooks::{config, log};
 use crate::reach;
 
-/// What is left for the hook to do: a word, and what it needs.
+/// An action left to the hook: a word and its arguments.
 #[derive(Default)]
 pub struct Deed {
     pub word: String,
     pub rest: String,
 }
 
-/// Does what the configuration says for this hook, or leaves it to the hook. What the probe sees of the outside it tells as its error.
+/// Performs the action configured for this hook, or returns it for the hook to perform. Reports
+/// what the probe sees of the outside as its error.
 pub fn deed(hook: &str) -> Result<Deed, String> {
     let config: serde_json::Value = serde_json::from_str(&config::get()).unwrap();
     let Some(said) = config[hook].as_str() else { return Ok(Deed::default()) };
@@ -68,7 +70,7 @@ fn deep(level: u64) -> u64 {
     if level == u64::MAX { 0 } else { deep(level + 1).rotate_left(3) ^ level }
 }
 
-/// How often this instance was asked before.
+/// Returns the number of earlier calls to this instance.
 fn count() -> u64 {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     CALLS.fetch_add(1, Ordering::Relaxed)

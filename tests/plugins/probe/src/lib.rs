@@ -1,11 +1,12 @@
-//! Does at each hook what its configuration says: `{"pre-merge": "trap"}`. What it can do at every hook stands in
-//! [`deed`]; the answers that a hook has of its own stand with the hook. Without a word for a hook it lets everything pass.
+//! Does at each hook what its configuration says: `{"pre-merge": "trap"}`. [`deed`] has the actions
+//! for every hook; the answers specific to a hook are implemented with it. Without configuration
+//! for a hook, the probe lets everything pass.
 
 mod deed;
 mod reach;
 
 mod bindings {
-    //! What wit-bindgen makes of the contract.
+    //! The bindings that wit-bindgen generates from the contract.
     #![allow(clippy::pedantic, missing_docs)]
     wit_bindgen::generate!({ path: "../../../wit/v0.1", world: "every-hook-plugin" });
     use super::Probe;
@@ -28,7 +29,7 @@ static REQUESTS: [u8; include_bytes!("../requests.json").len()] =
 
 struct Probe;
 
-/// `MODE PATH` as a file to install.
+/// Returns a file to install for `MODE PATH`.
 fn file(mode_and_path: &str) -> Vec<NewFile> {
     let (mode, path) = mode_and_path.split_once(' ').unwrap();
     vec![NewFile {
@@ -38,7 +39,8 @@ fn file(mode_and_path: &str) -> Vec<NewFile> {
     }]
 }
 
-/// A thousand files of a megabyte that are all the same megabyte: the guest has it once, and who copies them has a gigabyte.
+/// Returns a thousand files of one megabyte that all share the same megabyte: the guest holds it
+/// once, but a host that copies them needs a gigabyte.
 fn one_file_many_times() -> Vec<NewFile> {
     let content = Vec::leak(vec![7_u8; 1 << 20]);
     let file = |number| {
@@ -99,7 +101,7 @@ impl resolver::Guest for Probe {
             "folder" => content(b"", Some(resolver::Mode::Folder)),
             "mode" => content(b"", Some(resolver::Mode::Other(rest))),
             "link" => content(b"", Some(resolver::Mode::Link)),
-            // So many MiB.
+            // The size in MiB.
             "large" => content(&vec![b'x'; rest.parse::<usize>().unwrap() << 20], None),
             "twice" => twice(&conflict)?,
             "merge" => content(&merged(&conflict)?, Some(resolver::Mode::Executable)),
@@ -109,7 +111,7 @@ impl resolver::Guest for Probe {
     }
 }
 
-/// The union of the sides by the host's merge, followed by the size of the site's.
+/// Returns the union of the sides by the host's merge, followed by the size of the site's side.
 fn merged(conflict: &resolver::Conflict<'_>) -> Result<Vec<u8>, String> {
     let [base, ours, theirs] =
         [&conflict.base, &conflict.ours, &conflict.theirs].map(|side| content(side.as_ref()));
@@ -122,13 +124,13 @@ fn merged(conflict: &resolver::Conflict<'_>) -> Result<Vec<u8>, String> {
     Ok(clean.chain([ours.size().to_string().into_bytes()]).flatten().collect())
 }
 
-/// Passes, if every side is the same when it is read again.
+/// Passes if every side is the same when it is read again.
 fn twice(conflict: &resolver::Conflict<'_>) -> Result<resolver::Resolution, String> {
     for side in [&conflict.base, &conflict.ours, &conflict.theirs].into_iter().flatten() {
         let blob = content(Some(side));
         let (first, again) = (blob.read()?, blob.read()?);
         if first.is_empty() || first != again || first.len() as u64 != blob.size() {
-            return Err(format!("{} is not what it was", side.path));
+            return Err(format!("{} changed between two reads", side.path));
         }
     }
     Ok(resolver::Resolution::Pass)

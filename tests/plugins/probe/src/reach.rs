@@ -1,4 +1,4 @@
-//! Reaching out through WASI.
+//! Reaches out through WASI.
 
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, IncomingResponse, OutgoingRequest, Scheme};
@@ -14,7 +14,7 @@ pub fn open_handles() -> ! {
     }
 }
 
-/// Asks for what it is refused, without end: sockets, or requests to a host with a name too long.
+/// Endlessly requests what is refused: sockets, or a host with a name that is too long.
 pub fn beg(what: &str) -> ! {
     let host = format!("http://{}/", "a".repeat(8_000));
     loop {
@@ -25,20 +25,20 @@ pub fn beg(what: &str) -> ! {
     }
 }
 
-/// How many addresses a name has.
+/// Returns the number of addresses of a name.
 pub fn look_up(name: &str) -> Result<usize, String> {
     use std::net::ToSocketAddrs as _;
     (name, 80).to_socket_addrs().map(Iterator::count).map_err(|error| error.to_string())
 }
 
-/// Reads the sides of a conflict that nobody gave it.
+/// Reads a side of a conflict that it was not given.
 pub fn forge() -> Result<usize, String> {
-    // SAFETY: the handle is forged, which is the point: the host has to see it. It is never dropped.
+    // SAFETY: the handle is forged on purpose: the host has to notice. It is never dropped.
     let blob = std::mem::ManuallyDrop::new(unsafe { Blob::from_handle(1) });
     blob.read().map(|content| content.len())
 }
 
-/// Requests a URL, and where its answer leads elsewhere, that: the last status.
+/// Requests a URL, follows one redirect, and returns the last status.
 pub fn follow(url: &str) -> Result<u16, String> {
     let response = request(url)?;
     match response.headers().get("location").first() {
@@ -47,7 +47,7 @@ pub fn follow(url: &str) -> Result<u16, String> {
     }
 }
 
-/// Requests a URL: the status, and the beginning of the body.
+/// Requests a URL and returns the status and the beginning of the body.
 pub fn get(url: &str) -> Result<(u16, String), String> {
     let response = request(url)?;
     Ok((response.status(), beginning(&response)?))
