@@ -1,4 +1,4 @@
-//! What `cowhand.toml` may say. Text in, value out: reading the file is the site's job.
+//! The configuration in `cowhand.toml`, parsed from text. The site reads the file.
 
 pub mod edit;
 
@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::plugin::TrustPolicy;
 use crate::plugin::spec::Spec;
 
-/// The whole file. Without it, everything works as upstream documents it.
+/// The whole file. The defaults work as upstream documents.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
@@ -28,7 +28,7 @@ pub struct Config {
     pub verify: Verify,
     /// `[trust]`
     pub trust: TrustPolicy,
-    /// `[[plugin]]`, in the order in which they are asked.
+    /// `[[plugin]]`, in the order of the calls.
     pub plugin: Vec<Spec>,
 }
 
@@ -36,8 +36,8 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Preflight {
-    /// The service to ask whether Spamhaus blocks the machine's network; without it none is asked. Upstream's is
-    /// [`crate::site::mailcow::host::ASN_CHECK`].
+    /// The URL of the service that knows whether Spamhaus blocks the machine's network. `None` asks
+    /// no service. Upstream's is [`crate::site::mailcow::host::ASN_CHECK`].
     pub asn_check: Option<String>,
 }
 
@@ -45,15 +45,15 @@ pub struct Preflight {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Merge {
-    /// Whose side wins where no plugin says otherwise.
+    /// The side that wins unless a plugin decides otherwise.
     pub favor: Favor,
-    /// What happens when the merge would drop what the site wrote.
+    /// The policy for local changes that the merge would lose.
     pub on_loss: OnLoss,
-    /// Whether files that git neither knows nor ignores become part of the site's commit too.
+    /// True if files that git neither tracks nor ignores become part of the site's commit.
     pub include_untracked: bool,
 }
 
-/// Whose side wins in a conflicting hunk.
+/// The side that wins in a conflicting hunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Favor {
@@ -64,14 +64,14 @@ pub enum Favor {
     Ours,
 }
 
-/// What happens when the merge would drop what the site wrote.
+/// The policy for local changes that the merge would lose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnLoss {
-    /// It is listed and kept in the run.
+    /// List them and keep copies in the run.
     #[default]
     Report,
-    /// The run ends with [`Exit::Conflict`] before anything changed.
+    /// End the run with [`Exit::Conflict`] before anything changes.
     Stop,
 }
 
@@ -79,7 +79,7 @@ pub enum OnLoss {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Prune {
-    /// Whether unowned dangling volumes go too. Never the project's.
+    /// True if dangling volumes that no project owns are removed too. The project's never are.
     pub volumes: bool,
 }
 
@@ -87,44 +87,44 @@ pub struct Prune {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Start {
-    /// More folders of the site that services read at each use: what changes in them restarts nobody.
+    /// More directories that services read at each use: changes in them restart no service.
     pub read_live: Vec<String>,
 }
 
-/// `[backup]`: what is kept besides the site's own files.
+/// `[backup]`: data kept besides the site's files.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Backup {
-    /// Whether the database is dumped before an update changes anything.
+    /// True if the database is dumped before an update changes anything.
     pub database: bool,
 }
 
-/// `[verify]`: how long what may take before a started stack counts as not well.
+/// `[verify]`: the timeouts before a started stack counts as unhealthy.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Verify {
-    /// How long a container has to stay up.
+    /// The time for which a container must stay up.
     pub settle: SignedDuration,
-    /// How long a container may need until it stays up: some end until their database answers.
+    /// The time limit for containers that restart at first, such as those that wait for a database.
     pub running: SignedDuration,
-    /// How long a health check may need beyond its own start period and retries.
+    /// The time limit for a health check, beyond its own start period and retries.
     pub healthy: SignedDuration,
-    /// How long a published port may need until it is served.
+    /// The time limit for a published port to be served.
     pub ports: SignedDuration,
-    /// What comes of a new stack that is not well.
+    /// The policy for an unhealthy new stack.
     pub on_failure: OnUnwell,
 }
 
-/// What comes of a new stack that is not well.
+/// The policy for an unhealthy new stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnUnwell {
-    /// The old one comes back, unless a service that migrates data has started from a new image.
+    /// Roll back, unless a service that migrates data has started from a new image.
     #[default]
     Judge,
-    /// The old one comes back in any case.
+    /// Always roll back.
     RollBack,
-    /// The new one stays, and the run ends with [`Exit::Unwell`].
+    /// Keep the new stack and end with [`Exit::Unwell`].
     Keep,
 }
 
@@ -142,7 +142,7 @@ impl Default for Verify {
 }
 
 impl Config {
-    /// Reads the text of a `cowhand.toml`; `file` is its name, for messages.
+    /// Parses the text of a `cowhand.toml`. `file` is its name, for messages.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
         toml::from_str::<Self>(text)
             .map_err(|error| explain(&error, text, file))
@@ -154,7 +154,7 @@ impl Config {
             self.plugin.iter().find(|plugin| !crate::plugin::spec::is_name(&plugin.name))
         {
             return Err(
-                usage(format!("{file}: {:?} cannot be a plugin's name", wrong.name)).hint(NAMES)
+                usage(format!("{file}: {:?} is not a valid plugin name", wrong.name)).hint(NAMES)
             );
         }
         let mut names = std::collections::BTreeSet::new();
@@ -165,28 +165,29 @@ impl Config {
     }
 }
 
-/// The file, the line, what is wrong, and the nearest key that exists.
+/// Returns the error with the file, the line and the closest valid key.
 fn explain(error: &toml::de::Error, text: &str, file: &str) -> Error {
     let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
     let message = error.message();
-    let told =
+    let error =
         usage(format!("{file}, line {line}: {}", message.lines().next().unwrap_or("not valid")));
     match nearest(message) {
-        Some(key) => told.hint(format!("Did you mean `{key}`?")),
-        None => told,
+        Some(key) => error.hint(format!("Did you mean `{key}`?")),
+        None => error,
     }
 }
 
-/// serde says "unknown field `fovor`, expected one of `favor`, `on-loss`": the nearest of those expected.
+/// Returns the closest expected key of serde's message, which reads "unknown field `fovor`,
+/// expected one of `favor`, `on-loss`".
 fn nearest(message: &str) -> Option<&str> {
     let mut quoted = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
     let typed = quoted.next()?;
     crate::nearest::nearest(typed, quoted)
 }
 
-/// What the name of a plugin may be.
+/// The rule for plugin names.
 pub const NAMES: &str =
-    "A name has letters, digits and -_.: and begins with none of . and -; at most 64 of them.";
+    "A plugin name has at most 64 letters, digits and -_.: and does not begin with . or -.";
 
 fn usage(what: String) -> Error {
     Error::new(what).exit(Exit::Usage)

@@ -1,12 +1,13 @@
 //! The one error type: what failed, why, what was left as it was, and what to do next.
 //!
-//! It is written for the tired admin at 2 a.m.: a message that does not help is a bug.
+//! It is written for a tired operator at 2 a.m.: a message that does not help is a bug.
 
 use std::fmt;
 
 use crate::exit::Exit;
 
-/// A failure, told in full. Build it with [`Error::new`] or [`Context::what`] and add what helps.
+/// A failure with everything that helps. Build it with [`Error::new`] or [`Context::what`] and add
+/// what helps.
 #[derive(Clone, Debug)]
 pub struct Error(Box<Parts>);
 
@@ -19,11 +20,11 @@ struct Parts {
     exit: Option<Exit>,
 }
 
-/// The result of nearly everything here.
+/// The result type of most functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// `what` failed, on what: one sentence without a full stop.
+    /// Returns an error. `what` says what failed on what, as a sentence without a full stop.
     pub fn new(what: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             what: what.into(),
@@ -56,50 +57,50 @@ impl Error {
         self
     }
 
-    /// Decides the exit code; without it the stage's own code applies.
+    /// Sets the exit code. Without it, the stage's code applies.
     pub fn exit(mut self, exit: Exit) -> Self {
         self.0.exit = Some(exit);
         self
     }
 
-    /// Sets the exit code where none was decided closer to the cause.
+    /// Sets the exit code, unless an inner error did.
     pub fn or_exit(mut self, exit: Exit) -> Self {
         self.0.exit.get_or_insert(exit);
         self
     }
 
-    /// Says what was left as it was, where nobody closer to the cause did.
+    /// Says what was left as it was, unless an inner error did.
     pub fn or_left(mut self, left: &str) -> Self {
         self.0.left.get_or_insert_with(|| left.to_owned());
         self
     }
 
-    /// The exit code decided so far.
+    /// Returns the exit code, if one is set.
     pub fn exit_code(&self) -> Option<Exit> {
         self.0.exit
     }
 
-    /// What failed, without causes.
+    /// Returns what failed, without the causes.
     pub fn headline(&self) -> &str {
         &self.0.what
     }
 
-    /// The causes, nearest first.
+    /// Returns the causes, nearest first.
     pub fn causes(&self) -> &[String] {
         &self.0.because
     }
 
-    /// What was left as it was, if said.
+    /// Returns what was left as it was, if known.
     pub fn what_is_left(&self) -> Option<&str> {
         self.0.left.as_deref()
     }
 
-    /// What to do next.
+    /// Returns the hints.
     pub fn hints(&self) -> &[String] {
         &self.0.hints
     }
 
-    /// What failed and why, in one line.
+    /// Returns what failed and why, in one line.
     pub fn summary(&self) -> String {
         std::iter::once(&self.0.what)
             .chain(&self.0.because)
@@ -117,11 +118,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Turns any error into ours by saying what was being done.
+/// Turns any error into an [`Error`] that says what was being done.
 pub trait Context<T> {
-    /// `what` is the sentence of [`Error::new`]; the original error becomes its cause.
+    /// Wraps the error. `what` is the sentence of [`Error::new`]; the original becomes its cause.
     fn what(self, what: impl Into<String>) -> Result<T>;
-    /// As [`Context::what`], for sentences that cost something to build.
+    /// The same as [`Context::what`], for sentences that are built on demand.
     fn what_with<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T>;
 }
 

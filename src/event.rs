@@ -1,4 +1,5 @@
-//! Everything a command tells, as events. Terminal, JSON, the run's own log and observers are sinks of the same events.
+//! Everything that a command reports, as events. The terminal, JSON, the run's log and observers
+//! are sinks of the same events.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use crate::exit::Exit;
 use crate::plan::{Plan, PrunePlan};
 use crate::plugin::Receipt;
 
-/// The version of the events' JSON, carried by the first event of a command. Consumers ignore unknown events and keys.
+/// The version of the events' JSON, in the first event of a command. Consumers ignore unknown
+/// events and keys.
 pub const SCHEMA: u32 = 1;
 
 /// Something that happened. As JSON: an object whose `event` names the kind.
@@ -25,56 +27,56 @@ pub enum Event {
         command: String,
         /// The version of Cowhand.
         version: String,
-        /// The site's folder.
+        /// The site's directory.
         site: String,
-        /// The run's id, where the command starts or continues one.
+        /// The run's id, if the command starts or continues a run.
         run: Option<String>,
-        /// When the command began.
+        /// The time at which the command began.
         at: Timestamp,
     },
     /// A stage of the pipeline began or ended.
     Stage {
         /// The stage's name, as in the pipeline's list.
         stage: String,
-        /// What became of it.
+        /// The stage's state.
         state: StageState,
-        /// A line for people: what it found, or why it was skipped.
+        /// A line of text: the result, or the reason for skipping the stage.
         detail: Option<String>,
     },
-    /// A line for people.
+    /// A message.
     Note {
-        /// How loud.
+        /// The message's severity.
         level: Level,
-        /// What happened.
+        /// The message.
         text: String,
-        /// What to do about it.
+        /// What the operator can do.
         hint: Option<String>,
     },
-    /// How far a long task is. Many of these; a sink may drop all but the last of a task.
+    /// The progress of a long task. A sink may drop all but the last of a task.
     Progress {
-        /// Which task: one bar or line each.
+        /// The task's name; each task has one bar or line.
         task: String,
-        /// How much is done, in `unit`.
+        /// The amount done, in `unit`.
         done: u64,
-        /// How much there is, if known.
+        /// The total, if known.
         total: Option<u64>,
-        /// What is counted.
+        /// The unit of `done` and `total`.
         unit: Unit,
-        /// Whether the task has ended.
+        /// True if the task has ended.
         finished: bool,
-        /// What the task consists of, where that is worth showing by itself: an image's layers.
+        /// The task's parts, if they are shown separately: an image's layers.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         parts: Vec<Part>,
     },
     /// A plugin was called.
     Plugin(Box<Receipt>),
-    /// What a run would do, or is about to do.
+    /// The plan of a run.
     Plan(Box<Plan>),
-    /// What `prune` would remove.
+    /// The candidates of `prune`.
     Prune(PrunePlan),
-    /// What `check` found.
+    /// The result of `check`.
     Check {
-        /// Whether upstream has commits that the site lacks.
+        /// True if upstream has commits that the site lacks.
         update: bool,
         /// The site's commit.
         head: String,
@@ -82,16 +84,17 @@ pub enum Event {
         upstream: String,
         /// Upstream's branch, as `REMOTE/BRANCH`.
         branch: String,
-        /// `DATE - SUBJECT` of the commits that the site lacks, newest first; empty where they are not fetched yet.
+        /// `DATE - SUBJECT` of the commits that the site lacks, newest first. Empty if they are not
+        /// fetched yet.
         commits: Vec<String>,
     },
-    /// An answer of a command that only tells (`status`, `history`, `show`, `plugin list`, …).
+    /// The result of a read-only command (`status`, `history`, `show`, `plugin list`, …).
     Report {
-        /// Which report: the command's name.
+        /// The report's name, which is the command's.
         report: String,
         /// The report's data, for programs.
         data: serde_json::Value,
-        /// The same for people.
+        /// The report as text.
         text: String,
     },
     /// The last event of every command.
@@ -100,15 +103,15 @@ pub enum Event {
         code: u8,
         /// The same as a word.
         exit: Exit,
-        /// What came of it, in a sentence.
+        /// The outcome, as a sentence.
         message: String,
-        /// Why, nearest cause first.
+        /// The causes, nearest first.
         because: Vec<String>,
         /// What was left as it was.
         left: Option<String>,
         /// What to do next.
         hints: Vec<String>,
-        /// The run's id, where there was one.
+        /// The run's id, if there was a run.
         run: Option<String>,
     },
     /// An event of a newer version.
@@ -116,116 +119,116 @@ pub enum Event {
     Unknown,
 }
 
-/// What became of a stage. Skipped and warned are outcomes, not errors.
+/// The state of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageState {
     /// It began.
     Started,
-    /// It did what it is for.
+    /// It succeeded.
     Done,
     /// It had nothing to do.
     Skipped,
     /// It failed.
     Failed,
-    /// What it had done was undone.
+    /// Its changes were undone.
     Undone,
 }
 
-/// How loud a note is.
+/// The severity of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// For who asked for more (`--verbose`).
+    /// Shown with `--verbose`.
     Debug,
-    /// Worth a line.
+    /// Information.
     Info,
-    /// Something the admin should look at; the run goes on.
+    /// A problem that the operator should look at; the run continues.
     Warning,
 }
 
-/// A part of a task; what is counted is what the task counts.
+/// A part of a task, in the task's unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Its name.
     pub name: String,
-    /// How much of it is done.
+    /// The amount done.
     pub done: u64,
-    /// How much there is of it, if known.
+    /// The total, if known.
     pub total: Option<u64>,
 }
 
 impl Part {
-    /// Whether all of it is done.
+    /// Returns true if all of it is done.
     pub fn is_done(&self) -> bool {
         self.total == Some(self.done)
     }
 }
 
-/// What a progress event counts.
+/// The unit of a progress event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Things: objects, files, services.
+    /// Objects, files or services.
     Items,
 }
 
 /// Takes events. A sink must not fail and must not block.
 pub trait Sink: Send {
-    /// One event, already redacted.
+    /// Takes one event, which is already redacted.
     fn event(&mut self, event: &Event);
 
-    /// From now on nothing waits for its reader, because services wait for the run.
+    /// Stops waiting for the sink's reader: from now on services are stopped.
     fn hurry(&mut self) {}
 
-    /// Waits until its reader has everything, or has taken nothing for as long as `patience`.
+    /// Waits until the reader has taken everything, or nothing for as long as `patience`.
     fn drain(&mut self, _patience: Option<Duration>) {}
 
-    /// Waits until its reader has everything; not without end where the site was changed.
+    /// Waits until the reader has taken everything, with a limit if the run changed the site.
     fn end(&mut self) {}
 }
 
-/// The hub that redacts each event and gives it to every sink. Cheap to clone.
+/// The hub, which redacts each event and passes it to every sink. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Events(Arc<Mutex<Hub>>);
 
-/// How many events are kept for sinks that come late; plugins are loaded after a dozen.
+/// The number of events kept for late sinks. Plugins are loaded after about a dozen.
 const KEPT: usize = 256;
 
 #[derive(Default)]
 struct Hub {
     sinks: Vec<Box<dyn Sink>>,
-    /// The first events, progress left out.
+    /// The first events, without progress.
     first: Vec<Event>,
     redact: crate::redact::Redactor,
 }
 
 impl Events {
-    /// Adds a sink; it sees what is emitted from now on.
+    /// Adds a sink for all further events.
     pub fn add(&self, sink: Box<dyn Sink>) {
         self.hub().sinks.push(sink);
     }
 
-    /// Adds a sink that also gets what was emitted before.
+    /// Adds a sink that also gets the earlier events.
     pub fn add_from_the_start(&self, mut sink: Box<dyn Sink>) {
         let mut hub = self.hub();
         hub.first.iter().for_each(|event| sink.event(event));
         hub.sinks.push(sink);
     }
 
-    /// From now on these secrets are replaced in everything shown.
+    /// Redacts these secrets from all further events.
     pub fn redact(&self, redact: crate::redact::Redactor) {
         self.hub().redact = redact;
     }
 
-    /// The redactor in force, for what is shown or kept outside the events.
+    /// Returns the current redactor, for text outside of events.
     pub fn redactor(&self) -> crate::redact::Redactor {
         self.hub().redact.clone()
     }
 
-    /// Tells every sink.
+    /// Passes an event to every sink.
     pub fn emit(&self, event: Event) {
         let mut hub = self.hub();
         let kept = hub.first.len() < KEPT && !matches!(event, Event::Progress { .. });
@@ -241,37 +244,37 @@ impl Events {
         }
     }
 
-    /// From now on nothing waits for a reader: services wait for the run.
+    /// Stops waiting for readers: from now on services are stopped.
     pub fn hurry(&self) {
         self.hub().sinks.iter_mut().for_each(|sink| sink.hurry());
     }
 
-    /// Waits until every reader has everything: somebody is about to be asked about it.
+    /// Waits until every reader has taken everything, before a question.
     pub fn drain(&self) {
         self.hub().sinks.iter_mut().for_each(|sink| sink.drain(None));
     }
 
-    /// Waits, at the end of the process, until every reader has everything.
+    /// Waits at the end of the process until every reader has taken everything.
     pub fn end(&self) {
         self.hub().sinks.iter_mut().for_each(|sink| sink.end());
     }
 
-    /// A line worth reading.
+    /// Emits an informational note.
     pub fn info(&self, text: impl Into<String>) {
         self.emit(Event::Note { level: Level::Info, text: text.into(), hint: None });
     }
 
-    /// Something to look at.
+    /// Emits a warning.
     pub fn warn(&self, text: impl Into<String>, hint: Option<String>) {
         self.emit(Event::Note { level: Level::Warning, text: text.into(), hint });
     }
 
-    /// How far a task is.
+    /// Emits the progress of a task.
     pub fn progress(&self, task: &str, done: u64, total: Option<u64>, unit: Unit) {
         self.progress_of_parts(task, done, total, unit, Vec::new());
     }
 
-    /// How far a task is, and each of its parts.
+    /// Emits the progress of a task and of its parts.
     pub fn progress_of_parts(
         &self,
         task: &str,
@@ -290,7 +293,7 @@ impl Events {
         });
     }
 
-    /// The task has ended.
+    /// Emits the end of a task.
     pub fn finished(&self, task: &str, done: u64, unit: Unit) {
         self.emit(Event::Progress {
             task: task.to_owned(),

@@ -1,4 +1,5 @@
-//! The one place that writes files so that a crash leaves the old one or the new one: beside, synced, renamed, folder synced.
+//! The one place that writes files so that a crash leaves the old one or the new one: beside,
+//! synced, renamed, folder synced.
 
 #![expect(clippy::disallowed_methods, reason = "this module writes outside the site's files")]
 
@@ -11,14 +12,16 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Context, Result};
 
-/// Writes `content` to `path` with these permission bits, atomically and durably. A link at `path` is replaced, not followed.
+/// Writes `content` to `path` with these permission bits, atomically and durably. A link at `path`
+/// is replaced, not followed.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let mut file = Growing::begin(path, mode)?;
     file.write_all(content).what_with(|| format!("could not write {}", path.display()))?;
     file.finish()
 }
 
-/// A file that is written beside its place, piece by piece, and moved there when it is whole. Without [`Growing::finish`] nothing comes of it.
+/// A file that is written beside its place, piece by piece, and moved there when it is whole.
+/// Without [`Growing::finish`] nothing comes of it.
 #[derive(Debug)]
 pub struct Growing {
     file: NamedTempFile,

@@ -1,4 +1,4 @@
-//! The one TLS of this program (rustls, with ring), and the client that fetches over it: for plugins and upstream alike.
+//! The TLS configuration (rustls with ring) and the HTTPS client, for plugins and upstream alike.
 
 #![expect(clippy::disallowed_methods, reason = "certificates of the host")]
 
@@ -13,18 +13,19 @@ use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 
 use crate::error::{Context, Error, Result};
 
-/// What Debian makes of everything that lies in the folder around it: one file is read in a third of the time.
+/// Debian's bundle of all its certificates: reading one file takes a third of the time.
 pub const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// By these a person names other authorities, as OpenSSL has it.
+/// OpenSSL's variables for other certificate authorities.
 const NAMED_BY: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Names the cryptography that TLS clients of libraries take. To be called before one is made; again changes nothing.
+/// Installs the cryptography for TLS clients of libraries. Must precede them; may be repeated.
 pub fn provide() {
     let _ = default_provider().install_default();
 }
 
-/// How TLS is spoken, made once a process: with the authorities that this machine trusts, so that a site's own counts, or that
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name; with Mozilla's on a machine that has none.
+/// Returns the TLS configuration, which is built once per process. It trusts the machine's
+/// authorities, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, or Mozilla's if the machine has
+/// none.
 pub fn config() -> Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>>> = OnceLock::new();
     CONFIG
@@ -45,8 +46,7 @@ fn authorities() -> Result<RootCertStore> {
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(found.certs);
     if authorities.is_empty() && named {
-        let error =
-            Error::new(format!("{} names no certificate that can be read", NAMED_BY.join(" or ")));
+        let error = Error::new(format!("no usable certificate in {}", NAMED_BY.join(" or ")));
         return Err(found.errors.iter().fold(error, Error::because));
     }
     if authorities.is_empty() {
@@ -55,24 +55,24 @@ fn authorities() -> Result<RootCertStore> {
     Ok(authorities)
 }
 
-/// A client that speaks so, and takes the environment's proxies.
+/// Returns a client with this configuration and the environment's proxies.
 pub fn client() -> Result<ClientBuilder> {
     Ok(ClientBuilder::new().tls_backend_preconfigured(ClientConfig::clone(&*config()?)))
 }
 
-/// What is wrong: the innermost cause says it; the outer ones only that something is.
+/// Returns the innermost cause, which names the problem; the outer ones say only that there is one.
 pub fn reason(error: &reqwest::Error) -> String {
     let innermost = causes(error).last();
     innermost.map(ToString::to_string).unwrap_or_default()
 }
 
-/// Whether the other side's certificate is what is wrong.
+/// Returns true if the server's certificate is the problem.
 pub fn untrusted(error: &reqwest::Error) -> bool {
     causes(error)
         .any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
-/// The error and what caused it, outermost first. An `io::Error` hides the one that it carries.
+/// Returns the error and its causes, outermost first. An `io::Error` hides the error that it wraps.
 fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error as &(dyn StdError + 'static)), |&cause| {
         let carried = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

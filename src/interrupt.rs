@@ -1,4 +1,5 @@
-//! Signals: the first INT, TERM or HUP ends the command at the next safe point, a second one at once.
+//! Signals: the first INT, TERM or HUP ends the command at the next safe point, a second one at
+//! once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +11,13 @@ use tokio::sync::Notify;
 use crate::event::Events;
 use crate::exit::Exit;
 
-/// Whether somebody wants the command to end. Cheap to clone.
+/// The request to end the command. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<Shared>);
 
-/// Whoever writes next begins a line: the last one may be a bar's.
+/// Starts a new line on the terminal: the last one may be a bar's.
 fn leave_the_terminal() {
-    /// A terminal that takes nothing (Ctrl-S) is left as it is.
+    /// A stopped terminal (Ctrl-S) is left as it is.
     const LIMIT: Duration = Duration::from_millis(500);
     let (left, leaving) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -36,11 +37,11 @@ struct Shared {
 }
 
 impl Interrupt {
-    /// Listens for signals from now on, and tells of the first.
+    /// Listens for signals and reports the first one.
     pub fn listen(events: &Events) -> Self {
         let interrupt = Self::default();
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-            // A signal that cannot be listened for keeps its default: it ends the process, which the journal survives.
+            // A signal without a handler ends the process, which the journal survives.
             if let Ok(mut signals) = signal(kind) {
                 let (interrupt, events) = (interrupt.clone(), events.clone());
                 tokio::spawn(async move {
@@ -59,15 +60,15 @@ impl Interrupt {
             std::process::exit(Exit::Interrupted.code().into());
         }
         let (shared, events) = (Arc::clone(&self.0), events.clone());
-        // Beside this, so that the next signal is heard also where nobody takes what is told.
+        // On its own thread: a blocked reader must not delay the next signal.
         tokio::task::spawn_blocking(move || {
-            // As an event, because a bar that is drawn again would wipe it away.
-            events.info("Ending at the next safe point; once more ends at once.");
+            // As an event, because a redrawn bar would erase plain text.
+            events.info("Stopping at the next safe point. Interrupt again to stop immediately.");
             shared.notify.notify_waiters();
         });
     }
 
-    /// Whether a signal has come.
+    /// Returns true if a signal has arrived.
     pub fn asked(&self) -> bool {
         self.0.asked.load(Ordering::SeqCst)
     }

@@ -1,6 +1,6 @@
 //! "Did you mean …?"
 
-/// The candidate nearest to what was typed, if one is near enough to be meant.
+/// Returns the candidate closest to `typed`, if one is close enough.
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const NEAR_ENOUGH: f64 = 0.6;
     let scored =

@@ -1,4 +1,4 @@
-//! Who can change a file: a grant counts only if no other user can change the file that gives it.
+//! File ownership: a grant counts only if no other user can change the file that contains it.
 
 #![expect(clippy::disallowed_methods, reason = "users and groups of the host")]
 
@@ -15,14 +15,14 @@ use crate::path::quoted;
 /// A way in which users other than root and the caller can change a file or a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposure {
-    /// What lets them: "/opt/site/cowhand.toml belongs to user 1000".
+    /// The reason: "/opt/site/cowhand.toml belongs to user 1000".
     pub why: String,
-    /// The command that ends it.
+    /// The command that fixes it.
     pub fix: String,
 }
 
-/// Returns how other users can change what was opened as `path`. The handle alone is judged; the
-/// path is for messages.
+/// Returns the ways in which other users can change an open file. Only the handle is judged; `path`
+/// is for messages.
 pub fn exposures(opened: impl AsFd, path: &Path) -> Vec<Exposure> {
     let user = rustix::process::geteuid().as_raw();
     match look(opened) {
@@ -66,7 +66,7 @@ impl Found {
                 fix: format!("chown root {named}"),
             });
         }
-        // With an access control list, the bit of the group is the most that anybody gets.
+        // With an access control list, the group's bits are its mask: the most that it grants.
         let by_group = self.mode.contains(Mode::WGRP)
             && (self.has_list || accounts().has_others(self.group, user));
         if by_group {
@@ -116,7 +116,7 @@ impl Accounts {
     }
 }
 
-/// The fields of each line of such a file.
+/// Returns the fields of each line of such a file.
 fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines().map(|line| line.split(':').collect())
 }
@@ -140,7 +140,7 @@ mod tests {
         Accounts { users: USERS.to_owned(), groups: GROUPS.to_owned() }
     }
 
-    /// What is said of a file with this owner, group and mode, to this caller.
+    /// Returns the fixes for a file with this owner, group and mode, for this caller.
     fn said(owner: u32, group: u32, mode: u32, caller: u32) -> Vec<String> {
         let mode = Mode::from_raw_mode(mode);
         let found = Found { user: owner, group, mode, has_list: false };
@@ -185,7 +185,7 @@ mod tests {
         file.set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(exposures(&file, &path), []);
         file.set_permissions(fs::Permissions::from_mode(0o666)).unwrap();
-        // Its path is another file by now.
+        // Its path is a different file now.
         fs::rename(&path, dir.path().join("y")).unwrap();
         assert!(
             exposures(&file, &path).iter().any(|exposure| exposure.fix.starts_with("chmod o-w"))

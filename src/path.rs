@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A path relative to the site's folder. Shown and serialised as text in which `%` and bytes that are not UTF-8
-/// are percent-encoded, so that every path survives the round trip through JSON.
+/// A path relative to the site's folder. Shown and serialised as text in which `%` and bytes that
+/// are not UTF-8 are percent-encoded, so that every path survives the round trip through JSON.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SitePath(Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! The person at the terminal, if there is one.
+//! Questions to the operator at the terminal.
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::event::Events;
 use crate::interrupt::Interrupt;
 use crate::printable;
 
-/// Asks questions. With `--yes` every answer is yes; the end of input, and a signal, mean no.
+/// Asks questions. With `--yes` every answer is yes; end of input and signals mean no.
 #[derive(Clone)]
 pub struct Person {
     yes: bool,
@@ -19,34 +19,34 @@ pub struct Person {
 }
 
 impl Person {
-    /// Who answers: `yes` answers for the person.
+    /// Returns a prompt; with `yes` it answers every question with yes.
     pub fn new(yes: bool, events: Events, interrupt: Interrupt) -> Self {
         Self { yes, events, interrupt, declined: Arc::default() }
     }
 
-    /// Whether the person did not want what was offered; a condition that is not met does not count.
+    /// Returns true if the operator declined an action. A condition that is not met does not count.
     pub fn declined(&self) -> bool {
         self.declined.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody is asked because `--yes` was given.
+    /// Returns true if `--yes` was given.
     pub fn says_yes(&self) -> bool {
         self.yes
     }
 
-    /// Asks whether something shall be done.
+    /// Asks for consent to an action.
     pub async fn agrees(&self, question: &str) -> Result<bool> {
         let agreed = self.confirms(question).await?;
         self.declined.fetch_or(!agreed, Ordering::Relaxed);
         Ok(agreed)
     }
 
-    /// Asks whether a condition is met, without which nothing can be done.
+    /// Asks whether a necessary condition is met.
     pub async fn confirms(&self, question: &str) -> Result<bool> {
         if self.yes {
             return Ok(true);
         }
-        // What the question is about comes first.
+        // Everything that the question refers to is shown first.
         self.events.drain();
         // Questions go to standard error: standard output may be a program's.
         write!(std::io::stderr(), "{} [y/N] ", printable::line(question))

@@ -1,4 +1,5 @@
-//! The plan: everything a run would do, as `plan` prints it, `update` shows it and the apply phase carries it out.
+//! The plan: everything a run would do. `plan` prints it, `update` shows it and the apply phase
+//! carries it out.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,32 +11,32 @@ use crate::stack::change::{ImageChange, PruneItem, ServiceChange};
 /// Everything a run would do. Parts that no stage has computed yet (`--until`) are absent or empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
-    /// The switch to another branch of upstream, where one was asked for.
+    /// The requested switch to another branch of upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<BranchPlan>,
-    /// The releases on the way whose notes upstream wants read.
+    /// The major releases on the way, whose notes the operator should read.
     #[serde(default)]
     pub major: Vec<MajorRelease>,
-    /// What the update cannot migrate.
+    /// Manual steps: the data and settings that no update migrates.
     #[serde(default)]
     pub by_hand: Vec<ByHand>,
     /// The merge, once computed.
     pub merge: Option<MergePlan>,
-    /// What happens to each service of the old and the new stack.
+    /// The change of each service of the old and the new stack.
     pub services: Vec<ServiceChange>,
-    /// Networks whose definition changed: the stack goes `down` first. Empty: it does not.
+    /// The networks whose definition changed. If there are any, the stack goes `down` first.
     pub down: Vec<String>,
     /// The images of the merged stack.
     pub images: Vec<ImageChange>,
     /// Files that plugins gave for installation.
     pub files: Vec<PlannedFile>,
-    /// What upstream's own functions change in `mailcow.conf`. Secrets are not shown.
+    /// The changes to `mailcow.conf` by upstream's functions. Secrets are not shown.
     #[serde(default)]
     pub settings: Vec<settings::Change>,
-    /// What update.sh would do besides, and Cowhand leaves alone.
+    /// The actions of update.sh that Cowhand leaves out.
     #[serde(default)]
     pub left_out: Vec<String>,
-    /// What goes in the end, and what stays although it could go.
+    /// The candidates of the prune stage: removed and kept ones.
     pub prune: Vec<PruneItem>,
 }
 
@@ -44,55 +45,55 @@ pub struct Plan {
 pub struct BranchPlan {
     /// The branch that the site is on.
     pub from: String,
-    /// The branch that it is to be on.
+    /// The branch that it switches to.
     pub to: String,
 }
 
-/// A release after which things are different enough for its notes to be read.
+/// A release whose notes the operator should read before the update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MajorRelease {
     /// The release's tag.
     pub release: String,
-    /// Its notes.
+    /// The URL of its notes.
     pub notes: String,
 }
 
-/// Something that no update migrates.
+/// A manual step: something that no update migrates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByHand {
-    /// What, and why.
+    /// What is not migrated, and why.
     pub what: String,
-    /// What the admin does about it.
+    /// What the operator can do.
     pub remedy: String,
 }
 
 /// The merge of a plan. Object ids are git's, in hexadecimal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MergePlan {
-    /// The commit that both sides have.
+    /// The merge base.
     pub base: String,
-    /// The site's side, its uncommitted changes included.
+    /// The site's side, with its uncommitted changes.
     pub ours: String,
     /// Upstream's side.
     pub theirs: String,
     /// The tree that apply would check out.
     pub tree: String,
-    /// The conflicts and who decided them.
+    /// The conflicts and their resolutions.
     pub conflicts: Vec<Decision>,
-    /// What the site had written and the result does not contain.
+    /// The local changes that the result does not contain.
     pub losses: Vec<Loss>,
 }
 
 /// A file that a plugin gave for installation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlannedFile {
-    /// Where it goes.
+    /// Its path.
     pub path: SitePath,
-    /// Who gave it.
+    /// The plugin's name.
     pub plugin: String,
 }
 
-/// What `cowhand prune` would remove.
+/// The candidates of `cowhand prune`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PrunePlan {
     /// Each candidate.

@@ -1,5 +1,5 @@
-//! The one place that spawns processes: with a time limit, no standard input unless it is a conversation, and errors that carry what the
-//! command said.
+//! The one place that spawns processes: with time limits, without standard input unless requested,
+//! and with errors that quote the command's output.
 
 #![expect(clippy::disallowed_methods, reason = "programs of the host, and logs of their own")]
 
@@ -20,17 +20,17 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::error::{Context, Error, Result};
 use crate::failpoint;
 
-/// How much of a failed command's standard error an error carries.
+/// The part of a failed command's standard error that an error quotes.
 const TAIL_LINES: usize = 12;
 /// The most standard output that is kept of a command, in bytes; beyond it the command's result
 /// cannot be used. Compose's whole configuration has some hundred kilobytes.
 const MOST_OUTPUT: usize = 64 << 20;
-/// The most standard error that is kept, in bytes: its end is what tells.
+/// The most standard error that is kept, in bytes: its end.
 const MOST_ERRORS: usize = 128 << 10;
-/// How long a program may take to end that has closed its output.
+/// The time limit for a program to end after it has closed its output.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
-/// Where a program is: by its path, else in the folders of `PATH`.
+/// Returns a program's path: as given, or else from the directories in `PATH`.
 pub fn find(program: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&folders).map(|folder| folder.join(program));
@@ -51,10 +51,10 @@ pub struct Command {
     confined: Option<Confinement>,
 }
 
-/// The limits of a program that nobody trusts.
+/// The limits of an untrusted program.
 #[derive(Clone, Copy, Debug)]
 pub struct Confinement {
-    /// Processes and threads of the user that it becomes; none for one who has others.
+    /// Processes and threads of the user that it runs as. `None` if that user has other processes.
     pub processes: Option<u64>,
     /// Bytes of memory of each process.
     pub memory: u64,
@@ -79,40 +79,40 @@ impl Confinement {
         for (resource, most) in limits.into_iter().filter(|(_, most)| most.is_some()) {
             setrlimit(resource, Rlimit { current: most, maximum: most })?;
         }
-        // Where the host's memory runs out, the kernel ends this program first.
+        // If the host runs out of memory, the kernel kills this program first.
         let score = rustix::fs::open(c"/proc/self/oom_score_adj", OFlags::WRONLY, Mode::empty());
         let _ = score.and_then(|score| rustix::io::write(score, b"1000"));
-        // Without a session there is no terminal: nobody can type into the caller's.
+        // A session without a terminal: the program cannot type into the caller's.
         rustix::process::setsid()?;
         Ok(())
     }
 }
 
-/// What a command that was run left behind.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Its exit code; none where a signal ended it.
+    /// Its exit code. `None` if a signal ended it.
     pub code: Option<i32>,
     /// Its standard output.
     pub stdout: Vec<u8>,
     /// The end of its standard error.
     pub stderr: Vec<u8>,
-    /// Bytes of standard output that were more than is kept, and are lost.
+    /// Bytes of standard output beyond the limit, which are lost.
     pub lost: u64,
 }
 
 impl Output {
-    /// Whether it ended with 0.
+    /// Returns true if it ended with 0.
     pub fn success(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// Standard output as text, without the line end.
+    /// Returns standard output as text, without the final newline.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
     }
 
-    /// The last lines of standard error, or of standard output where that is empty.
+    /// Returns the last lines of standard error, or of standard output if that is empty.
     pub fn tail(&self) -> String {
         let bytes = if self.stderr.iter().all(u8::is_ascii_whitespace) {
             &self.stdout
@@ -126,7 +126,7 @@ impl Output {
 }
 
 impl Command {
-    /// A command that may run for `limit`.
+    /// Returns a command that may run for `limit`.
     pub fn new(program: impl AsRef<OsStr>, limit: Duration) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -141,7 +141,7 @@ impl Command {
         }
     }
 
-    /// What the program is called in messages, where that is not its path.
+    /// Sets the program's name in messages.
     pub fn called(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
@@ -165,45 +165,46 @@ impl Command {
         self
     }
 
-    /// Takes an environment variable away.
+    /// Removes an environment variable.
     pub fn without_env(mut self, name: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.as_ref().to_owned(), None));
         self
     }
 
-    /// Runs in this folder.
+    /// Sets the working directory.
     pub fn folder(mut self, folder: &Path) -> Self {
         self.folder = Some(folder.as_os_str().to_owned());
         self
     }
 
-    /// Lets it read this file as its standard input.
+    /// Sets a file as standard input.
     pub fn stdin(mut self, file: File) -> Self {
         self.input = Some(Arc::new(file));
         self
     }
 
-    /// Keeps at most this much of its standard output, in bytes.
+    /// Sets the most standard output that is kept, in bytes.
     pub fn most_output(mut self, bytes: usize) -> Self {
         self.most_output = bytes;
         self
     }
 
-    /// Runs it within limits, in a session of its own, and with nothing in its environment but what
-    /// this command sets.
+    /// Runs it with limits, in its own session, and with only the environment variables that this
+    /// command sets.
     pub fn confined(mut self, confinement: Confinement) -> Self {
         self.confined = Some(confinement);
         self
     }
 
-    /// The command line, for messages.
+    /// Returns the command line, for messages.
     pub fn line(&self) -> String {
         let program = self.name.map_or(self.program.as_os_str(), OsStr::new);
         let words = std::iter::once(program).chain(self.arguments.iter().map(OsString::as_os_str));
         words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
-    /// Runs it and gives what came out, whatever its exit code. An error means that it did not start or did not end in time.
+    /// Runs the command and returns its result, whatever the exit code. An error means that it did
+    /// not start or did not end in time.
     pub async fn run(&self) -> Result<Output> {
         self.in_time(self.collect()).await
     }
@@ -227,14 +228,15 @@ impl Command {
         Ok(Output { code: status?.code(), stdout, stderr, lost: kept.lost })
     }
 
-    /// Runs it with its output going where this process's goes, and gives its exit code; none where a signal ended it.
+    /// Runs the command with this process's outputs and returns its exit code. `None` if a signal
+    /// ended it.
     pub async fn show(&self) -> Result<Option<i32>> {
         let mut command = self.bound();
         let running = command.stdout(Stdio::inherit()).stderr(Stdio::inherit()).status();
         Ok(self.in_time(running).await?.code())
     }
 
-    /// Runs it and demands that it ends with 0; the error carries the end of what it said.
+    /// Runs the command and fails unless it ends with 0. The error quotes the end of its output.
     pub async fn run_ok(&self) -> Result<Output> {
         let output = self.run().await?;
         if output.success() && output.lost == 0 {
@@ -251,8 +253,9 @@ impl Command {
         Err(Error::new(format!("`{}` {ended}", self.line())).because(output.tail()))
     }
 
-    /// Runs it so that it comes to its own end also where this process is killed meanwhile: what it says goes into files, because who
-    /// writes to a pipe that nobody reads is killed. Until then it holds on to `lock`, its standard input.
+    /// Runs the command so that it completes even if this process is killed. Its output goes to
+    /// files, because a broken pipe would kill it. Until its end it holds `lock`, its standard
+    /// input.
     pub async fn run_through(&self, lock: &File) -> Result<Output> {
         let doing = || format!("could not run `{}`", self.line());
         let mut said =
@@ -268,7 +271,8 @@ impl Command {
         Ok(Output { code: status.code(), stdout, stderr, lost: 0 })
     }
 
-    /// A command that ends with this process, whatever kills it: the next run shall find nobody else at work.
+    /// Builds a command that ends with this process, whatever kills it: the next run must not find
+    /// it still running.
     fn bound(&self) -> tokio::process::Command {
         let mut command = self.prepared();
         let confined = self.confined;
@@ -290,8 +294,8 @@ impl Command {
     fn prepared(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).kill_on_drop(true);
-        // Its own process group: a ^C at the terminal is Cowhand's to handle, at the next safe point.
-        // A session of its own has one anyway.
+        // Its own process group: Cowhand handles ^C itself, at the next safe point. A new session
+        // implies a new group.
         if self.confined.is_some() {
             command.env_clear();
         } else {
@@ -326,7 +330,7 @@ impl Command {
     }
 }
 
-/// The first bytes of an output.
+/// The beginning of an output.
 struct Start {
     bytes: Vec<u8>,
     most: usize,
@@ -341,7 +345,7 @@ impl Start {
     }
 }
 
-/// The last bytes of an output.
+/// The end of an output.
 struct End {
     bytes: Vec<u8>,
     most: usize,
@@ -371,8 +375,8 @@ async fn drain(
     }
 }
 
-/// Waits for a program that writes to files, and empties those that grow too large: it goes on
-/// writing where it was, and what it leaves is a hole and the end.
+/// Waits for a program that writes to files and truncates those that grow too large. The program
+/// continues at its offset, so that a hole and the end remain.
 async fn bounded<T>(
     running: impl Future<Output = std::io::Result<T>>,
     said: &[File],
@@ -391,7 +395,7 @@ async fn bounded<T>(
     }
 }
 
-/// Reads the end of what a program wrote into a file.
+/// Reads the end of a program's output file.
 fn end_of(file: &mut File) -> std::io::Result<Vec<u8>> {
     let from = file.metadata()?.len().saturating_sub(MOST_OUTPUT as u64);
     file.seek(SeekFrom::Start(from))?;
@@ -400,8 +404,8 @@ fn end_of(file: &mut File) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A program in conversation: what is written is its standard input, what is read its standard output. It ends when this value is
-/// dropped, and with this process.
+/// A child process behind pipes: writes go to its standard input, reads come from its standard
+/// output. It ends when this value is dropped, or with this process.
 #[derive(Debug)]
 pub struct Dialogue {
     child: std::process::Child,
@@ -410,7 +414,7 @@ pub struct Dialogue {
 }
 
 impl Command {
-    /// Starts it for a conversation, in which it may be silent for as long as the limit, each time that something is to be read.
+    /// Starts the command behind pipes. Each read may wait for as long as the limit.
     pub fn talk(&self) -> Result<Dialogue> {
         let doing = || format!("could not run `{}`", self.line());
         let errors = tempfile::tempfile().what_with(doing)?;
@@ -425,7 +429,7 @@ impl Command {
 }
 
 impl Dialogue {
-    /// What it has left behind, once it has nothing more to say; a program that does not end now is ended.
+    /// Returns the result after the end of its output, and kills the program if it does not end.
     pub fn end(&mut self) -> Output {
         drop(self.child.stdin.take());
         let since = std::time::Instant::now();
@@ -445,11 +449,11 @@ impl Read for Dialogue {
         if poll(&mut [PollFd::new(output, PollFlags::IN)], Some(&self.limit))? == 0 {
             return Err(std::io::Error::new(
                 ErrorKind::TimedOut,
-                format!("silent for {} s", self.limit.tv_sec),
+                format!("no output for {} s", self.limit.tv_sec),
             ));
         }
         if self.errors.metadata()?.len() > MOST_OUTPUT as u64 {
-            return Err(std::io::Error::other("it complains without end"));
+            return Err(std::io::Error::other("too much on standard error"));
         }
         output.read(buffer)
     }
@@ -475,8 +479,8 @@ impl Drop for Dialogue {
     }
 }
 
-/// Runs the program given after a folder until standard input ends, that is until whoever started this is done or dead, by
-/// whatever cause; then ends the program, lets go of what is mounted below the folder, and removes it.
+/// Runs a program with a directory until standard input ends, which is when the caller has finished
+/// or died; then ends the program, unmounts everything below the directory and removes it.
 const GUARD: &str = r#"
 folder=$1; shift
 "$@" </dev/null & program=$!
@@ -490,8 +494,8 @@ awk -v below="$folder/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinf
 rm -rf --one-file-system -- "$folder"
 "#;
 
-/// A program in the background with a folder of its own. It ends and its folder goes when this value is dropped, and also when
-/// this process is killed.
+/// A program in the background with its own directory. When this value is dropped, and also when
+/// this process is killed, the program ends and the directory is removed.
 #[derive(Debug)]
 pub struct Daemon {
     guard: std::process::Child,
@@ -499,7 +503,7 @@ pub struct Daemon {
 }
 
 impl Command {
-    /// Starts it in the background. `folder` is its own: removed when it ends. What it says goes to `log`.
+    /// Starts the command in the background. `folder` is removed at its end; output goes to `log`.
     pub fn start(&self, folder: &Path, log: &Path) -> Result<Daemon> {
         let doing = || format!("could not start `{}`", self.line());
         let output = std::fs::File::create(log).what_with(doing)?;
@@ -522,7 +526,7 @@ impl Command {
 }
 
 impl Daemon {
-    /// Returns once `ready` says yes. An error means that it ended before, or was not ready within `limit`.
+    /// Returns once `ready` returns true. Fails if the program ends first or is not ready in time.
     pub fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
         let since = std::time::Instant::now();
         while !ready() {
@@ -533,7 +537,7 @@ impl Daemon {
                 } else {
                     format!("not ready within {} s", limit.as_secs())
                 };
-                return Err(Error::new("a program in the background did not come up")
+                return Err(Error::new("a background program did not start")
                     .because(how)
                     .because(self.tail()));
             }
@@ -542,7 +546,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// The last lines it said.
+    /// Returns the last lines of its log.
     fn tail(&self) -> String {
         let stderr = std::fs::read(&self.log).unwrap_or_default();
         Output { code: None, stdout: Vec::new(), stderr, lost: 0 }.tail()

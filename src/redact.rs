@@ -8,21 +8,21 @@ use serde_json::Value;
 
 use crate::event::Event;
 
-/// What stands in place of a secret.
+/// The replacement for a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// Shorter values are left alone: replacing every `n` or `25` would make all text unreadable and hide nothing.
+/// The shortest secret, in characters. Replacing every `n` or `25` would make text unreadable.
 const SHORTEST_SECRET: usize = 6;
 
 /// Replaces known secrets, and the inside of PEM private keys, by [`REDACTED`].
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// Longest first, so that a secret that contains another one goes whole.
+    /// Longest first, so that a secret that contains another one is replaced whole.
     secrets: Arc<[String]>,
 }
 
 impl Redactor {
-    /// A redactor for these secrets.
+    /// Returns a redactor for these secrets.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
         let mut secrets: Vec<String> =
             secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
@@ -31,7 +31,7 @@ impl Redactor {
         Self { secrets: secrets.into() }
     }
 
-    /// The text without secrets.
+    /// Returns the text without secrets.
     pub fn text(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in self.secrets.iter() {
@@ -42,7 +42,7 @@ impl Redactor {
         private_keys(text)
     }
 
-    /// The bytes without secrets: text as text; of what is none, the secrets alone go.
+    /// Returns the bytes without secrets. Keys are only found in valid UTF-8.
     pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return self.text(text).into_bytes();
@@ -50,12 +50,12 @@ impl Redactor {
         self.secrets.iter().fold(bytes.to_vec(), |bytes, secret| without(&bytes, secret.as_bytes()))
     }
 
-    /// The event without secrets. Events carry text in many places, so it goes through its JSON form.
+    /// Returns the event without secrets. Events have text in many places, so this works on JSON.
     pub fn event(&self, event: Event) -> Event {
         if matches!(event, Event::Progress { .. }) {
             return event;
         }
-        // Nearly none has a secret in it, and whether it does, its text tells.
+        // Few events contain a secret: a search of the text avoids the conversion.
         if serde_json::to_string(&event).is_ok_and(|text| !self.is_in(&text)) {
             return event;
         }
@@ -63,7 +63,8 @@ impl Redactor {
         if self.value(&mut value) { serde_json::from_value(value).unwrap_or(event) } else { event }
     }
 
-    /// Whether a secret may be in a JSON text. There it is spelled character by character, so that a part of a string is a part of its text.
+    /// Returns true if a JSON text may contain a secret. JSON escapes character by character, so a
+    /// part of a string is a part of its text.
     fn is_in(&self, json: &str) -> bool {
         let spelled = |secret: &String| {
             let quoted = Value::from(secret.as_str()).to_string();
@@ -72,7 +73,7 @@ impl Redactor {
         names_a_key(json.as_bytes()) || self.secrets.iter().any(spelled)
     }
 
-    /// Redacts every string in place; whether anything changed.
+    /// Redacts every string in place. Returns true if anything changed.
     pub fn value(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) => {
@@ -103,15 +104,15 @@ fn without(bytes: &[u8], secret: &[u8]) -> Vec<u8> {
     clean
 }
 
-/// Whether a text names a private key, as the lines around one do.
+/// Returns true if a text contains the BEGIN or END line of a private key.
 pub fn names_a_key(text: &[u8]) -> bool {
     ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----"]
         .iter()
         .any(|end| memmem::find(text, end.as_bytes()).is_some())
 }
 
-/// Replaces what stands between the BEGIN and END marks of private keys, on lines of their own or
-/// within one: in JSON and in environment files a key's line ends are `\n`.
+/// Replaces the text between the BEGIN and END marks of private keys. The marks are on their own
+/// lines or within one: in JSON and environment files a key's newlines are `\n`.
 fn private_keys(text: String) -> String {
     if !names_a_key(text.as_bytes()) {
         return text;
@@ -121,12 +122,12 @@ fn private_keys(text: String) -> String {
     while let Some(begin) = mark(rest, "-----BEGIN") {
         clean.push_str(&rest[..begin.end]);
         rest = &rest[begin.end..];
-        // What was redacted before may lack its end: it stands in a text that was cut.
+        // A redacted key may lack its end if the text was truncated.
         let after = rest.strip_prefix("\\n").or(rest.strip_prefix('\n')).unwrap_or(rest);
         if after.starts_with(REDACTED) {
             continue;
         }
-        // Where a key does not end, nothing behind its beginning is shown.
+        // If a key does not end, nothing after its beginning is shown.
         let end = mark(rest, "-----END").unwrap_or(rest.len()..rest.len());
         let (key, margin) = rest[..end.start].rsplit_once('\n').unzip();
         let lines = if key.is_some() { "\n" } else { "" };
@@ -137,7 +138,7 @@ fn private_keys(text: String) -> String {
     clean + rest
 }
 
-/// The place where a text has its first BEGIN or END of a private key.
+/// Returns the position of a text's first BEGIN or END of a private key.
 fn mark(text: &str, word: &str) -> Option<Range<usize>> {
     const DASHES: &str = "-----";
     memmem::find_iter(text.as_bytes(), word).find_map(|at| {
@@ -148,8 +149,7 @@ fn mark(text: &str, word: &str) -> Option<Range<usize>> {
     })
 }
 
-/// What stands in front of a key's last line where it is no part of the key: a diff's own sign
-/// stays, so that the redacted diff still reads as one.
+/// Returns the prefix of a key's last line that is not part of the key: a diff keeps its signs.
 fn own_margin(margin: &str) -> &str {
     let key = margin.trim_start_matches([' ', '\t', '+', '-', '>', '|', '#']);
     &margin[..margin.len() - key.len()]
@@ -191,7 +191,7 @@ mod tests {
             clean(&format!("+{begin}ab\n+cd\n+ef=={end}\n+x\n")),
             format!("+{begin}\n[redacted]\n+{end}\n+x\n")
         );
-        // Nothing changes the second time, and what stands behind stays.
+        // A second pass changes nothing, and the text after the key stays.
         let json = format!(r#"{{"a": "{begin}\n[redacted]", "b": "x"}}"#);
         for text in [clean(&two), json, "-----BEGIN CERTIFICATE-----\nMIIE\n".to_owned()] {
             assert_eq!(clean(&text), text);

@@ -1,4 +1,4 @@
-//! What can be typed. The help texts are the reference; the README shows the common cases.
+//! The command line. The help texts are the reference; `docs/commands.md` explains the commands.
 
 use std::path::PathBuf;
 
@@ -13,23 +13,24 @@ use crate::plugin::spec::Hook;
 use crate::scaffold::Language;
 use crate::site::mailcow;
 
-/// Updates a mailcow: dockerized site without losing what it wrote, stopping more than it must, or leaving it broken.
+/// Update a mailcow: dockerized site: keep its changes, interrupt only what must change, and leave
+/// it old or new, never broken
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cowhand", version, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Arguments {
-    /// The site's folder.
+    /// The site's directory
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     pub site: PathBuf,
-    /// Events as JSON Lines on standard output; text for people goes to standard error.
+    /// Write events as JSON Lines to standard output; messages go to standard error
     #[arg(long, global = true)]
     pub json: bool,
     /// Show debug messages and traces of processes and engine requests
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-    /// Under which name it was started.
+    /// The name under which Cowhand was started.
     #[arg(skip)]
     pub manner: Manner,
 }
@@ -37,67 +38,67 @@ pub struct Arguments {
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Update the site.
+    /// Update the site
     Update(UpdateOptions),
-    /// Show everything an update would do; the site stays untouched.
+    /// Show everything an update would do; the site stays untouched
     Plan(PlanOptions),
-    /// Say whether an update is available: exit code 0 if so, 3 if not, 99 if that cannot be told.
+    /// Look for an update: exit code 0 if there is one, 3 if not, 99 if the check failed
     Check(CheckOptions),
-    /// Fetch the commits and pull the images that the next update needs.
+    /// Fetch the commits and pull the images that the next update needs
     Prefetch,
-    /// Say where the site stands: old, new, or between, and what ends that.
+    /// Show the site's state and how to recover
     Status,
-    /// Finish a run that was interrupted.
+    /// Finish a run that was interrupted
     Resume(RecoverOptions),
-    /// Make the site what it was before a run.
+    /// Roll the site back to its state before a run
     Rollback(RollbackOptions),
-    /// List the runs of this site.
+    /// List the site's runs
     History,
-    /// Tell what one run did.
+    /// Show the details of a run
     Show {
-        /// The run's id, or the beginning of it.
+        /// The run's id, or the beginning of it
         run: String,
     },
-    /// Remove superseded images, and on request unowned dangling volumes; never a volume of the project.
+    /// Remove superseded images and, on request, dangling volumes that no project owns
     Prune(PruneOptions),
-    /// What plugins this site has and what they may do.
+    /// Manage the site's plugins and what they may do
     Plugin {
-        /// What about them.
+        /// The command to run.
         #[command(subcommand)]
         command: PluginCommand,
     },
-    /// Show an update on a throw-away site with real containers.
+    /// Show an update on a throw-away site with real containers
     #[cfg(feature = "demo")]
     Demo,
-    /// Print a completion script for a shell.
+    /// Print a completion script for a shell
     Completions {
-        /// The shell.
+        /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page.
+    /// Print the manual page
     Man,
-    /// Compile the component on standard input. Cowhand calls it by itself, within limits.
+    /// Compile the component on standard input; Cowhand calls this itself, with limits
     #[command(hide = true, name = crate::plugin::COMPILE)]
     CompilePlugin {
-        /// The code counts what it uses.
+        /// Make the code count its fuel
         #[arg(long)]
         fuel: bool,
     },
 }
 
-/// Whose side wins where the site and upstream changed the same lines.
+/// The side that wins where the site and upstream changed the same lines.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct FavorOptions {
-    /// The site's side wins in conflicting lines.
+    /// Keep the site's side of conflicting lines
     #[arg(long, conflicts_with = "theirs")]
     pub ours: bool,
-    /// Upstream's side wins in conflicting lines; the default unless cowhand.toml says otherwise.
+    /// Take upstream's side of conflicting lines; the default unless cowhand.toml says otherwise
     #[arg(long)]
     pub theirs: bool,
 }
 
 impl FavorOptions {
-    /// What was asked for, if anything.
+    /// Returns the requested side, or `None` if neither flag was given.
     pub fn favor(self) -> Option<Favor> {
         match self {
             Self { ours: true, .. } => Some(Favor::Ours),
@@ -107,23 +108,23 @@ impl FavorOptions {
     }
 }
 
-/// Which branch of upstream the site is to follow from now on.
+/// The branch of upstream that the site follows from now on.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[group(multiple = false)]
 pub struct BranchOptions {
-    /// Switch the site to upstream's stable branch, master. Asks; a person has to agree.
+    /// Switch the site to upstream's stable branch, master; always asks
     #[arg(long)]
     pub stable: bool,
-    /// Switch the site to upstream's branch for testing, nightly. Asks; a person has to agree.
+    /// Switch the site to upstream's branch for testing, nightly; always asks
     #[arg(long)]
     pub nightly: bool,
-    /// Switch the site to upstream's legacy branch. Asks; a person has to agree.
+    /// Switch the site to upstream's legacy branch; always asks
     #[arg(long)]
     pub legacy: bool,
 }
 
 impl BranchOptions {
-    /// The branch's name, if one was asked for.
+    /// Returns the branch's name, or `None` if no flag was given.
     pub fn branch(self) -> Option<String> {
         let asked = [self.stable, self.nightly, self.legacy];
         let found = mailcow::BRANCHES.into_iter().zip(asked).find(|(_, asked)| *asked);
@@ -134,7 +135,7 @@ impl BranchOptions {
 /// Options of `check`.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct CheckOptions {
-    /// Look for a newer release (a tag) instead of any commit.
+    /// Look for a newer release (a tag) instead of any commit
     #[arg(long)]
     pub tags: bool,
 }
@@ -142,28 +143,29 @@ pub struct CheckOptions {
 /// Options of `update`.
 #[derive(Clone, Debug, Args)]
 pub struct UpdateOptions {
-    /// Whose side wins.
+    /// The side that wins.
     #[command(flatten)]
     pub favor: FavorOptions,
-    /// Which branch.
+    /// The branch to follow.
     #[command(flatten)]
     pub branch: BranchOptions,
-    /// End after this stage of the prepare phase; the site stays untouched.
+    /// End after this stage of the prepare phase; the site stays untouched
     #[arg(long, value_name = "STAGE")]
     pub until: Option<StageName>,
-    /// Apply only if the merge's result is this tree, as `plan` showed it.
+    /// Apply only if the merge's result is this tree, as `plan` showed it
     #[arg(long, value_name = "OID")]
     pub expect_tree: Option<String>,
-    /// Do not ask. A switch of branches always asks.
+    /// Do not ask; a switch of branches always asks
     #[arg(short, long, conflicts_with_all = ["stable", "nightly", "legacy"])]
     pub yes: bool,
-    /// Change the files but start nothing: the run ends as "new, not started".
+    /// Change the files but start nothing: the run ends as "new, not started"
     #[arg(long)]
     pub skip_start: bool,
-    /// Wait while another run is at work on the site.
+    /// Wait while another run is in progress
     #[arg(long)]
     pub wait: bool,
-    /// Record what the plugins are asked and what they answer as cases for `plugin test`, below this folder; secrets are redacted.
+    /// Record the plugins' calls and answers below this directory, as cases for `plugin test`;
+    /// secrets are redacted
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
 }
@@ -171,16 +173,17 @@ pub struct UpdateOptions {
 /// Options of `plan`.
 #[derive(Clone, Debug, Args)]
 pub struct PlanOptions {
-    /// Whose side wins.
+    /// The side that wins.
     #[command(flatten)]
     pub favor: FavorOptions,
-    /// Which branch.
+    /// The branch to follow.
     #[command(flatten)]
     pub branch: BranchOptions,
-    /// End after this stage; with `--until merge` no engine is needed.
+    /// End after this stage; `--until merge` needs no engine
     #[arg(long, value_name = "STAGE")]
     pub until: Option<StageName>,
-    /// Record what the plugins are asked and what they answer as cases for `plugin test`, below this folder; secrets are redacted.
+    /// Record the plugins' calls and answers below this directory, as cases for `plugin test`;
+    /// secrets are redacted
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
 }
@@ -188,7 +191,7 @@ pub struct PlanOptions {
 /// Options of `resume`.
 #[derive(Clone, Debug, Args)]
 pub struct RecoverOptions {
-    /// Do not ask.
+    /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -196,9 +199,9 @@ pub struct RecoverOptions {
 /// Options of `rollback`.
 #[derive(Clone, Debug, Args)]
 pub struct RollbackOptions {
-    /// The run to undo; the newest one that changed the site if not named.
+    /// The run to undo [default: the newest one that changed the site]
     pub run: Option<String>,
-    /// Do not ask.
+    /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -206,62 +209,62 @@ pub struct RollbackOptions {
 /// Options of `prune`.
 #[derive(Clone, Debug, Args)]
 pub struct PruneOptions {
-    /// Only show what would go.
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask.
+    /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
 }
 
-/// The commands about plugins.
+/// The subcommands of `plugin`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum PluginCommand {
-    /// List the site's plugins in the order in which they are asked.
+    /// List the site's plugins in the order of their calls
     List,
-    /// Tell what a component is and what it wants, without running it.
+    /// Show what a component exports and requests, without running it
     Inspect {
-        /// A component, `stock:NAME`, an https:// address, or a reference in a registry.
+        /// A component, `stock:NAME`, an https:// URL, or a reference in a registry
         source: String,
     },
-    /// Tell what a plugin requests, what it is granted, and what it may do.
+    /// Show what a plugin requests, what it is granted, and what it may do
     Explain {
-        /// The plugin's name.
+        /// The plugin's name
         name: String,
     },
-    /// Add a plugin to cowhand.toml, or update it: fetched, shown, approved, and compiled.
+    /// Add a plugin to cowhand.toml, or update it: fetch, show, approve, and compile it
     Add(AddOptions),
-    /// Take a plugin out of cowhand.toml, and its approval back.
+    /// Remove a plugin from cowhand.toml, and its approval
     Remove {
-        /// The plugin's name.
+        /// The plugin's name
         name: String,
     },
-    /// Approve plugins as they are now: their content and their grants.
+    /// Approve plugins as they are now: their content and their grants
     Approve {
-        /// The plugins' names; those that need it if not named.
+        /// The plugins' names [default: all that need an approval]
         names: Vec<String>,
-        /// Do not ask.
+        /// Do not ask
         #[arg(short, long)]
         yes: bool,
     },
-    /// Compare the plugins with what was approved, and start each once.
+    /// Compare the plugins with their approvals, and start each once
     Verify,
-    /// Write a new plugin's project: it builds, and passes its own tests.
+    /// Create a plugin project that builds and passes its own tests
     New {
-        /// The plugin's name, or the folder to create, which bears it.
+        /// The plugin's name, or the directory to create, which has that name
         name: PathBuf,
-        /// The language.
+        /// The language
         #[arg(long, value_enum)]
         lang: Language,
-        /// A hook at which it is asked; may be given more than once.
+        /// A hook that the plugin exports; may be given more than once
         #[arg(long = "hook", value_name = "HOOK", required = true, value_parser = hook_parser())]
         hooks: Vec<Hook>,
     },
-    /// Run a plugin on its cases: what it is asked, and what it has to answer.
+    /// Run a plugin on its cases and compare its answers
     Test {
-        /// The component, or `stock:NAME`; what was built in this folder if not named.
+        /// The component, or `stock:NAME` [default: the one built in this directory]
         component: Option<String>,
-        /// The folder with the cases.
+        /// The directory with the cases
         #[arg(long, value_name = "DIR", default_value = "cases")]
         cases: PathBuf,
     },
@@ -270,34 +273,34 @@ pub enum PluginCommand {
 /// Options of `plugin add`.
 #[derive(Clone, Debug, Args)]
 pub struct AddOptions {
-    /// A component, `stock:NAME`, an https:// address, or a reference in a registry.
+    /// A component, `stock:NAME`, an https:// URL, or a reference in a registry
     pub source: String,
-    /// Its name; by its source if not given. A plugin that the site has is updated.
+    /// The plugin's name [default: from its source]; a plugin that the site has is updated
     #[arg(long)]
     pub name: Option<String>,
-    /// The digest that it must have.
+    /// The digest that the component must have
     #[arg(long, value_name = "sha256:HEX")]
     pub digest: Option<Digest>,
-    /// A file with minisign's signature; beside a component that is a file, FILE.minisig is found.
+    /// A minisign signature [default: FILE.minisig next to a component FILE]
     #[arg(long, value_name = "FILE")]
     pub signature: Option<PathBuf>,
-    /// Grant something: read, install, http, env, memory or time.
+    /// A grant: read, install, http, env, memory or time
     #[arg(long, value_name = "KEY=VALUE")]
     pub grant: Vec<GrantLine>,
-    /// Do not ask.
+    /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
 }
 
-/// One of the hooks' names.
+/// Parses a hook's name.
 fn hook_parser() -> impl clap::builder::TypedValueParser<Value = Hook> {
     use clap::builder::TypedValueParser as _;
     let names = clap::builder::PossibleValuesParser::new(Hook::ALL.map(Hook::name));
-    names.try_map(|name| Hook::from_name(&name).ok_or("there is no such hook"))
+    names.try_map(|name| Hook::from_name(&name).ok_or("unknown hook"))
 }
 
 impl Command {
-    /// The command's name.
+    /// Returns the command's name.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Update(_) => "update",
@@ -319,7 +322,7 @@ impl Command {
         }
     }
 
-    /// Whether it reads and prints and does nothing else.
+    /// Returns true if the command only reads and prints.
     pub fn only_looks(&self) -> bool {
         matches!(
             self,
@@ -333,7 +336,7 @@ impl Command {
         )
     }
 
-    /// Whether questions are answered with yes.
+    /// Returns true if `--yes` was given.
     pub fn yes(&self) -> bool {
         match self {
             Self::Update(options) => options.yes,

@@ -1,4 +1,4 @@
-//! `check`: is there anything new? Reads, and changes nothing.
+//! `check`: looks for new commits or releases and changes nothing.
 
 use serde_json::json;
 
@@ -52,14 +52,14 @@ fn look(call: &Call) -> Result<bool> {
     Ok(update)
 }
 
-/// Whether upstream's newest release is one that the site lacks.
+/// Returns true if the site lacks upstream's newest release.
 fn look_for_tags(call: &Call) -> Result<bool> {
     let site = call.site()?;
     call.start(&site, None);
     let repo = Repo::open(site.root())?;
     let branch = repo.readiness()?;
     let (tag, commit) = repo.remote_tag(&branch)?;
-    // A commit that is not even here is none of the site's.
+    // The site cannot contain a commit that its clone does not have.
     let update = !(repo.commit(commit).is_ok() && repo.contains(branch.head, commit)?);
     let whose = if update { "the site does not have it yet" } else { "the site has it" };
     call.company.events.emit(Event::Report {

@@ -1,4 +1,4 @@
-//! `history` and `show`: what the runs of this site did.
+//! `history` and `show`: the site's runs and their details.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in the run's own directory")]
 
@@ -10,7 +10,7 @@ use super::Call;
 use crate::error::Result;
 use crate::event::Event;
 use crate::git::Repo;
-use crate::pipeline::{self, Account, Finished, backup, versions};
+use crate::pipeline::{self, Account, Finished, backup, counted, versions};
 use crate::plugin::Receipt;
 use crate::printable;
 use crate::site::journal::{self, Record};
@@ -53,13 +53,13 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
     } else {
         events.iter().filter(|event| !matches!(event, Event::Start { .. })).for_each(|event| {
             match event {
-                Event::Plugin(told) => call.company.events.info(receipt(told)),
+                Event::Plugin(called) => call.company.events.info(receipt(called)),
                 event => call.company.events.emit(event.clone()),
             }
         });
         for (what, path) in [
-            ("Copies of the site's own files as they were", folder.kept()),
-            ("Versions of the files that the merge decided", folder.path().join(versions::FOLDER)),
+            ("Copies of the site's files from before the run", folder.kept()),
+            ("Versions of the files with merge conflicts", folder.path().join(versions::FOLDER)),
         ] {
             if path.is_dir() {
                 call.company.events.info(format!("{what}: {}", path.display()));
@@ -67,19 +67,19 @@ pub fn show(call: &Call, id: &str) -> Result<Finished> {
         }
         if let Some(restore) = backup::restore(&record, &folder) {
             call.company.events.info(format!(
-                "The database was dumped before the switch. To bring it back: {restore}"
+                "The database was dumped before the switch. To restore it: {restore}"
             ));
         }
     }
     Ok(Finished::done(""))
 }
 
-/// What each plugin answered, and what that took; the component's digest tells which one it was.
+/// Returns a line with a plugin's answer, its cost and the component's digest.
 fn receipt(receipt: &Receipt) -> String {
     let Receipt { plugin, digest, hook, calls, micros, memory, .. } = receipt;
     let answer = match &receipt.failure {
         Some(failure) => format!("{}: {}", failure.class.name(), failure.message),
-        None => receipt.answer.clone().unwrap_or_else(|| "nothing".to_owned()),
+        None => receipt.answer.clone().unwrap_or_else(|| "no answer".to_owned()),
     };
     let would = if receipt.monitor { " would have answered" } else { "" };
     let (hook, took, memory) = (hook.name(), micros / 1000, bytesize::ByteSize::b(*memory));
@@ -101,8 +101,9 @@ fn line(record: &Record) -> String {
         commit.map_or_else(|| "?".to_owned(), |commit| format!("{commit:.10}"))
     };
     let took = seconds.map(|seconds| format!("  {seconds} s")).unwrap_or_default();
-    let services =
-        interrupted.map(|count| format!("  {count} services interrupted")).unwrap_or_default();
+    let services = interrupted
+        .map(|count| format!("  interrupted {}", counted(count, "service")))
+        .unwrap_or_default();
     let started = record.started.strftime("%Y-%m-%d %H:%M");
     format!("{}  {started}  {} → {}{took}{services}  {outcome}", record.id, short(from), short(to))
 }

@@ -1,4 +1,4 @@
-//! The command line: what was typed becomes a call, and what came of it an exit code. One file a command.
+//! The command line: arguments become a call, and its result an exit code. One file per command.
 
 mod args;
 mod check;
@@ -29,14 +29,14 @@ use crate::report::{JsonLines, Paced, Queued, Terminal};
 use crate::site::{Site, mailcow};
 use crate::trace;
 
-/// Parses the command line, runs the command, and tells what came of it.
+/// Parses the command line, runs the command and reports its outcome.
 pub fn main() -> ExitCode {
     let arguments = match update_sh::called() {
         None => Arguments::parse(),
         Some(Ok(arguments)) => arguments,
         Some(Err(code)) => return code,
     };
-    // What update.sh sets, so that files appear with the modes that upstream's containers expect.
+    // As update.sh does: upstream's containers expect files with these modes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let runtime = match runtime(&arguments.command) {
         Ok(runtime) => runtime,
@@ -46,12 +46,12 @@ pub fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(run(arguments));
-    // A read of standard input that nobody waits for any more must not hold the process.
+    // An unanswered read of standard input must not keep the process alive.
     runtime.shutdown_background();
     code
 }
 
-/// What only looks needs no threads: nothing goes on beside it, and a signal may end it at any moment.
+/// Returns the runtime. Read-only commands need no threads: a signal may end them at any moment.
 fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
     if command.only_looks() {
         return tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -59,32 +59,32 @@ fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
-/// What every command gets to work with.
+/// The context of a command.
 pub struct Call {
-    /// What was typed.
+    /// The command line.
     pub arguments: Arguments,
-    /// Where to tell what happens, who is asked, and whether somebody wants this to end.
+    /// Events, the prompt and the interrupt.
     pub company: Company,
-    /// The run, where there was one: its observers are told the outcome before the process ends.
+    /// The run, if there is one. Its observers get the outcome before the process ends.
     pub run: Option<Run>,
-    /// Whether the first event has been told.
+    /// True if the first event has been emitted.
     started: std::cell::Cell<bool>,
 }
 
 impl Call {
-    /// Opens the site that the command is for, and sees to it that its secrets are shown nowhere.
+    /// Opens the command's site and redacts its secrets from all output.
     pub fn site(&self) -> Result<Site> {
         let site = Site::open(&self.arguments.site)?;
         self.company.events.redact(crate::redact::Redactor::new(site.conf().secrets()));
         Ok(site)
     }
 
-    /// The first event of the command.
+    /// Emits the command's first event.
     pub fn start(&self, site: &Site, run: Option<&str>) {
         self.begin(site.root(), run);
     }
 
-    /// The first event of a command that is about no site.
+    /// Emits the first event of a command that needs no site.
     pub fn start_anywhere(&self) {
         self.begin(&self.arguments.site, None);
     }
@@ -136,7 +136,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     let (exit, outcome) = match result {
         Ok(finished) => tell(finished),
         Err(error) if call.started.get() => tell_error(&error, call.run.as_ref()),
-        // Nothing had begun: programs get the first event all the same, and nothing can have changed.
+        // The command failed before its first event: programs get one all the same.
         Err(error) => {
             if call.arguments.json {
                 call.begin(&call.arguments.site, None);
@@ -145,13 +145,13 @@ async fn run(arguments: Arguments) -> ExitCode {
         }
     };
     if let Some(outcome) = outcome {
-        // What observers did and did not do is told before the outcome, which is the last event for everybody.
+        // The outcome is the last event for every sink, so observers finish first.
         if let Some(run) = &mut call.run {
             run.finish_observers(&outcome).await;
         }
         events.emit(outcome);
     }
-    // A slow reader keeps nobody else from the site.
+    // Release the site's lock first: a slow reader must not hold it.
     drop(call);
     events.end();
     match manner {
@@ -176,7 +176,7 @@ async fn dispatch(call: &mut Call) -> Result<Finished> {
         #[cfg(feature = "demo")]
         Command::Demo => crate::demo::run()
             .await
-            .map(|()| Finished::done("The demo is over; everything it made is gone.")),
+            .map(|()| Finished::done("The demo is over. Everything that it created is removed.")),
         Command::Completions { shell } => {
             print(|out| clap_complete::generate(shell, &mut Arguments::command(), "cowhand", out))
         }
@@ -193,7 +193,7 @@ async fn dispatch(call: &mut Call) -> Result<Finished> {
     }
 }
 
-/// Prints something that is not a report: no outcome follows it.
+/// Prints raw text, which no outcome follows.
 fn print(write: impl FnOnce(&mut Vec<u8>)) -> Result<Finished> {
     let mut text = Vec::new();
     write(&mut text);
@@ -233,7 +233,8 @@ fn tell_error(error: &Error, run: Option<&Run>) -> (Exit, Option<Event>) {
     (exit, Some(event))
 }
 
-/// Headlines begin in lower case, so that they read well as causes; alone they are sentences. A file's or plugin's name stays as it is.
+/// Turns a headline into a sentence. Headlines begin in lower case so that they read well as
+/// causes; a file's or plugin's name stays as it is.
 fn sentence(headline: &str) -> String {
     let word = headline.split(' ').next().unwrap_or_default();
     let plain = word.chars().all(char::is_alphabetic);
@@ -245,7 +246,7 @@ fn sentence(headline: &str) -> String {
     first.into_iter().chain(characters.map(String::from)).collect::<String>() + end
 }
 
-/// The words of the command line, as typed, for the lock and the journal.
+/// Returns the command line as typed, for the lock and the journal.
 pub fn typed() -> String {
     let script = update_sh::started_as().map(|_| OsString::from(mailcow::UPDATE_SCRIPT));
     let words: Vec<OsString> = script.into_iter().chain(std::env::args_os().skip(1)).collect();

@@ -4,7 +4,7 @@ use super::{Call, typed};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::exit::Exit;
-use crate::pipeline::{self, Finished, Goal, Options, Run};
+use crate::pipeline::{self, Finished, Goal, Options, Run, counted};
 use crate::plan::PrunePlan;
 use crate::stack::change::PruneAction;
 
@@ -32,16 +32,19 @@ async fn remove(
     let count = items.iter().filter(|item| item.action == PruneAction::Remove).count();
     run.events.emit(Event::Prune(PrunePlan { items: items.clone() }));
     if count == 0 {
-        return Ok(Finished::done("There is nothing to remove."));
+        return Ok(Finished::done("Nothing to remove."));
     }
     if dry_run {
-        return Ok(Finished::done(format!("{count} items would be removed; nothing was.")));
+        return Ok(Finished::done(format!(
+            "Would remove {}; nothing was removed.",
+            counted(count, "item")
+        )));
     }
-    if !run.person.agrees(&format!("Remove these {count} items?")).await? {
-        return Err(Error::new("not removed, as asked")
+    if !run.person.agrees(&format!("Remove {}?", counted(count, "item"))).await? {
+        return Err(Error::new("prune cancelled")
             .exit(Exit::Declined)
             .left("Nothing was removed."));
     }
     let removed = pipeline::prune_remove(run, &items).await?;
-    Ok(Finished::done(format!("{removed} items were removed.")))
+    Ok(Finished::done(format!("Removed {}.", counted(removed, "item"))))
 }

@@ -1,4 +1,4 @@
-//! `resume` and `rollback`: the two ways out of an unfinished run, without the network.
+//! `resume` and `rollback`: the two ways out of an unfinished run. Neither needs the network.
 
 use super::{Call, typed};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::site::Site;
 pub async fn resume(call: &mut Call) -> Result<Finished> {
     let site = call.site()?;
     let Some(record) = pipeline::unfinished(&site)? else {
-        return Ok(Finished::done("No run is unfinished: there is nothing to resume."));
+        return Ok(Finished::done("Nothing to resume: every run has finished."));
     };
     let run = reopen(call, site, &record.id)?;
     pipeline::resume(run).await
@@ -30,7 +30,7 @@ pub async fn roll_back(call: &mut Call, id: Option<&str>) -> Result<Finished> {
 fn newest(site: &Site) -> Result<String> {
     match pipeline::standing(site)? {
         Standing::Between(record) | Standing::New(record) => Ok(record.id),
-        Standing::Old(_) | Standing::NoRun => Err(Error::new("there is no run to roll back")
+        Standing::Old(_) | Standing::NoRun => Err(Error::new("no run to roll back")
             .exit(Exit::Usage)
             .left("Nothing was changed.")
             .hint("`cowhand history` lists the runs.")),

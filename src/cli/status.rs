@@ -1,4 +1,4 @@
-//! `status`: where the site stands, from the journal and from the facts.
+//! `status`: the site's state by the journal, compared with git and the engine.
 
 use serde_json::json;
 
@@ -21,12 +21,8 @@ pub async fn status(call: &Call) -> Result<Finished> {
     let facts = pipeline::observe(&repo, &standing).await;
     let (state, mut lines) = match &standing {
         Standing::NoRun => ("old", vec!["Cowhand has not changed this site yet.".to_owned()]),
-        Standing::Old(record) => {
-            ("old", vec![format!("The site is the old one: run {} was rolled back.", record.id)])
-        }
-        Standing::New(record) => {
-            ("new", vec![format!("The site is the new one, by run {}.", record.id)])
-        }
+        Standing::Old(record) => ("old", vec![format!("Old: run {} was rolled back.", record.id)]),
+        Standing::New(record) => ("new", vec![format!("New: updated by run {}.", record.id)]),
         Standing::Between(record) => ("between", between(record, holder.is_some())),
     };
     let at_work = holder.as_ref().and(pipeline::unfinished(&site)?);
@@ -51,15 +47,15 @@ pub async fn status(call: &Call) -> Result<Finished> {
     Ok(Finished::done(""))
 }
 
-/// What ends it, unless somebody is at it.
+/// Returns the lines for a site between old and new, with the commands that end that.
 fn between(record: &Record, at_work: bool) -> Vec<String> {
     let (id, stage) = (&record.id, pipeline::last_stage(record).unwrap_or("its beginning"));
     let [forward, back] = pipeline::ways_out(record);
     if at_work {
-        return vec![format!("The site is between old and new, in run {id}.")];
+        return vec![format!("Between old and new: run {id} is in progress.")];
     }
     vec![
-        format!("The site is between old and new: run {id} ended in {stage}."),
+        format!("Between old and new: run {id} stopped in {stage}."),
         format!("  → {forward}"),
         format!("  → {back}"),
     ]
@@ -68,7 +64,7 @@ fn between(record: &Record, at_work: bool) -> Vec<String> {
 fn under_way(holder: &Holder, stage: Option<&str>) -> String {
     let stage = stage.map(|stage| format!(", in stage {stage}")).unwrap_or_default();
     format!(
-        "`cowhand {}` is at work{stage} (process {}, since {}).",
+        "`cowhand {}` is running{stage} (process {}, since {}).",
         holder.command, holder.pid, holder.since
     )
 }

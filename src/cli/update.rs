@@ -1,4 +1,4 @@
-//! `update`, `plan` and `prefetch`: the pipeline, walked to different ends.
+//! `update`, `plan` and `prefetch`: the pipeline with different goals.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ pub async fn plan(call: &mut Call, typed: PlanOptions) -> Result<Finished> {
     };
     let finished = walk(call, site, options).await?;
     call.company.events.info(finished.message);
-    // The plan is the last event: whoever reads the JSON finds it at the end.
+    // The plan is the last event: a program finds it at the end.
     let plan = call.run.as_ref().map(|run| run.plan.clone()).unwrap_or_default();
     call.company.events.emit(Event::Plan(Box::new(plan)));
     Ok(Finished { message: String::new(), ..finished })
@@ -66,9 +66,10 @@ async fn walk(call: &mut Call, site: Site, options: Options) -> Result<Finished>
     pipeline::walk(call.run.insert(run)).await
 }
 
-/// An earlier run was killed after the first commit point, or its rollback failed: both ways out are offered. `--yes` finishes it, unless
-/// somebody has written files since that the switch would replace. One that asks for less than a whole update, or for a certain one, does not get
-/// another.
+/// Offers to resume or roll back an unfinished run. `--yes` resumes it, unless files that the
+/// switch would replace have changed since. `plain` is false for an update limited by options such
+/// as
+/// `--until`: resuming would do something else, so it is refused.
 async fn over_unfinished(
     call: &mut Call,
     site: &Site,
@@ -82,13 +83,13 @@ async fn over_unfinished(
     let unfinished = pipeline::ways_out(record).into_iter().fold(unfinished, Error::hint);
     if !plain {
         return Err(unfinished
-            .because("finishing it is not what --until, --expect-tree or --skip-start ask for"));
+            .because("--until, --expect-tree and --skip-start do not apply to finishing a run"));
     }
     let changed = pipeline::changed_since(site, record)?;
     if call.company.person.says_yes() && !changed.is_empty() {
         let files = changed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         return Err(
-            unfinished.because(format!("files have changed since it was interrupted: {files}"))
+            unfinished.because(format!("files have changed since the interruption: {files}"))
         );
     }
     let person = call.company.person.clone();
@@ -102,7 +103,7 @@ async fn over_unfinished(
             return Ok(finished);
         }
         let finished = Finished { exit: Exit::RolledBack, ..finished };
-        Ok(finished.hint("Nothing was updated: start `cowhand update` again."))
+        Ok(finished.hint("Nothing was updated. Run `cowhand update` again."))
     } else {
         match recover::roll_back(call, Some(id)).await {
             Err(error) if error.exit_code() == Some(Exit::Declined) => Err(unfinished),
@@ -111,9 +112,10 @@ async fn over_unfinished(
     }
 }
 
-/// A run may be finished from another folder.
+/// Makes a path absolute: `resume` may run in another directory.
 fn absolute(folder: &Path) -> Result<PathBuf> {
-    std::path::absolute(folder).what_with(|| format!("there is no way to {}", folder.display()))
+    std::path::absolute(folder)
+        .what_with(|| format!("could not resolve the path {}", folder.display()))
 }
 
 fn object_id(text: &str) -> Result<()> {
@@ -121,7 +123,7 @@ fn object_id(text: &str) -> Result<()> {
     if whole {
         Ok(())
     } else {
-        Err(Error::new(format!("--expect-tree takes a whole object id, not `{text}`"))
+        Err(Error::new(format!("--expect-tree takes a full object id, not `{text}`"))
             .exit(Exit::Usage))
     }
 }

@@ -1,7 +1,8 @@
-//! Started under the name `update.sh`: upstream's own flags, translated into Cowhand's commands, and upstream's exit codes.
+//! Cowhand under the name `update.sh`: the script's flags become Cowhand's commands, and its exit
+//! codes the script's.
 //!
-//! Cron lines, monitoring checks and playbooks that call the script go on working with nothing but its path exchanged for that of a link
-//! to Cowhand. What the script would silently ignore is an error.
+//! Cron lines, monitoring checks and playbooks keep working when the script's path becomes a link
+//! to Cowhand. Flags that the script would silently ignore are errors.
 
 #![expect(clippy::disallowed_methods, reason = "it looks for the directory of the site itself")]
 
@@ -18,67 +19,68 @@ use crate::exit::Exit;
 use crate::person::Person;
 use crate::site::mailcow;
 
-/// Under which name Cowhand was started.
+/// The name under which Cowhand was started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manner {
-    /// Its own: its own commands, exit codes and words.
+    /// Cowhand, with its own commands, exit codes and messages.
     #[default]
     Cowhand,
-    /// `update.sh`: the script's flags, exit codes, and the lines that others search its output for.
+    /// `update.sh`, with the script's flags and exit codes, and the lines that monitoring searches
+    /// its output for.
     UpdateSh,
 }
 
-/// The script's exit code for everything that it does not tell apart. Its 2 means "start me again" and is never given.
+/// The script's exit code for any failure. Its 2 means "start me again" and never occurs here.
 const FAILED: u8 = 1;
 
-/// Updates a mailcow: dockerized site, in the place of upstream's script of this name.
+/// Update a mailcow: dockerized site, in place of upstream's script of this name
 #[derive(Debug, Parser)]
 #[command(name = "update.sh", max_term_width = 100)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of a script, one field each")]
 struct Flags {
-    /// Only say whether an update is available: 0 if so, 3 if not, 99 if that cannot be told.
+    /// Only look for an update: 0 if there is one, 3 if not, 99 if the check failed
     #[arg(short, long, group = "only")]
     check: bool,
-    /// The same for a newer release (a tag).
+    /// Only look for a newer release (a tag), with the same exit codes
     #[arg(long, group = "only")]
     check_tags: bool,
-    /// Only remove superseded images.
+    /// Only remove superseded images
     #[arg(long, group = "only")]
     gc: bool,
-    /// Only fetch the commits and images of the next update.
+    /// Only fetch the commits and images of the next update
     #[arg(long, group = "only")]
     prefetch: bool,
-    /// The site's side wins in conflicting lines.
+    /// Keep the site's side of conflicting lines
     #[arg(long, conflicts_with = "only")]
     ours: bool,
-    /// Change the files but start nothing.
+    /// Change the files but start nothing
     #[arg(long, conflicts_with = "only")]
     skip_start: bool,
-    /// Nothing is pinged: what cannot be reached is found while fetching, before anything changed.
+    /// Accepted and ignored: Cowhand pings nothing, and the fetch finds an unreachable upstream
     #[arg(long)]
     skip_ping_check: bool,
-    /// Switch to another branch.
+    /// The branch to switch to.
     #[command(flatten)]
     branch: BranchOptions,
-    /// Of the script until 2022; here compose is never exchanged in any case.
+    /// Accepted and ignored, from the script of 2022: Cowhand never replaces compose
     #[arg(long, hide = true)]
     no_update_compose: bool,
-    /// Ask nothing.
+    /// Do not ask
     #[arg(short, long, conflicts_with_all = ["stable", "nightly", "legacy"])]
     force: bool,
-    /// The script itself is never exchanged here, so this changes nothing for what only looks. An update without a merge is refused.
+    /// Ignored by read-only flags, since Cowhand never replaces itself; refused for an update
     #[arg(short, long)]
     dev: bool,
 }
 
-/// What the script's flags ask for, where this process was started under the script's name; or the exit code where they ask for nothing
-/// that can be done, and that was told.
+/// Returns the arguments that the script's flags stand for, or the exit code of a refusal that has
+/// been printed. `None` if this process was not started under the script's name.
 pub fn called() -> Option<Result<Arguments, ExitCode>> {
     let name = started_as()?;
     Some(translate(&name))
 }
 
-/// The name under which this process was started, if it is the script's.
+/// Returns the name under which this process was started, if it is the script's.
 pub fn started_as() -> Option<PathBuf> {
     let name = PathBuf::from(std::env::args_os().next()?);
     (name.file_name() == Some(OsStr::new(mailcow::UPDATE_SCRIPT))).then_some(name)
@@ -86,13 +88,13 @@ pub fn started_as() -> Option<PathBuf> {
 
 fn translate(name: &Path) -> Result<Arguments, ExitCode> {
     let flags = Flags::try_parse().map_err(|error| {
-        // What a reader that went away does not see is not our failure.
+        // A closed pipe is not a failure.
         let _ = error.print();
         ExitCode::from(if error.use_stderr() { FAILED } else { 0 })
     })?;
     let command = flags.command().map_err(|refusal| tell(&refusal))?;
     let site = site(name).ok_or_else(|| {
-        tell("There is no mailcow.conf here. Call update.sh in the folder of the mailcow installation.")
+        tell("mailcow.conf not found. Run update.sh in the directory of the mailcow installation.")
     })?;
     Ok(Arguments { site, json: false, verbose: false, command, manner: Manner::UpdateSh })
 }
@@ -102,7 +104,8 @@ fn tell(refusal: &str) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// The site, as the script finds it: the current folder; else the folder that the link was called in, as `/srv/mailcow/update.sh`.
+/// Returns the site as the script finds it: the current directory, or else the directory of the
+/// link (`/srv/mailcow/update.sh`).
 fn site(name: &Path) -> Option<PathBuf> {
     let folders =
         [Some(Path::new(".")), name.parent().filter(|folder| !folder.as_os_str().is_empty())];
@@ -119,7 +122,8 @@ impl Flags {
         let switch = self.branch.branch();
         match self {
             _ if only && switch.is_some() => {
-                Err("Switching branches goes with an update, not with what only looks.".to_owned())
+                Err("A switch of branches is part of an update: remove the read-only flag."
+                    .to_owned())
             }
             Self { check: true, .. } => Ok(Command::Check(CheckOptions { tags: false })),
             Self { check_tags: true, .. } => Ok(Command::Check(CheckOptions { tags: true })),
@@ -146,8 +150,8 @@ impl Flags {
     }
 }
 
-/// The script's exit code for what a command came to. It gives 0 to who does not want the update or the other branch, and 1 to who says that a
-/// condition is not met.
+/// Returns the script's exit code for an outcome. The script ends with 0 if the operator declines
+/// the update or the branch, and with 1 if a condition is not met.
 pub fn exit(exit: Exit, person: &Person) -> ExitCode {
     let code = match exit {
         Exit::Done | Exit::NoUpdate | Exit::CouldNotTell | Exit::Interrupted => exit.code(),
@@ -157,7 +161,7 @@ pub fn exit(exit: Exit, person: &Person) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The line of a check that others search the output for.
+/// Returns the line of a check that monitoring searches for.
 pub fn check_line(update: bool, tags: bool) -> &'static str {
     match (update, tags) {
         (true, false) => "Updated code is available.",

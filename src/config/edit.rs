@@ -1,18 +1,18 @@
-//! Changes to the text of a `cowhand.toml` that leave everything else in it as it is, comments too.
+//! Edits of a `cowhand.toml` that keep the rest of the text, including comments.
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value, value};
 
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 
-/// The key of the tables.
+/// The key of the plugins' tables.
 const PLUGIN: &str = "plugin";
-/// The keys of a grant that have lists.
+/// The grant keys with lists.
 const LISTS: [&str; 4] = ["read", "install", "http", "env"];
-/// Those that have one value.
+/// The grant keys with one value.
 const VALUES: [&str; 2] = ["memory", "time"];
 
-/// One grant as it is typed: `http=ntfy.example.org`.
+/// A grant from the command line: `http=ntfy.example.org`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantLine {
     key: String,
@@ -36,10 +36,11 @@ impl std::str::FromStr for GrantLine {
     }
 }
 
-/// Names a plugin: its table gets this source, or a new table comes after the others. Grants are added to those it has.
+/// Adds a plugin's table after the others, or changes the source of an existing one. Grants are
+/// added to its existing grants.
 pub fn put_plugin(text: &str, name: &str, source: &str, grants: &[GrantLine]) -> Result<String> {
     let mut document = parse(text)?;
-    // Comments at the end stay above a table that comes after them.
+    // Trailing comments stay above a table that is added after them.
     let end = document.trailing().as_str().unwrap_or_default().to_owned();
     let is_new = tables(&mut document)?.iter().all(|table| !is_named(table, name));
     if is_new {
@@ -55,14 +56,14 @@ pub fn put_plugin(text: &str, name: &str, source: &str, grants: &[GrantLine]) ->
     Ok(document.to_string())
 }
 
-/// Takes a plugin's table out, with the comment right above it; none where there is no such plugin.
+/// Removes a plugin's table and the comment right above it. `None` if the plugin does not exist.
 pub fn remove_plugin(text: &str, name: &str) -> Result<Option<String>> {
     let mut document = parse(text)?;
     let tables = tables(&mut document)?;
     let Some(at) = tables.iter().position(|table| is_named(table, name)) else { return Ok(None) };
     let (place, kept) = tables.get(at).map_or((None, String::new()), |table| {
         let above = above(table);
-        // What an empty line parts from the table is not about it.
+        // A comment above an empty line is not about the table.
         (table.position(), above.rfind("\n\n").map_or("", |end| &above[..=end]).to_owned())
     });
     tables.remove(at);
@@ -79,12 +80,12 @@ pub fn remove_plugin(text: &str, name: &str) -> Result<Option<String>> {
     Ok(Some(document.to_string()))
 }
 
-/// Comments and empty lines above a table.
+/// Returns the comments and empty lines above a table.
 fn above(table: &Table) -> &str {
     table.decor().prefix().and_then(|above| above.as_str()).unwrap_or_default()
 }
 
-/// The first table of the text below a place.
+/// Returns the first table after a position.
 fn first_below(table: &mut Table, place: Option<isize>) -> Option<&mut Table> {
     if !table.is_implicit() && table.position() > place {
         return Some(table);
@@ -99,7 +100,7 @@ fn first_below(table: &mut Table, place: Option<isize>) -> Option<&mut Table> {
 
 fn parse(text: &str) -> Result<DocumentMut> {
     text.parse().map_err(|error: toml_edit::TomlError| {
-        Error::new("cowhand.toml cannot be read").because(error)
+        Error::new("could not parse cowhand.toml").because(error)
     })
 }
 
@@ -109,10 +110,10 @@ fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables> {
 }
 
 fn not_tables() -> Error {
-    let what = "cowhand.toml names its plugins in another way than with `[[plugin]]`";
+    let what = "the plugins in cowhand.toml are not `[[plugin]]` tables";
     Error::new(what)
         .exit(Exit::Usage)
-        .hint("Write each as a table of its own that begins with `[[plugin]]`.")
+        .hint("Write each plugin as a table that begins with `[[plugin]]`.")
 }
 
 fn is_named(table: &Table, name: &str) -> bool {
@@ -126,7 +127,7 @@ fn named(name: &str, above: &str) -> Table {
     table
 }
 
-/// Sets a value and leaves the comment behind it.
+/// Sets a value and keeps the comment after it.
 fn set(table: &mut dyn TableLike, key: &str, new: Value) {
     match table.get_mut(key).and_then(Item::as_value_mut) {
         Some(old) => {
@@ -140,7 +141,8 @@ fn set(table: &mut dyn TableLike, key: &str, new: Value) {
 
 fn add_grant(table: &mut Table, grant: &GrantLine) -> Result<()> {
     let held = table.entry("grant").or_insert_with(|| Item::Table(Table::new()));
-    let wrong = || Error::new("the plugin's `grant` in cowhand.toml is no table").exit(Exit::Usage);
+    let wrong =
+        || Error::new("the plugin's `grant` in cowhand.toml is not a table").exit(Exit::Usage);
     let held = held.as_table_like_mut().ok_or_else(wrong)?;
     if VALUES.contains(&grant.key.as_str()) {
         set(held, &grant.key, grant.value.as_str().into());

@@ -1,4 +1,4 @@
-//! The engine that answers, or a private one where none does.
+//! The running engine, or a private one if there is none.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::process::{self, Command, Daemon, Output};
 
-/// A Docker engine: one that was there, or a private one that ends, with all that it holds, when dropped.
+/// A Docker engine: a running one, or a private one that is removed with its data when dropped.
 #[derive(Debug)]
 pub struct Engine {
     host: Option<String>,
@@ -20,7 +20,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine that answers `docker` as the environment and contexts have it, if any does. One on another machine does not
+    /// Returns the engine that `docker` uses, if it answers. An engine on another machine does not
     /// count: it could reach neither the fixture's files nor its registry.
     pub fn answering() -> Option<Self> {
         let engine = Self::new(None);
@@ -31,14 +31,15 @@ impl Engine {
         (local && engine.answers()).then_some(engine)
     }
 
-    /// Starts a private engine. It shares nothing with others on the machine: no default bridge, no firewall rules.
+    /// Starts a private engine. It shares nothing with others: no default bridge, no firewall
+    /// rules.
     pub fn private() -> Result<Self> {
         let program = program()?;
         Self::start(|_| Command::new(program, Duration::MAX), &[])
     }
 
-    /// The same, told more, in a world of its own that ends at this machine. One that ends comes back, as with a service manager, unless
-    /// there is a file [`AWAY`] in its folder.
+    /// Starts a private engine with more options, in its own network namespace. It is restarted
+    /// when it ends, as by a service manager, unless its directory has the file [`AWAY`].
     pub fn supervised(options: &[&str]) -> Result<Self> {
         let program = program()?;
         let bash =
@@ -72,7 +73,7 @@ impl Engine {
         Ok(Self { folder, _daemon: Some(daemon), ..engine })
     }
 
-    /// Uses the engine at this address, which somebody else ends.
+    /// Uses the engine at this address, which the caller ends.
     pub fn at(host: &str) -> Self {
         Self::new(Some(host.to_owned()))
     }
@@ -81,22 +82,22 @@ impl Engine {
         Self { host, interrupted: Arc::default(), folder: PathBuf::new(), _daemon: None }
     }
 
-    /// Sets the flag that, once true, ends what [`Engine::run`] runs. Clean-up goes on.
+    /// Sets the flag that ends commands of [`Engine::run`] once it is true. Clean-up continues.
     pub fn interrupted_by(self, flag: Arc<AtomicBool>) -> Self {
         Self { interrupted: flag, ..self }
     }
 
-    /// What `DOCKER_HOST` must be set to; none: it stays as it is.
+    /// Returns the value for `DOCKER_HOST`. `None` leaves it unchanged.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
 
-    /// The folder of a private engine: its data in `data`, its process id in `pid`.
+    /// Returns a private engine's directory: its data in `data`, its process id in `pid`.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// `docker ARGUMENTS` on this engine.
+    /// Returns a `docker` command for this engine.
     pub fn docker(&self) -> Command {
         self.reach(Command::new("docker", Duration::from_mins(5)))
     }
@@ -109,7 +110,7 @@ impl Engine {
         }
     }
 
-    /// Waits for what a command does, or for the interruption.
+    /// Waits for a command or for the interruption.
     pub fn run<T>(&self, running: impl Future<Output = Result<T>>) -> Result<T> {
         wait(async {
             let mut running = std::pin::pin!(running);
@@ -124,13 +125,13 @@ impl Engine {
         })
     }
 
-    /// Runs `docker ARGUMENTS` and gives what it printed, line by line.
+    /// Runs `docker ARGUMENTS` and returns its output, line by line.
     pub fn lines(&self, arguments: &[&str]) -> Result<Vec<String>> {
         let output = wait(self.docker().args(arguments).run_ok())?;
         Ok(output.text().lines().map(str::to_owned).collect())
     }
 
-    /// Whether it does.
+    /// Returns true if the engine answers.
     pub fn answers(&self) -> bool {
         let ask = self.reach(Command::new("docker", Duration::from_secs(10))).args([
             "version",
@@ -141,12 +142,12 @@ impl Engine {
     }
 }
 
-/// The file in a supervised engine's folder while which is there it does not come back.
+/// The file in a supervised engine's directory that prevents a restart.
 pub const AWAY: &str = "stays-away";
-/// Where nobody listens.
+/// An address without a listener.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// Runs a daemon, and again whenever it has ended.
+/// Runs a daemon and restarts it whenever it ends.
 const SUPERVISOR: &str = r#"
 away=$1; shift
 trap 'kill $daemon; wait $daemon; exit' TERM
@@ -157,12 +158,13 @@ while :; do
 done
 "#;
 
-/// The first in `PATH`, so that another version can be tried; a person's `PATH` may lack root's folders.
+/// Finds dockerd, first in `PATH`, so that another version can be tried. A user's `PATH` may lack
+/// root's directories.
 fn program() -> Result<PathBuf> {
     let places = ["/usr/sbin/dockerd", "/usr/local/bin/dockerd"].map(PathBuf::from);
     process::find("dockerd").or_else(|| places.into_iter().find(|place| place.exists())).ok_or_else(
         || {
-            Error::new("no Docker engine answers, and there is no dockerd to start a private one")
+            Error::new("no Docker engine is running, and dockerd is not installed")
                 .hint("Run scripts/setup as root.")
         },
     )

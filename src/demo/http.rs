@@ -1,4 +1,5 @@
-//! An upstream as sites have it: repositories served over http by git's own `http-backend`, behind a small server on loopback.
+//! An upstream as sites have it: repositories served over http by git's own `http-backend`, behind
+//! a small server on loopback.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -38,7 +38,8 @@ impl Https {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (config, served) = (Arc::clone(&config), served.clone());
-                // As servers do: an answer does not wait until what was sent before it has been acknowledged.
+                // As servers do: an answer does not wait until what was sent before it has been
+                // acknowledged.
                 let _ = stream.set_nodelay(true);
                 thread::spawn(move || {
                     let Ok(connection) = ServerConnection::new(config) else { return };

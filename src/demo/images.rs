@@ -1,5 +1,5 @@
-//! Makes images and pushes them straight into a registry: `FROM scratch`, one static program, and whatever labels, ports,
-//! health check and weight are wanted. No engine is asked.
+//! Makes images and pushes them straight into a registry: `FROM scratch`, one static program, and
+//! whatever labels, ports, health check and weight are wanted. No engine is asked.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -18,7 +18,8 @@ use crate::error::{Context, Result};
 /// The static program that is in every image; see `service.rs` for what it can be told.
 pub const SERVICE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/service"));
 
-/// The label that every image bears; its value is the prefix of the fixture, so that clean-up finds what is whose.
+/// The label that every image bears; its value is the prefix of the fixture, so that clean-up finds
+/// what is whose.
 pub const LABEL: &str = "org.cowhand.fixture";
 
 /// Who sends a layer that others share.
@@ -118,7 +119,8 @@ pub struct Images {
 }
 
 impl Images {
-    /// For the registry at `HOST:PORT`, spoken to over http; `prefix` is the first part of every image's name.
+    /// For the registry at `HOST:PORT`, spoken to over http; `prefix` is the first part of every
+    /// image's name.
     pub fn new(registry: &str, prefix: &str) -> Self {
         crate::https::provide();
         let settings = ClientConfig {
@@ -134,7 +136,8 @@ impl Images {
         }
     }
 
-    /// The same for a mirror of the registry that Docker means where none is named: references name none.
+    /// The same for a mirror of the registry that Docker means where none is named: references name
+    /// none.
     pub fn unnamed(self) -> Self {
         Self { named: false, ..self }
     }
@@ -154,7 +157,8 @@ impl Images {
         format!("{}/{name}:{tag}", self.base())
     }
 
-    /// Pushes `image` as `name:tag`, whatever was there before, and gives the digest of its manifest.
+    /// Pushes `image` as `name:tag`, whatever was there before, and gives the digest of its
+    /// manifest.
     pub fn push(&self, name: &str, tag: &str, image: &Image) -> Result<String> {
         let reference = format!("{}/{}/{name}:{tag}", self.registry, self.prefix);
         let mut layers = vec![program()?];

@@ -1,6 +1,8 @@
-//! Throw-away upstreams, sites, registries and engines, all of them real: for `cowhand demo`, the tests and the benchmarks.
+//! Throw-away upstreams, sites, registries and engines for `cowhand demo`, the tests and the
+//! benchmarks. All of them are real.
 //!
-//! Everything here is blocking, takes away what it made when it is dropped, and keeps to names, ports and networks of its own.
+//! Everything here blocks, removes what it created when it is dropped, and uses its own names,
+//! ports and networks.
 
 #![allow(clippy::disallowed_methods, reason = "fixtures open what they made")]
 
@@ -22,7 +24,8 @@ use crate::error::{Context, Result};
 
 pub use story::run;
 
-/// Waits for a future on a runtime of its own. Not to be called from within a runtime's worker; from `spawn_blocking` it may be.
+/// Waits for a future on a new runtime. Callable from `spawn_blocking`, not from a runtime's
+/// worker.
 pub(crate) fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -31,8 +34,8 @@ pub(crate) fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
         .block_on(future)
 }
 
-/// A new temporary folder whose name says what it is for. Whoever asked for it takes it away.
+/// Creates a temporary directory named after its purpose. The caller removes it.
 pub(crate) fn folder(purpose: &str) -> Result<PathBuf> {
     let made = tempfile::Builder::new().prefix(&format!("cowhand-{purpose}-")).tempdir();
-    Ok(made.what_with(|| format!("could not make a folder for the {purpose}"))?.keep())
+    Ok(made.what_with(|| format!("could not create a directory for the {purpose}"))?.keep())
 }

@@ -1,5 +1,5 @@
-//! The one program in all images of the demo and the tests: static, without dependencies, told by its environment how to
-//! behave. `build.rs` compiles it by itself; it is no part of the library.
+//! The one program in all images of the demo and the tests: static, without dependencies, told by
+//! its environment how to behave. `build.rs` compiles it by itself; it is no part of the library.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -17,10 +17,11 @@
 //! | `MEDDLE` | `DIR:DIR…`: what is below goes, is a link to `MEDDLE_OUTSIDE` for a moment, and comes back |
 //! | `DUMP_SIZE` | how many bytes of rows `mariadb-dump` adds |
 //!
-//! Under the names `mariadb-dump` and `mariadb` it stands in for MariaDB's: with the root's password it prints the file of `WRITE` as a dump, and
-//! writes it from one.
+//! Under the names `mariadb-dump` and `mariadb` it stands in for MariaDB's: with the root's
+//! password it prints the file of `WRITE` as a dump, and writes it from one.
 //!
-//! As a command: `service health` (for a `HEALTHCHECK`), `service cat PATH` (what the container sees).
+//! As a command: `service health` (for a `HEALTHCHECK`), `service cat PATH` (what the container
+//! sees).
 
 use std::env;
 use std::fs;
@@ -137,7 +138,9 @@ fn talk(mut stream: TcpStream, greeting: &str) {
     let mut buffer = [0; 4096];
     if greeting == "http" {
         if matches!(stream.read(&mut buffer), Ok(1..)) {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
+            let _ = stream.write_all(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n",
+            );
         }
         return;
     }
@@ -164,7 +167,8 @@ fn cat(path: &str) {
     }
 }
 
-/// The file in which the stand-in for a database keeps its lines; whoever has not its root's password gets nothing.
+/// The file in which the stand-in for a database keeps its lines; whoever has not its root's
+/// password gets nothing.
 fn database() -> String {
     if env::var("MYSQL_PWD").ok() != env::var("MYSQL_ROOT_PASSWORD").ok() {
         eprintln!("ERROR 1045 (28000): Access denied for user 'root'@'localhost'");
@@ -195,7 +199,8 @@ fn read_dump() {
     let path = database();
     let mut text = String::new();
     let read = std::io::stdin().read_to_string(&mut text);
-    let lines = text.lines().filter_map(|line| line.split('\'').nth(1)).map(|line| format!("{line}\n"));
+    let lines =
+        text.lines().filter_map(|line| line.split('\'').nth(1)).map(|line| format!("{line}\n"));
     if let Err(error) = read.and_then(|_| fs::write(&path, lines.collect::<String>())) {
         eprintln!("ERROR: {path}: {error}");
         exit(1);
@@ -204,7 +209,11 @@ fn read_dump() {
 
 fn ports() -> Vec<(u16, String)> {
     let pairs = list("LISTEN", ';');
-    pairs.iter().filter_map(|pair| pair.split_once('=')).filter_map(|(port, greeting)| Some((port.trim().parse().ok()?, greeting.to_owned()))).collect()
+    pairs
+        .iter()
+        .filter_map(|pair| pair.split_once('='))
+        .filter_map(|(port, greeting)| Some((port.trim().parse().ok()?, greeting.to_owned())))
+        .collect()
 }
 
 fn list(name: &str, separator: char) -> Vec<String> {
@@ -222,7 +231,7 @@ fn pause(name: &str) {
 
 /// A container that an attacker controls: it swaps what it may write to for links.
 mod meddling {
-    use std::ffi::{c_char, c_int, c_uint, CString};
+    use std::ffi::{CString, c_char, c_int, c_uint};
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
@@ -316,7 +325,8 @@ mod meddling {
     }
 }
 
-/// Waiting for SIGTERM: process 1 of a container gets no default action for it, and the standard library has no signals.
+/// Waiting for SIGTERM: process 1 of a container gets no default action for it, and the standard
+/// library has no signals.
 mod signals {
     use std::ffi::c_int;
 
@@ -338,7 +348,8 @@ mod signals {
     /// Holds back the signals that ask for an end, in this thread and those it starts.
     pub fn hold() -> Set {
         let mut set = Set([0; 128]);
-        // SAFETY: the set is as large and as aligned as the C library's; the old mask is not asked for.
+        // SAFETY: the set is as large and as aligned as the C library's; the old mask is not asked
+        // for.
         unsafe {
             sigemptyset(&raw mut set);
             sigaddset(&raw mut set, SIGINT);

@@ -1,4 +1,5 @@
-//! A customised site: a clone of a throw-away upstream with everything a real one has, its stack, and what it takes to end them.
+//! A customised site: a clone of a throw-away upstream with everything a real one has, its stack,
+//! and what it takes to end them.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -58,7 +59,8 @@ fn first_images() -> Vec<(&'static str, &'static str, Image)> {
     ]
 }
 
-/// How the program in the image of this name behaves: its ports, what it reads, what it keeps in its volume.
+/// How the program in the image of this name behaves: its ports, what it reads, what it keeps in
+/// its volume.
 pub fn image_of(name: &str) -> Image {
     match name {
         "unbound" => {
@@ -97,8 +99,8 @@ pub fn image_of(name: &str) -> Image {
     }
 }
 
-/// An upstream, the images of its first release in a registry, and a customised clone of it. Its containers, networks,
-/// volumes, images and folders go when it is dropped.
+/// An upstream, the images of its first release in a registry, and a customised clone of it. Its
+/// containers, networks, volumes, images and folders go when it is dropped.
 pub struct Site {
     /// The upstream it follows.
     pub upstream: Upstream,
@@ -111,7 +113,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Makes one with these services. Its stack is not started; the registry at `HOST:PORT` serves its images.
+    /// Makes one with these services. Its stack is not started; the registry at `HOST:PORT` serves
+    /// its images.
     pub fn make(engine: Arc<Engine>, registry: &str, services: &[&str]) -> Result<Self> {
         Self::make_of(engine, |prefix| Images::new(registry, prefix), services)
     }
@@ -217,7 +220,8 @@ impl Site {
         let up = || {
             self.compose(&["--progress", "plain", "up", "--detach", "--remove-orphans"]).map(drop)
         };
-        // Compose pulls images of shared layers side by side, in which Engine 20.10 now and then loses a lease.
+        // Compose pulls images of shared layers side by side, in which Engine 20.10 now and then
+        // loses a lease.
         up().or_else(|error| if error.summary().contains(LOST_LEASE) { up() } else { Err(error) })
     }
 
@@ -236,7 +240,8 @@ impl Site {
         Ok(self.compose(&["exec", "-T", service, "/service", "cat", path])?.text())
     }
 
-    /// Clones upstream and makes the clone the site of somebody who follows the documentation's advice.
+    /// Clones upstream and makes the clone the site of somebody who follows the documentation's
+    /// advice.
     fn install(&self) -> Result<()> {
         let root = self.root();
         let url = self.upstream.folder().display().to_string();
@@ -276,7 +281,8 @@ impl Site {
         )
     }
 
-    /// Certificates of an external client, linked into the site; upstream's examples rewritten, as its generator does.
+    /// Certificates of an external client, linked into the site; upstream's examples rewritten, as
+    /// its generator does.
     fn certificates(&self) -> Result<()> {
         let (root, outside) = (self.root(), self.outside());
         fs::create_dir_all(&outside).what("could not make the folder outside the site")?;
@@ -296,7 +302,8 @@ impl Site {
             .what("could not protect a key")
     }
 
-    /// The files that the documentation tells people to write, and edits in tracked files that they make all the same.
+    /// The files that the documentation tells people to write, and edits in tracked files that they
+    /// make all the same.
     fn customise(&self) -> Result<()> {
         self.write("docker-compose.override.yml", OVERRIDE)?;
         self.write(

@@ -1,4 +1,5 @@
-//! Keeps fixtures that run at the same time, in this process or in others, apart: each holds a slot, which is a subnet and a range of ports.
+//! Keeps fixtures that run at the same time, in this process or in others, apart: each holds a
+//! slot, which is a subnet and a range of ports.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -9,10 +10,12 @@ use crate::error::{Context, Error, Result};
 const SLOTS: u16 = 200;
 /// How many ports each has.
 const PORTS: u16 = 50;
-/// The first port of the first slot: below the range from which systems take ports for outgoing connections.
+/// The first port of the first slot: below the range from which systems take ports for outgoing
+/// connections.
 const FIRST_PORT: u16 = 21_000;
 
-/// A subnet and a range of ports that nobody else uses. Freed when dropped or when its process ends.
+/// A subnet and a range of ports that nobody else uses. Freed when dropped or when its process
+/// ends.
 #[derive(Debug)]
 pub struct Slot {
     number: u16,
@@ -25,7 +28,8 @@ impl Slot {
         let folder = std::env::temp_dir().join("cowhand-slots");
         fs::create_dir_all(&folder).what("could not create the folder of the fixtures' slots")?;
         let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
-        // Start at a place that differs between processes, so that a subnet just given up rests for a while.
+        // Start at a place that differs between processes, so that a subnet just given up rests for
+        // a while.
         let start = u16::try_from(std::process::id() % u32::from(SLOTS)).unwrap_or(0);
         for number in (0..SLOTS).map(|step| (start + step) % SLOTS) {
             let file = File::create(folder.join(number.to_string()))
@@ -46,7 +50,8 @@ impl Slot {
         self.number
     }
 
-    /// The first three numbers of the slot's IPv4 subnet, a /24, as mailcow's `IPV4_NETWORK` has them.
+    /// The first three numbers of the slot's IPv4 subnet, a /24, as mailcow's `IPV4_NETWORK` has
+    /// them.
     pub fn network(&self) -> String {
         format!("10.219.{}", self.number)
     }
@@ -61,7 +66,8 @@ fn first_port(number: u16) -> (Ipv4Addr, u16) {
     (Ipv4Addr::LOCALHOST, FIRST_PORT + number * PORTS)
 }
 
-/// Whether the routing table has this slot's subnet: an address in it, little-endian hexadecimal, as the kernel writes it.
+/// Whether the routing table has this slot's subnet: an address in it, little-endian hexadecimal,
+/// as the kernel writes it.
 fn has_route(routes: &str, number: u16) -> bool {
     let destination =
         format!("{:08X}", u32::from_le_bytes([10, 219, u8::try_from(number).unwrap_or(0), 0]));

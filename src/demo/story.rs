@@ -1,4 +1,4 @@
-//! What `cowhand demo` tells: a customised site, a release that conflicts with it, and what an update makes of both.
+//! The story of `cowhand demo`: a customised site, a release that conflicts with it, and an update.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::process::Command;
 
-/// Plays the whole story on standard output and takes away all that it made, also after a failure or an interruption.
+/// Plays the story on standard output and removes everything that it created, also after a failure
+/// or an interruption.
 pub async fn run() -> Result<()> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
@@ -26,8 +27,8 @@ pub async fn run() -> Result<()> {
             story.await
         }
     };
-    let told = ended.what("the demonstration ended unexpectedly")?;
-    told.map_err(|error| error.or_left("All that the demonstration made is gone."))
+    let result = ended.what("the demo ended unexpectedly")?;
+    result.map_err(|error| error.or_left("Everything that the demo created is removed."))
 }
 
 async fn interruption() {
@@ -44,7 +45,7 @@ async fn interruption() {
 }
 
 fn tell(interrupted: &Arc<AtomicBool>) -> Result<()> {
-    heading("A registry, an upstream and a customised site, all of them throw-away");
+    heading("A throw-away registry, upstream and customised site");
     let engine = engine(interrupted)?;
     let registry = Registry::start()?;
     let site = Site::make(engine, registry.address(), ALL_SERVICES)?;
@@ -55,14 +56,14 @@ fn tell(interrupted: &Arc<AtomicBool>) -> Result<()> {
         site.project()
     ));
     site_edits(&site)?;
-    say("starting the stack from the images of the first release");
+    say("starting the stack from the first release's images");
     site.up()?;
     let before = containers(&site)?;
     for (service, container) in &before {
         println!("  {service:<20}{}", container.image);
     }
 
-    heading("Upstream publishes 2026-03, which conflicts with what the site changed");
+    heading("Upstream publishes 2026-03, which conflicts with the site's changes");
     println!("{}", indented(&site.git(&["diff", "--stat"])?));
     publish(&site)?;
 
@@ -76,23 +77,21 @@ fn tell(interrupted: &Arc<AtomicBool>) -> Result<()> {
     show_outcome(&site, &before)?;
     heading("Cleaning up");
     drop(site);
-    say(
-        "containers, volumes, networks, images, registry and folders of this demonstration are gone",
-    );
+    say("removed the demo's containers, volumes, networks, images, registry and directories");
     Ok(())
 }
 
 fn engine(interrupted: &Arc<AtomicBool>) -> Result<Arc<Engine>> {
     let answering = Engine::answering();
     say(match answering {
-        Some(_) => "using the Docker engine that answers, under names of this demonstration's own",
-        None => "no Docker engine answers; starting a private one",
+        Some(_) => "using the running Docker engine, under names of the demo's own",
+        None => "no Docker engine is running: starting a private one",
     });
     let engine = answering.map_or_else(Engine::private, Ok)?;
     Ok(Arc::new(engine.interrupted_by(Arc::clone(interrupted))))
 }
 
-/// Edits that the documentation advises against and that everybody makes.
+/// Makes edits that mailcow's documentation advises against and that many sites have.
 fn site_edits(site: &Site) -> Result<()> {
     site.edit("data/conf/postfix/main.cf", |text| {
         text.replace("postscreen_dnsbl_threshold = 6", "postscreen_dnsbl_threshold = 4")
@@ -107,7 +106,8 @@ fn site_edits(site: &Site) -> Result<()> {
     site.edit("data/conf/nginx/site.conf", |text| text.replace("TLSv1.2 TLSv1.3", "TLSv1.3"))
 }
 
-/// The same lines changed upstream, a file removed that the site edited, one added where the site has an ignored one, a service gone, new images.
+/// Publishes a release: the same lines changed, an edited file removed, a file added where the site
+/// has an ignored one, a service removed, new images.
 fn publish(site: &Site) -> Result<()> {
     for (name, tag) in [("postfix", "1.81"), ("phpfpm", "1.94"), ("nginx", "1.04")] {
         let image = image_of(name);
@@ -155,7 +155,7 @@ struct Cowhand<'a> {
 }
 
 impl Cowhand<'_> {
-    /// Runs the command in sight and demands that it ends with 0.
+    /// Runs a command with visible output and expects exit code 0.
     fn play(&self, arguments: &[&str]) -> Result<()> {
         let line = format!("cowhand {}", arguments.join(" "));
         heading(&format!("$ {line}"));
@@ -167,23 +167,23 @@ impl Cowhand<'_> {
         match engine.run(engine.reach(command).show())? {
             Some(0) => Ok(()),
             code => Err(Error::new(format!("`{line}` ended with {}", code.unwrap_or(-1)))
-                .because("the demonstration expects 0")
+                .because("the demo expects 0")
                 .exit(Exit::Unexpected)),
         }
     }
 }
 
 fn show_outcome(site: &Site, before: &BTreeMap<String, Container>) -> Result<()> {
-    heading("What came out: git");
+    heading("Result: git");
     println!("{}", indented(&site.git(&["log", "--oneline", "--graph", "--decorate", "-n", "6"])?));
-    heading("What came out: containers");
+    heading("Result: containers");
     let after = containers(site)?;
     for service in
         before.keys().chain(after.keys().filter(|service| !before.contains_key(*service)))
     {
         println!("  {service:<20}{}", fate(before.get(service), after.get(service)));
     }
-    heading("What came out: the losing versions, kept in the run");
+    heading("Result: the losing versions, kept in the run");
     for path in files_below(&site.root().join(".git/cowhand/runs"))? {
         println!("  {}", path.display());
     }
@@ -212,15 +212,15 @@ fn fate(before: Option<&Container>, after: Option<&Container>) -> String {
             format!("{:<24}kept running", after.image)
         }
         (Some(before), Some(after)) => {
-            format!("{:<24}replaced; it ran {}", after.image, before.image)
+            format!("{:<24}replaced {}", after.image, before.image)
         }
-        (Some(before), None) => format!("{:<24}gone", before.image),
+        (Some(before), None) => format!("{:<24}removed", before.image),
         (None, Some(after)) => format!("{:<24}new", after.image),
         (None, None) => String::new(),
     }
 }
 
-/// The files below a folder, relative to it, sorted.
+/// Returns the files below a directory, sorted, relative to it.
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];

@@ -1,4 +1,5 @@
-//! A throw-away upstream: a bare git repository whose first release has mailcow's shape, and to which releases are added.
+//! A throw-away upstream: a bare git repository whose first release has mailcow's shape, and to
+//! which releases are added.
 
 use std::path::{Path, PathBuf};
 
@@ -48,8 +49,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Makes one in `folder`, which must not exist, with the first release: `services` of those in its compose file, their
-    /// images named as `images` has them.
+    /// Makes one in `folder`, which must not exist, with the first release: `services` of those in
+    /// its compose file, their images named as `images` has them.
     pub fn create(folder: &Path, images: &Images, services: &[&str]) -> Result<Self> {
         let upstream = Self::empty(folder)?;
         let mut release = upstream.release(FIRST);
@@ -295,7 +296,8 @@ fn compose_file(template: &str, base: &str, services: &[&str]) -> String {
         .fold(text.clone(), |text, name| without_service(&text, name))
 }
 
-/// The services of a compose file in the shape of ours: four spaces before a service's name, six or more within it.
+/// The services of a compose file in the shape of ours: four spaces before a service's name, six or
+/// more within it.
 pub fn service_names(compose: &str) -> Vec<String> {
     let head = |line: &str| {
         Some(line.strip_prefix("    ")?.strip_suffix(':')?.to_owned())

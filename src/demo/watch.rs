@@ -1,4 +1,5 @@
-//! What happened to a project's containers meanwhile, by the engine's own events: who was interrupted, and for how long.
+//! What happened to a project's containers meanwhile, by the engine's own events: who was
+//! interrupted, and for how long.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +14,8 @@ use crate::process::Daemon;
 /// How long the engine may take to tell what happened.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Listens to the engine from its beginning to [`Watch::end`]: the engine itself remembers too few events to be asked afterwards.
+/// Listens to the engine from its beginning to [`Watch::end`]: the engine itself remembers too few
+/// events to be asked afterwards.
 pub struct Watch<'a> {
     engine: &'a Engine,
     project: String,
@@ -21,7 +23,8 @@ pub struct Watch<'a> {
     _listener: Daemon,
 }
 
-/// What happened to a service. A container that was replaced or restarted counts as one and the same.
+/// What happened to a service. A container that was replaced or restarted counts as one and the
+/// same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// How often its container ended.
@@ -53,7 +56,8 @@ impl<'a> Watch<'a> {
         Ok(Self { engine, project: project.to_owned(), log, _listener: listener })
     }
 
-    /// Ends it, and gives what happened by service; those to which nothing happened are not among them.
+    /// Ends it, and gives what happened by service; those to which nothing happened are not among
+    /// them.
     pub fn end(self) -> Result<BTreeMap<String, Seen>> {
         // The engine tells in order: once it tells of this, it has told everything before.
         let last = self.engine.lines(&["volume", "create"])?.pop().unwrap_or_default();

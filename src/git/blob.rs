@@ -1,4 +1,4 @@
-//! The contents of objects: read when somebody asks, from any thread, and only once as far as there is room to remember them.
+//! The contents of objects, read on demand from any thread and cached within a limit.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -10,10 +10,11 @@ use git2::{Blob, ObjectType, Oid, Repository};
 
 use crate::error::{Context, Result};
 
-/// So many bytes are remembered: what some ten thousand configuration files have in three versions.
+/// The size of the cache in bytes: some ten thousand configuration files in three versions.
 const ROOM: usize = 64 << 20;
 
-/// Contents that were read before. A merge reads most of them three times: to merge them, for the plugins, and to look for losses.
+/// Cached contents. A merge reads most objects three times: to merge them, for the plugins, and to
+/// find losses.
 #[derive(Default)]
 pub(super) struct Known(Mutex<Texts>);
 
@@ -49,9 +50,9 @@ impl Known {
 
 /// The content of an object.
 pub(super) enum Content<'g> {
-    /// Remembered.
+    /// Cached.
     Known(Arc<[u8]>),
-    /// Too much to be remembered.
+    /// Too large for the cache.
     Read(Blob<'g>),
 }
 
@@ -66,18 +67,18 @@ impl Deref for Content<'_> {
     }
 }
 
-/// An object, which is not remembered.
+/// Reads an object without the cache.
 pub(super) fn find(git: &Repository, oid: Oid) -> Result<Blob<'_>> {
     git.find_blob(oid).what_with(|| format!("could not read object {oid}"))
 }
 
-/// Stores content as a blob that nothing refers to yet. What is there already is left alone: libgit2's own call for blobs writes a file
-/// before it looks.
+/// Stores content as a blob without a reference. An existing object is left alone: libgit2's own
+/// function writes a file before it looks.
 pub(super) fn write(git: &Repository, content: &[u8]) -> Result<Oid, git2::Error> {
     git.odb()?.write(ObjectType::Blob, content)
 }
 
-/// A reader of blobs with a handle to the clone of its own. Cheap to clone; `Send` and `Sync`.
+/// A reader of blobs with its own handle to the clone. Cheap to clone; `Send` and `Sync`.
 #[derive(Clone)]
 pub struct Blobs {
     git: Arc<Mutex<Repository>>,
@@ -85,21 +86,21 @@ pub struct Blobs {
 }
 
 impl Blobs {
-    /// Of the clone with this git folder.
+    /// Returns a reader for the clone with this git directory.
     pub(super) fn open(git_folder: &Path, known: Arc<Known>) -> Result<Self> {
         let git = Repository::open(git_folder)
             .what_with(|| format!("could not open {}", git_folder.display()))?;
         Ok(Self { git: Arc::new(Mutex::new(git)), known })
     }
 
-    /// A blob's size in bytes, without reading its content.
+    /// Returns a blob's size in bytes without reading its content.
     pub fn size(&self, oid: Oid) -> Result<u64> {
         let git = self.git.lock().unwrap_or_else(PoisonError::into_inner);
         let header = git.odb().and_then(|odb| odb.read_header(oid));
         Ok(header.what_with(|| format!("could not read object {oid}"))?.0 as u64)
     }
 
-    /// A blob's content.
+    /// Returns a blob's content.
     pub fn read(&self, oid: Oid) -> Result<Vec<u8>> {
         let git = self.git.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(self.known.read(&git, oid)?.to_vec())

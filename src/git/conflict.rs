@@ -1,10 +1,10 @@
-//! What a merge found: conflicts with who decided them and how, and what the site loses.
+//! The findings of a merge: conflicts with their resolutions, and losses.
 
 use serde::{Deserialize, Serialize};
 
 use crate::path::SitePath;
 
-/// How the two sides of a path disagree.
+/// The kind of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -12,7 +12,8 @@ pub enum Kind {
     Content,
     /// Both changed a file that is not text.
     Binary,
-    /// Both added it, with different content; also a file of the site's in the way of one that upstream adds.
+    /// Both added it with different content, or an uncommitted file of the site is at the path of a
+    /// new file of upstream's.
     AddAdd,
     /// The site changed it, upstream deleted it.
     ModifyDelete,
@@ -22,7 +23,7 @@ pub enum Kind {
     RenameDelete,
     /// Both renamed it, differently, or two files to one name.
     RenameRename,
-    /// A folder on one side, a file on the other.
+    /// A directory on one side, a file on the other.
     DirectoryFile,
     /// Both changed its mode, differently.
     Mode,
@@ -32,77 +33,77 @@ pub enum Kind {
     Submodule,
 }
 
-/// What kind of the site's file is in the way of one that upstream adds.
+/// The kind of an uncommitted file at the path of a new file of upstream's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Collision {
-    /// One that git does not know.
+    /// Git does not track it.
     Untracked,
-    /// One that `.gitignore` covers: git itself would overwrite it silently.
+    /// `.gitignore` matches it: git itself would overwrite it silently.
     Ignored,
 }
 
-/// How a conflict was decided, as it stands in plans and reports.
+/// A resolution, as in plans and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resolution {
-    /// The site's side, whole.
+    /// The whole site's side.
     Ours,
-    /// Upstream's side, whole.
+    /// The whole upstream's side.
     Theirs,
-    /// Hunk by hunk, the site's where they conflict.
+    /// Hunk by hunk, the site's in conflicts.
     FavorOurs,
-    /// Hunk by hunk, upstream's where they conflict.
+    /// Hunk by hunk, upstream's in conflicts.
     FavorTheirs,
-    /// Hunk by hunk, both where they conflict.
+    /// Hunk by hunk, both in conflicts.
     FavorUnion,
-    /// Content that a plugin made.
+    /// Content from a plugin.
     Content,
-    /// The path goes.
+    /// The path is removed.
     Remove,
 }
 
-/// One conflict and what became of it.
+/// A conflict with its resolution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// The conflicting path.
     pub path: SitePath,
-    /// How the sides disagreed.
+    /// The kind.
     pub kind: Kind,
-    /// Whether one side is a file that is in no commit.
+    /// Set if one side is an uncommitted file.
     pub collision: Option<Collision>,
-    /// Who decided: a plugin's name.
+    /// The name of the plugin that decided.
     pub plugin: String,
-    /// How.
+    /// The resolution.
     pub resolution: Resolution,
 }
 
-/// What the result of a merge lacks of the changes that the site had made to one file.
+/// The site's changes to one file that the result of a merge lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// The file, by its name in the result; by the site's name where the result has none.
+    /// The file's name in the result, or the site's name if the result lacks the file.
     pub path: SitePath,
-    /// The lines, in the order of the file. Empty for what has no lines: a binary file, a mode, a link, a name.
+    /// The lines, in the order of the file. Empty for a binary file, a mode, a link or a name.
     pub lines: Vec<LostLine>,
 }
 
-/// A line that the site had added and that is gone, or had deleted and that is back.
+/// A line that the site added and the result lacks, or that the site deleted and the result has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostLine {
-    /// Its number, from 1: in the site's file where it was added, in the base where it was deleted.
+    /// Its number, from 1: in the site's file if it was added, in the base if it was deleted.
     pub line: u32,
-    /// What the site had done with it.
+    /// The site's change.
     pub was: Was,
-    /// The line, without its end and cut where it is long; bytes that are not UTF-8 are replaced.
+    /// The line without its end, shortened if it is long. Bytes that are not UTF-8 are replaced.
     pub text: String,
 }
 
-/// What a site had done with a line.
+/// The site's change of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Was {
-    /// Written it.
+    /// Added.
     Added,
-    /// Taken it out.
+    /// Deleted.
     Deleted,
 }

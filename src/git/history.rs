@@ -1,4 +1,4 @@
-//! What the history says: the commits between two ends, who contains whom, which paths differ.
+//! The history: commits between two ends, ancestry, and differing paths.
 
 use std::collections::HashMap;
 
@@ -10,30 +10,31 @@ use crate::error::{Context, Result};
 use crate::path::SitePath;
 use crate::printable::{MOST_OF_A_TEXT, cut};
 
-/// A commit, as far as people and plugins care.
+/// A commit, with the properties that people and plugins need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitInfo {
     /// Its id.
     pub oid: Oid,
     /// Its parents.
     pub parents: Vec<Oid>,
-    /// When it was committed: seconds since 1970, UTC.
+    /// The commit's time, in seconds since 1970, UTC.
     pub time: i64,
     /// The committer's offset from UTC, in minutes.
     pub offset: i32,
-    /// The first line of its message, cut where it is long; bytes that are not UTF-8 are replaced.
+    /// The first line of its message, shortened if it is long. Bytes that are not UTF-8 are
+    /// replaced.
     pub subject: String,
-    /// The tags on it, in order, where [`Repo::with_tags`] looked for them.
+    /// The tags on it, sorted, if [`Repo::with_tags`] looked for them.
     pub tags: Vec<String>,
 }
 
 impl CommitInfo {
-    /// The day of the commit, where the committer was: `2026-11-23`.
+    /// Returns the day of the commit in the committer's time zone: `2026-11-23`.
     pub fn day(&self) -> String {
         self.local_time("%Y-%m-%d")
     }
 
-    /// The commit's time as `git log --format=%ci` has it.
+    /// Returns the commit's time in the format of `git log --format=%ci`.
     pub fn date_and_time(&self) -> String {
         self.local_time("%Y-%m-%d %H:%M:%S %z")
     }
@@ -46,7 +47,7 @@ impl CommitInfo {
     }
 }
 
-/// What happened to a path between two trees.
+/// The change of a path between two trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
@@ -59,7 +60,7 @@ pub enum Change {
 }
 
 impl Repo {
-    /// The commits that `to` has and `from` has not, newest first.
+    /// Returns the commits that `to` has and `from` lacks, newest first.
     pub fn commits(&self, from: Oid, to: Oid) -> Result<Vec<CommitInfo>> {
         let doing = || format!("could not list the commits between {from} and {to}");
         let mut walk = self.git.revwalk().what_with(doing)?;
@@ -68,7 +69,7 @@ impl Repo {
         walk.map(|oid| self.commit_info(oid?)).collect::<Result<_, git2::Error>>().what_with(doing)
     }
 
-    /// The commits with the tags that are on them. Reads every tag of the clone.
+    /// Adds the tags to commits. Reads every tag of the clone.
     pub fn with_tags(&self, mut commits: Vec<CommitInfo>) -> Result<Vec<CommitInfo>> {
         let mut tags = self.tags()?;
         for commit in &mut commits {
@@ -77,7 +78,7 @@ impl Repo {
         Ok(commits)
     }
 
-    /// One commit.
+    /// Returns one commit.
     pub fn commit(&self, oid: Oid) -> Result<CommitInfo> {
         self.commit_info(oid).what_with(|| format!("could not read commit {oid}"))
     }
@@ -97,7 +98,7 @@ impl Repo {
         })
     }
 
-    /// Every tag's name by the commit it is on.
+    /// Returns the names of all tags by commit.
     fn tags(&self) -> Result<HashMap<Oid, Vec<String>>> {
         let doing = "could not list the clone's tags";
         let mut tags: HashMap<Oid, Vec<String>> = HashMap::new();
@@ -112,7 +113,7 @@ impl Repo {
         Ok(tags)
     }
 
-    /// The newest of the tags with such a name that `head` contains.
+    /// Returns the newest tag with a matching name that `head` contains.
     pub fn newest_tag(&self, head: Oid, is_meant: impl Fn(&str) -> bool) -> Result<Option<String>> {
         let has_one = |names: &Vec<String>| names.iter().any(|name| is_meant(name));
         let tagged = self
@@ -131,14 +132,14 @@ impl Repo {
         Ok(None)
     }
 
-    /// Whether `commit` is `head` or one of its ancestors.
+    /// Returns true if `commit` is `head` or one of its ancestors.
     pub fn contains(&self, head: Oid, commit: Oid) -> Result<bool> {
         let found =
             if head == commit { Ok(true) } else { self.git.graph_descendant_of(head, commit) };
         found.what_with(|| format!("could not compare commits {head} and {commit}"))
     }
 
-    /// The best commits that both have: none where the histories are unrelated, several where they crossed.
+    /// Returns the merge bases: none if the histories are unrelated, several if they crossed.
     pub fn merge_bases(&self, one: Oid, two: Oid) -> Result<Vec<Oid>> {
         match self.git.merge_bases(one, two) {
             Ok(bases) => Ok(bases.iter().copied().collect()),
@@ -148,7 +149,7 @@ impl Repo {
         }
     }
 
-    /// The paths that differ between two trees, without renames, in order.
+    /// Returns the paths that differ between two trees, sorted, without rename detection.
     pub fn changed_paths(&self, from: Oid, to: Oid) -> Result<Vec<(SitePath, Change)>> {
         let doing = || format!("could not compare trees {from} and {to}");
         let old = self.git.find_tree(from).what_with(doing)?;

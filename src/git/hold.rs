@@ -1,22 +1,22 @@
-//! A run's objects hang on refs of its own, so that no `git gc` takes them while the run may still be undone.
+//! Refs for a run's objects, so that `git gc` keeps them while the run can be undone.
 
 use git2::{ErrorCode, Oid};
 
 use super::Repo;
 use crate::error::{Context, Result};
 
-/// Where they hang.
+/// The prefix of these refs.
 const NAMESPACE: &str = "refs/cowhand";
 
 impl Repo {
-    /// Holds an object under `refs/cowhand/RUN/NAME`, replacing what was held there. `run` and `name` are plain words.
+    /// Sets `refs/cowhand/RUN/NAME` to an object. `run` and `name` are plain words.
     pub fn hold(&self, run: &str, name: &str, oid: Oid) -> Result<()> {
         let reference = format!("{NAMESPACE}/{run}/{name}");
         let held = self.git.reference(&reference, oid, true, "held by cowhand");
         held.what_with(|| format!("could not write {reference}")).map(drop)
     }
 
-    /// What a run holds under `name`.
+    /// Returns the object that a run holds under `name`.
     pub fn held(&self, run: &str, name: &str) -> Result<Option<Oid>> {
         let reference = format!("{NAMESPACE}/{run}/{name}");
         match self.git.find_reference(&reference) {
@@ -26,7 +26,7 @@ impl Repo {
         }
     }
 
-    /// Lets go of everything a run held.
+    /// Deletes all refs of a run.
     pub fn release(&self, run: &str) -> Result<()> {
         let doing = || format!("could not remove the refs of run {run}");
         for reference in

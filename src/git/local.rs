@@ -1,4 +1,5 @@
-//! The site's uncommitted changes, as the commit that `git add -u` and `git commit` would make; nothing moves.
+//! The site's uncommitted changes, as the commit that `git add -u` and `git commit` would create.
+//! The working tree and refs stay.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
 
@@ -23,24 +24,25 @@ const ASSUME_UNCHANGED: u16 = 0x8000;
 /// git's flag in an index entry for "skip worktree".
 const SKIP_WORKTREE: u16 = 0x4000;
 
-/// What the site is, its uncommitted changes included.
+/// The site with its uncommitted changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Local {
     /// The branch's commit.
     #[serde(with = "oid_text")]
     pub head: Oid,
-    /// The commit that holds the changes too; `head` where there are none.
+    /// The commit with the changes, or `head` if there are none.
     #[serde(with = "oid_text")]
     pub commit: Oid,
-    /// Its tree: what the tracked files in the working tree are.
+    /// Its tree, which has the tracked files of the working tree.
     #[serde(with = "oid_text")]
     pub tree: Oid,
 }
 
 impl Repo {
-    /// Makes the commit object. `untracked` takes files along that git neither knows nor ignores.
+    /// Creates the commit object. `untracked` includes files that git neither tracks nor ignores.
     ///
-    /// Files marked skip-worktree or assume-unchanged are compared by content like any other. No filter is executed.
+    /// Files marked skip-worktree or assume-unchanged are compared by content like any other. No
+    /// filter runs.
     pub fn local_changes(
         &self,
         head: Oid,
@@ -65,7 +67,7 @@ impl Repo {
         Ok(Local { head, commit, tree })
     }
 
-    /// The same site without a file that git shall not know any more. On disk it stays.
+    /// Returns the same site without a file that git must stop tracking. The file stays on disk.
     pub fn without(
         &self,
         local: &Local,
@@ -82,7 +84,7 @@ impl Repo {
         Ok(Local { head: local.head, commit, tree })
     }
 
-    /// Makes a commit object of a tree; nothing moves.
+    /// Creates a commit object for a tree. No ref moves.
     pub fn commit_of(
         &self,
         tree: Oid,
@@ -118,7 +120,7 @@ impl Repo {
                 continue;
             }
             let relative = Path::new(std::ffi::OsStr::from_bytes(path));
-            // What has gone meanwhile, or lies behind a link, is no file of the site.
+            // A file that is missing or behind a link is not part of the site.
             let Ok(Some(found)) = self.dir.metadata(relative) else { continue };
             if found.is_file() || found.is_symlink() {
                 let oid = self.hash(relative, &found)?;
@@ -128,7 +130,8 @@ impl Repo {
         Ok(())
     }
 
-    /// The uncommitted changes for people and `patch`: a summary, then a diff as git's. Not redacted.
+    /// Returns the uncommitted changes for people and `patch`: a summary, then a git diff. Not
+    /// redacted.
     pub fn local_diff(&self, local: &Local) -> Result<Vec<u8>> {
         let doing = "could not write the site's changes as a diff";
         let old = self.git.find_tree(self.tree_of(local.head)?).what(doing)?;
@@ -162,13 +165,13 @@ fn add(tree: &mut Index, path: &[u8], mode: Mode, oid: Oid) -> Result<()> {
     tree.add(&entry).what_with(|| format!("git refuses {}", SitePath::from(path)))
 }
 
-/// A number as the index has it: its low 32 bits.
+/// Returns a number as the index stores it: the low 32 bits.
 pub(super) fn low(number: u64) -> u32 {
     let [.., a, b, c, d] = number.to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// An index entry that says nothing about the file on disk.
+/// Returns an index entry without information on the file on disk.
 pub(super) fn blank_entry(path: &[u8], mode: u32, id: Oid) -> IndexEntry {
     let never = git2::IndexTime::new(0, 0);
     IndexEntry {
@@ -187,15 +190,16 @@ pub(super) fn blank_entry(path: &[u8], mode: u32, id: Oid) -> IndexEntry {
     }
 }
 
-/// A look at every tracked file.
+/// A scan of all tracked files.
 struct Survey<'r> {
     repo: &'r Repo,
     index: Index,
-    /// When the index was written: a file changed since may be changed within the same instant as what the index noted.
+    /// The index's modification time. A file that is not older may have changed after the index
+    /// recorded it.
     written: (i64, i64),
-    /// Whether permissions on disk mean anything.
+    /// True if the file system has useful permissions.
     modes: bool,
-    /// The folder that was looked into last; `None` where it is missing, or a link.
+    /// The last directory. `None` if it is missing or a link.
     folder: Option<(PathBuf, Option<Dir>)>,
 }
 
@@ -211,7 +215,7 @@ impl<'r> Survey<'r> {
         Ok(Self { repo, index, written, modes, folder: None })
     }
 
-    /// An index in memory that holds what is on disk.
+    /// Returns an index in memory with the files on disk.
     fn index(mut self) -> Result<Index> {
         let mut tree = Index::new().what("could not make an index")?;
         for at in 0..self.index.len() {
@@ -226,7 +230,7 @@ impl<'r> Survey<'r> {
         Ok(tree)
     }
 
-    /// What a tracked file is on disk; none: it was deleted.
+    /// Returns a tracked file's state on disk. `None` if it was deleted.
     fn on_disk(&mut self, entry: &IndexEntry) -> Result<Option<(u32, Oid)>> {
         let as_noted = Ok(Some((entry.mode, entry.id)));
         let relative = Path::new(std::ffi::OsStr::from_bytes(&entry.path));
@@ -270,8 +274,8 @@ impl<'r> Survey<'r> {
         Ok(Some((mode.bits(), self.repo.hash(relative, &found)?)))
     }
 
-    /// Looks at a file in its folder, which is held open for the next one. Behind a link is nothing
-    /// of the clone's.
+    /// Looks at a file in its directory, which stays open for the next one. Nothing behind a link
+    /// belongs to the clone.
     fn look(&mut self, path: &Path) -> io::Result<Option<Metadata>> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(None);
@@ -294,7 +298,8 @@ impl<'r> Survey<'r> {
         }
     }
 
-    /// Whether the file's times, size and identity are what the index noted when it had read the content.
+    /// Returns true if the file's times, size and identity are those that the index recorded with
+    /// its content.
     fn is_as_noted(&self, entry: &IndexEntry, found: &Metadata) -> bool {
         let time =
             |time: git2::IndexTime| (i64::from(time.seconds()), i64::from(time.nanoseconds()));

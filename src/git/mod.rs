@@ -1,4 +1,5 @@
-//! The site's git side: its state, fetching, the merge in memory, and moving the working tree. Knows nothing of stacks or plugins.
+//! The site's git side: its state, fetching, the merge in memory, and the switch of the working
+//! tree. Independent of the stack and the plugins.
 
 pub mod blob;
 pub mod conflict;

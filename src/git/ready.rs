@@ -1,4 +1,5 @@
-//! Whether a clone can be updated at all, and what it follows: everything that would make a merge fail half-way is refused first.
+//! The preconditions of an update of the clone, and its upstream: states in which a merge would
+//! fail half-way are refused first.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
 
@@ -13,15 +14,15 @@ use super::{Repo, oid_text};
 use crate::error::{Context, Error, Result};
 use crate::path::quoted;
 
-/// The branch that a site is on.
+/// The site's branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Branch {
     /// Its short name: `master`.
     pub name: String,
-    /// The commit it is at.
+    /// Its commit.
     #[serde(with = "oid_text")]
     pub head: Oid,
-    /// What it follows.
+    /// Its upstream.
     pub upstream: Upstream,
 }
 
@@ -30,30 +31,30 @@ pub struct Branch {
 pub struct Upstream {
     /// The remote's name: `origin`.
     pub remote: String,
-    /// The branch's short name there: `master`.
+    /// The branch's short name on the remote: `master`.
     pub branch: String,
-    /// Where the remote is; a password in it is replaced.
+    /// The remote's URL, with any password replaced.
     pub url: String,
 }
 
 impl Upstream {
-    /// `origin/master`: the name people know, and the one that git puts into conflicts.
+    /// Returns `origin/master`: the common name, which git also writes into conflicts.
     pub fn label(&self) -> String {
         format!("{}/{}", self.remote, self.branch)
     }
 }
 
 impl Branch {
-    /// The branch's full name.
+    /// Returns the branch's full name.
     pub fn reference(&self) -> String {
         format!("refs/heads/{}", self.name)
     }
 }
 
 impl Repo {
-    /// The branch, once it is certain that git is in no state that forbids an update. Reads only.
+    /// Returns the branch, and fails if git's state forbids an update. Reads only.
     pub fn readiness(&self) -> Result<Branch> {
-        // A rebase detaches HEAD: what is under way says more.
+        // A rebase detaches HEAD: the rebase is the better explanation.
         self.nothing_under_way()?;
         let branch = self.branch()?;
         self.no_locks(&branch)?;
@@ -61,7 +62,7 @@ impl Repo {
         Ok(branch)
     }
 
-    /// The branch and what it follows, whatever else is going on. Reads only.
+    /// Returns the branch and its upstream in any state. Reads only.
     pub fn branch(&self) -> Result<Branch> {
         let head = self.git.find_reference("HEAD").what("could not read HEAD of the clone")?;
         let Some(full) = head.symbolic_target().ok().flatten() else { return Err(self.detached()) };
@@ -79,7 +80,7 @@ impl Repo {
             .hint("A checkout of a tag or commit leaves a clone like this; local edits survive the switch or git refuses it.")
     }
 
-    /// The local branch that somebody on no branch most likely wants back.
+    /// Returns the local branch that a detached HEAD most likely came from.
     fn likely_branch(&self) -> String {
         let local =
             self.git.branches(Some(git2::BranchType::Local)).into_iter().flatten().flatten();
@@ -207,7 +208,7 @@ fn locked(path: &Path, since: Option<SystemTime>) -> Error {
         .hint(format!("If no git command is running: rm {}", quoted(path)))
 }
 
-/// A remote's address as it may be shown.
+/// Returns a remote's URL without its password.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (place, path) =

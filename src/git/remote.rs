@@ -1,6 +1,7 @@
-//! Talking to upstream: fetching its branch and tags, and asking where it is. https, ssh (agent or key) and local remotes.
+//! The remote: fetching upstream's branch and tags, and reading its refs. https, ssh (agent or key)
+//! and local remotes.
 //!
-//! No hook, credential helper or ssh command that the clone configures is executed.
+//! No hook, credential helper or ssh command from the clone's configuration runs.
 
 use git2::{
     AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Remote, RemoteCallbacks,
@@ -11,14 +12,15 @@ use super::{Branch, Repo, transport};
 use crate::error::{Context, Error, Result};
 use crate::event::{Events, Unit};
 
-/// git's own number for "the whole history".
+/// git's depth for "the whole history".
 const UNSHALLOW: i32 = i32::MAX;
 
 impl Repo {
-    /// Fetches what `git fetch REMOTE` would, and upstream's branch in any case; gives the commit that branch is at now.
+    /// Fetches what `git fetch REMOTE` would, and always upstream's branch. Returns that branch's
+    /// commit.
     ///
-    /// Moves remote-tracking refs and adds tags, as git does. A shallow clone gets the rest of its history where the merge
-    /// base is missing.
+    /// Moves remote-tracking refs and adds tags, as git does. A shallow clone gets the rest of its
+    /// history if the merge base is missing.
     pub fn fetch(&self, branch: &Branch, events: &Events) -> Result<Oid> {
         let theirs = self.fetch_once(branch, events, None)?;
         if self.git.is_shallow() && self.git.merge_base(branch.head, theirs).is_err() {
@@ -61,7 +63,8 @@ impl Repo {
         self.fetched(branch, &remote, &source)
     }
 
-    /// Where upstream's branch is after a fetch: what the remote itself said, for a tracking ref may be a stale one.
+    /// Returns upstream's branch after a fetch, as the remote listed it: a tracking ref may be
+    /// stale.
     fn fetched(&self, branch: &Branch, remote: &Remote<'_>, source: &str) -> Result<Oid> {
         let oid = listed(remote, branch, source)?;
         self.git
@@ -70,8 +73,8 @@ impl Repo {
         Ok(oid)
     }
 
-    /// Where upstream's branch is now, as `git ls-remote` tells it. Its commits come here where they are missing, so that they can be read:
-    /// objects are written, and no ref moves.
+    /// Returns upstream's branch, as `git ls-remote` shows it. Missing commits are fetched so that
+    /// they can be read: objects are written, and no ref moves.
     pub fn remote_head(&self, branch: &Branch) -> Result<Oid> {
         let source = format!("refs/heads/{}", branch.upstream.branch);
         let mut remote = self.remote(branch)?;
@@ -86,12 +89,13 @@ impl Repo {
         Ok(oid)
     }
 
-    /// Upstream's newest release: the tag whose name comes last, and its commit. Writes nothing.
+    /// Returns upstream's newest release: the tag whose name sorts last, and its commit. Writes
+    /// nothing.
     pub fn remote_tag(&self, branch: &Branch) -> Result<(String, Oid)> {
         let mut remote = self.remote(branch)?;
         let connection = connect(&mut remote, branch)?;
         let list = connection.list().map_err(|error| unreachable(branch, &error))?;
-        // Of a tag that is an object of its own, the commit is listed too, behind it.
+        // For an annotated tag, the next entry is its commit.
         let tags = list.iter().filter_map(|head| {
             let name = head.name().strip_prefix("refs/tags/")?;
             Some((name.strip_suffix("^{}").unwrap_or(name).to_owned(), head.oid()))
@@ -100,7 +104,8 @@ impl Repo {
         newest.ok_or_else(|| Error::new(format!("upstream at {} has no tags", branch.upstream.url)))
     }
 
-    /// Where the last fetch left upstream's branch; none where it never was fetched. For working without the network.
+    /// Returns upstream's branch after the last fetch. `None` if it was never fetched. For work
+    /// without the network.
     pub fn tracked(&self, branch: &Branch) -> Option<Oid> {
         let name = format!("refs/remotes/{}/{}", branch.upstream.remote, branch.upstream.branch);
         self.git
@@ -128,7 +133,7 @@ fn connect<'a, 'repo>(
     remote.connect_auth(Direction::Fetch, None, None).map_err(|error| unreachable(branch, &error))
 }
 
-/// Where the ref `source` is among those that the remote listed when it was connected.
+/// Returns the target of the ref `source` in the list of the connected remote.
 fn listed(remote: &Remote<'_>, branch: &Branch, source: &str) -> Result<Oid> {
     let list = remote.list().map_err(|error| unreachable(branch, &error))?;
     let found = list.iter().find(|head| head.name() == source).map(git2::RemoteHead::oid);

@@ -1,4 +1,4 @@
-//! The clone that a site is, opened: the one handle to everything git knows about it.
+//! The site's clone: the one handle to git's data.
 
 #![expect(clippy::disallowed_methods, reason = "it finds the directories that are opened")]
 
@@ -16,24 +16,24 @@ use crate::dir::Dir;
 use crate::error::{Context, Error, Result};
 use crate::path::SitePath;
 
-/// The name and address of commits where the site has configured none, as upstream's script sets them.
+/// The name and address for commits if the site has none, as upstream's script sets them.
 const NOBODY: (&str, &str) = ("moo", "moo@cow.moo");
 
-/// A site's clone. Reading it writes nothing; what each method writes, it says.
+/// A site's clone. Reading it writes nothing; methods that write say so.
 pub struct Repo {
     pub(crate) git: Repository,
     root: PathBuf,
     pub(super) dir: Dir,
 }
 
-/// The largest file of a site that is read, in bytes. git itself reads no larger one whole either.
+/// The size limit of a file, in bytes, which is git's own.
 pub(super) const MOST_OF_A_FILE: u64 = 1 << 30;
 
 impl Repo {
     /// Opens the clone whose working tree is `asked`: not one above it, and not another one.
     ///
-    /// A clone that another user owns is opened too: root updates sites that others own, and nothing that such a clone
-    /// configures (hooks, filters, external drivers) is ever executed here.
+    /// Clones of other users are opened too: root updates sites that others own, and nothing that a
+    /// clone configures (hooks, filters, external drivers) runs here.
     pub fn open(asked: &Path) -> Result<Self> {
         settings();
         let what = || format!("{} is not a git clone that can be updated", asked.display());
@@ -56,28 +56,28 @@ impl Repo {
         Ok(Self { git, root, dir })
     }
 
-    /// The working tree's folder, without links.
+    /// Returns the working tree's directory, without links.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// git's own folder of this clone (for a linked worktree: the one of the worktree).
+    /// Returns this clone's git directory (of the worktree, if it is a linked one).
     pub fn git_folder(&self) -> &Path {
         self.git.path()
     }
 
-    /// git's folder that all worktrees of this clone share.
+    /// Returns the git directory that all worktrees share.
     pub fn common_folder(&self) -> &Path {
         self.git.commondir()
     }
 
-    /// A commit's tree.
+    /// Returns a commit's tree.
     pub fn tree_of(&self, commit: Oid) -> Result<Oid> {
         let found = self.git.find_commit(commit).and_then(|commit| commit.tree());
         Ok(found.what_with(|| format!("could not read commit {commit}"))?.id())
     }
 
-    /// The content of `path` in `tree`; none where it has no such file (a folder or submodule is none).
+    /// Returns the content of `path` in `tree`. `None` if it is not a file.
     pub fn file_in(&self, tree: Oid, path: &SitePath) -> Result<Option<Vec<u8>>> {
         let doing = || format!("could not read {path} of tree {tree}");
         let entry = match self.git.find_tree(tree).and_then(|tree| tree.get_path(path.as_path())) {
@@ -91,7 +91,7 @@ impl Repo {
         Ok(Some(self.git.find_blob(entry.id()).what_with(doing)?.content().to_vec()))
     }
 
-    /// Whether `tree` has a file or a folder at `path`.
+    /// Returns true if `tree` has a file or a directory at `path`.
     pub fn has_path(&self, tree: Oid, path: &SitePath) -> Result<bool> {
         match self.git.find_tree(tree).and_then(|tree| tree.get_path(path.as_path()).map(drop)) {
             Ok(()) => Ok(true),
@@ -102,7 +102,7 @@ impl Repo {
         }
     }
 
-    /// The names in a folder of `tree`; none where it has no such folder.
+    /// Returns the names in a directory of `tree`. `None` if it is not a directory.
     pub fn names_in(&self, tree: Oid, folder: &SitePath) -> Result<Vec<OsString>> {
         let found = self.git.find_tree(tree).and_then(|tree| {
             let folder = self.git.find_tree(tree.get_path(folder.as_path())?.id())?;
@@ -117,18 +117,18 @@ impl Repo {
         }
     }
 
-    /// A blob's content.
+    /// Returns a blob's content.
     pub fn blob(&self, oid: Oid) -> Result<Vec<u8>> {
         Ok(blob::find(&self.git, oid)?.content().to_vec())
     }
 
-    /// Stores `content` as an object that nothing refers to yet.
+    /// Stores `content` as an object without a reference.
     pub fn store(&self, content: &[u8]) -> Result<Oid> {
         blob::write(&self.git, content).what("could not write an object into the clone")
     }
 
-    /// Returns the object that a file's content, or a link's target, makes, with git's own line-end
-    /// and ident conversions. `path` is relative to the working tree; no link in it is followed.
+    /// Returns the object for a file's content or a link's target, after git's line-ending and
+    /// ident conversions. `path` is relative to the working tree; no link in it is followed.
     pub(super) fn hash(&self, path: &Path, found: &Metadata) -> Result<Oid> {
         let doing = || format!("could not read {}", path.display());
         if found.is_symlink() {
@@ -145,7 +145,7 @@ impl Repo {
         object.commit().what_with(doing)
     }
 
-    /// Who makes the run's commits, at this moment with its offset: the site's identity, or upstream's stand-in.
+    /// Returns the author of the run's commits, now: the site's identity, or upstream's default.
     pub(super) fn signature(&self, at: &jiff::ZonedDateTime) -> Result<Signature<'static>> {
         let config = self
             .git
@@ -160,20 +160,20 @@ impl Repo {
     }
 }
 
-/// What libgit2 keeps per process.
+/// Sets libgit2's process-wide options.
 fn settings() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Bounds for an upstream at git:// that accepts a connection and then says nothing.
+        // Limits for a git:// upstream that accepts a connection and stays silent.
         const CONNECT: i32 = 30_000;
         const SILENCE: i32 = 60_000;
-        // What a fetch brings is hashed as it comes; hashing each object again whenever it is read is more than git does.
+        // A fetch verifies hashes; git does not verify them again at each read either.
         git2::opts::strict_hash_verification(false);
         #[expect(
             unsafe_code,
             reason = "process-wide settings of libgit2, made once before anything else uses it"
         )]
-        // Failing to set one leaves libgit2's default, which is safe.
+        // If an option cannot be set, libgit2's safe default stays.
         unsafe {
             let _ = git2::opts::set_verify_owner_validation(false);
             let _ = git2::opts::set_server_connect_timeout_in_milliseconds(CONNECT);

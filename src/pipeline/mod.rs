@@ -212,7 +212,7 @@ pub enum Phase {
 }
 
 /// `1 file`, `2 files`.
-fn counted(count: usize, what: &str) -> String {
+pub fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
@@ -233,7 +233,7 @@ pub enum Need {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names say it; the README's table explains each")]
+#[expect(missing_docs, reason = "the names say it; docs/commands.md explains each")]
 pub enum StageName {
     Preflight,
     Snapshot,

@@ -140,7 +140,7 @@ fn room(space: &Space, floor: u64, whose: &str) -> Result<()> {
     }
     let size = |bytes| bytesize::ByteSize::b(bytes).to_string();
     let (folder, free) = (space.path.display(), size(space.free));
-    Err(Error::new(format!("not enough free space for {whose} in {folder}: {free}"))
+    Err(Error::new(format!("not enough free space for {whose} in {folder}: {free} free"))
         .hint(format!("Free at least {}; `cowhand prune` removes superseded images.", size(floor))))
 }
 

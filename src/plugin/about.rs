@@ -1,4 +1,4 @@
-//! One plugin of a site: who it is, what it may do, and how it speaks.
+//! One plugin of a site: its identity, its permissions, and its voice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,46 +15,46 @@ use super::types::TextMerge;
 use crate::digest::Digest;
 use crate::event::{Event, Events, Level};
 
-/// What does not change while a plugin is loaded.
+/// The properties of a loaded plugin that do not change.
 #[derive(Clone)]
 pub(super) struct About {
     /// Its name in messages.
     pub(super) name: String,
-    /// Of its bytes.
+    /// The digest of its bytes.
     pub(super) digest: Digest,
     /// Its configuration, as JSON.
     pub(super) config: String,
-    /// What it may do.
+    /// Its permissions.
     pub(super) permissions: Arc<Permissions>,
-    /// Bytes of memory.
+    /// Its memory limit, in bytes.
     pub(super) memory: u64,
-    /// How long a call may take.
+    /// The time limit of a call.
     pub(super) time: Duration,
-    /// What the site says about its failures.
+    /// The site's policy for its failures.
     pub(super) on_failure: OnFailure,
-    /// Whether nothing comes of its answers.
+    /// True if its answers have no effect.
     pub(super) monitor: bool,
-    /// Where it speaks.
+    /// The destination of its messages.
     pub(super) events: Events,
-    /// The text merge that it may use.
+    /// The text merge for resolvers.
     pub(super) text_merge: Arc<dyn TextMerge>,
-    /// Whether it speaks as an observer: to people, not to observers.
+    /// True if it is an observer: its messages go to people, not to observers.
     pub(super) observer: bool,
-    /// Whether this is a test of the plugin.
+    /// True if this is a test of the plugin.
     pub(super) trial: Option<Trial>,
-    /// Where what it is asked is recorded.
+    /// The recorder of its calls.
     pub(super) recorder: Option<Arc<Recorder>>,
-    /// Its share of the run's limits that is used up.
+    /// The part of the run's limits that it has used.
     pub(super) spent: Arc<Spent>,
 }
 
 impl About {
-    /// A line of this plugin's, for people.
+    /// Emits one of the plugin's messages.
     pub(super) fn note(&self, level: Level, text: &str) {
         self.emit(Event::Note { level, text: format!("{}: {text}", self.name), hint: None });
     }
 
-    /// Says that it was refused something, with what would allow it.
+    /// Reports a refusal, with the grant that would allow it.
     pub(super) fn refused(&self, refusal: &Refusal) {
         if !self.spent.refusal() {
             return;
@@ -63,8 +63,8 @@ impl About {
         self.emit(Event::Note { level: Level::Warning, text, hint: refusal.hint.clone() });
     }
 
-    /// A plugin that failed may have missed what it requests and is not granted: WASI shows it neither files nor variables then, and
-    /// does not say why.
+    /// Names requests that are not granted when a plugin fails: WASI shows it neither the files nor
+    /// the variables, and gives no reason.
     pub(super) fn point_out(&self, failure: Failure) -> Failure {
         let own = matches!(failure.class, Class::Error | Class::Trap) && failure.hint.is_none();
         let mut lacking = if own { self.permissions.lacking_in_silence() } else { Vec::new() };
@@ -83,7 +83,7 @@ impl About {
         }
     }
 
-    /// What comes of a failure of this class at this hook.
+    /// Returns the consequence of a failure of this class at this hook.
     pub(super) fn policy(&self, hook: Hook, class: Class) -> Policy {
         self.on_failure.at(hook, class).unwrap_or(match hook {
             Hook::Observer => Policy::Warn,

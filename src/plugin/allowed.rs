@@ -1,4 +1,4 @@
-//! What a plugin may do, as it is shown and as it is approved.
+//! A plugin's permissions, as they are shown and approved.
 
 use std::path::Path;
 
@@ -9,22 +9,22 @@ use super::destination::Destination;
 use super::grant::Permissions;
 use super::spec::Grant;
 
-/// What a plugin may do: requested by it and granted by its site.
+/// A plugin's permissions: requested by it and granted by its site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Allowed {
-    /// Folders that it may read: where they are, links resolved; relative to the site where they lie below it.
+    /// Readable directories with links resolved; relative to the site if they are below it.
     pub read: Vec<String>,
-    /// Folders for which it may hand over files.
+    /// Directories for which it may hand over files.
     pub install: Vec<String>,
-    /// Hosts to which it may send requests.
+    /// Hosts for its requests.
     pub http: Vec<String>,
-    /// Environment variables that it may see.
+    /// Environment variables that it can read.
     pub env: Vec<String>,
-    /// Bytes of memory.
+    /// The memory limit, in bytes.
     #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
     pub memory: u64,
-    /// How long a call may take.
+    /// The time limit of a call.
     #[serde(serialize_with = "jiff::fmt::serde::duration::friendly::compact::required")]
     pub time: SignedDuration,
 }
@@ -41,12 +41,12 @@ impl Allowed {
         }
     }
 
-    /// Whether it is no more than a sandbox to compute in.
+    /// Returns true if it has no permission outside of the sandbox.
     pub fn only_computes(&self) -> bool {
         self.reaches().next().is_none()
     }
 
-    /// What of it leads out of the sandbox: the key of the grant, and the value.
+    /// Returns the permissions outside of the sandbox, as keys and values of a grant.
     pub fn reaches(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let lists = [
             ("read", &self.read),
@@ -59,7 +59,7 @@ impl Allowed {
             .flat_map(|(key, values)| values.iter().map(move |value| (key, value.as_str())))
     }
 
-    /// What of this goes beyond `approved`, as lines of a grant.
+    /// Returns the permissions beyond `approved`, as lines of a grant.
     pub fn beyond(&self, approved: &Self) -> Vec<String> {
         let held: Vec<_> = approved.reaches().collect();
         let covered = |key: &str, value: &str| {
@@ -77,7 +77,7 @@ impl Allowed {
     }
 }
 
-/// Whether what was approved includes what is wanted.
+/// Returns true if the approved values include the wanted one.
 fn covers(key: &str, was: &str, value: &str) -> bool {
     match key {
         "read" | "install" => Path::new(value).starts_with(was),
@@ -89,7 +89,7 @@ fn covers(key: &str, was: &str, value: &str) -> bool {
     }
 }
 
-/// A number of bytes, short and exact.
+/// Formats a number of bytes, short and exact.
 pub fn bytes(count: u64) -> String {
     let (mib, kib) = (1 << 20, 1 << 10);
     match count {

@@ -1,4 +1,4 @@
-//! Asking one plugin at one hook: the call itself, the checks of its answer, and the receipt.
+//! Calls of one plugin at one hook: the call, the checks of its answer, and the receipt.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::types::{
 use crate::printable::{MOST_OF_A_TEXT, cut};
 
 impl Plugin {
-    /// Asks whether the update may happen.
+    /// Asks if the update may happen.
     pub(super) async fn ask_pre_merge(
         &mut self,
         input: &PreMerge,
@@ -73,7 +73,8 @@ impl Plugin {
         })
     }
 
-    /// Asks how one conflict is to be decided; `accept` says whether a decision can stand. An instance that behaves serves them all.
+    /// Asks for the resolution of one conflict. `accept` returns the reason if a decision is not
+    /// valid. An instance that behaves serves all conflicts.
     pub(super) async fn ask_resolver(
         &mut self,
         conflict: &Conflict,
@@ -99,7 +100,7 @@ impl Plugin {
         self.conclude(record, answer, |answer| format!("{}: {}", conflict.path, resolution(answer)))
     }
 
-    /// Asks whether the new images may replace the old ones.
+    /// Asks if the new images may replace the old ones.
     pub(super) async fn ask_post_pull(
         &mut self,
         input: &PostPull,
@@ -122,7 +123,7 @@ impl Plugin {
         })
     }
 
-    /// Asks which candidates stay: their ids, and why.
+    /// Asks for the candidates to keep: their ids, with reasons.
     pub(super) async fn ask_pre_prune(
         &mut self,
         input: &PrePrune,
@@ -138,7 +139,7 @@ impl Plugin {
                 let what = format!("it keeps `{}`, which is none of the candidates", keep.id);
                 return Err(nonsense(what));
             }
-            // What is kept once is kept, however often it is said.
+            // Repeated ids count once.
             let keeps = keeps.into_iter().map(|keep| (keep.id, reason(keep.reason)));
             Ok(keeps.collect::<BTreeMap<_, _>>().into_iter().collect())
         });
@@ -148,7 +149,8 @@ impl Plugin {
         })
     }
 
-    /// Tells an observer of an event. The receipt is not emitted: it is added to those of the other events.
+    /// Passes an event to an observer. The receipt is not emitted; the caller adds it to those of
+    /// the other events.
     pub(super) async fn tell_observer(&mut self, json: &str) -> Receipt {
         let ask = async |session: &mut Session| {
             session.hooks.observer()?.call_event(&mut session.store, json).await
@@ -164,7 +166,7 @@ impl Plugin {
         }
     }
 
-    /// Takes the files that it hands over, if they may be installed.
+    /// Takes the files of an answer, if they may be installed.
     fn take(
         &self,
         files: Vec<super::bindings::imports::types::NewFile>,
@@ -177,7 +179,7 @@ impl Plugin {
     }
 }
 
-/// A reason as the host takes it in.
+/// Returns a plugin's reason, cut to its limits.
 fn reason(said: String) -> String {
     cut(said, MOST_OF_A_TEXT)
 }
@@ -186,7 +188,7 @@ fn nonsense(what: String) -> Failure {
     Failure::new(Class::BadOutput, what)
 }
 
-/// What a decision must not be, whatever the conflict.
+/// Refuses decisions that are not valid for any conflict.
 fn check_resolution(
     answer: &ResolverAnswer,
     conflict: &Conflict,
@@ -206,7 +208,7 @@ fn check_resolution(
     }
 }
 
-/// A resolver's answer in a few words.
+/// Returns a resolver's answer in a few words.
 fn resolution(answer: &ResolverAnswer) -> String {
     match answer {
         ResolverAnswer::Pass => "pass".to_owned(),
@@ -223,7 +225,7 @@ fn resolution(answer: &ResolverAnswer) -> String {
     }
 }
 
-/// For receipts: how many files came along.
+/// Returns the number of files, for receipts.
 fn with(files: &[HandedFile]) -> String {
     match files.len() {
         0 => String::new(),

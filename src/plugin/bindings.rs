@@ -1,5 +1,5 @@
-//! The hooks in Rust, generated from `wit/v0.1`: the imports once, and a small world for each hook, since a component may
-//! export any of them and worlds know no optional exports.
+//! The hooks in Rust, generated from `wit/v0.1`. The imports are generated once, and a small world
+//! for each hook: a component may export any of them, and worlds have no optional exports.
 
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
@@ -7,7 +7,7 @@ use wasmtime::component::{Instance, InstancePre};
 use super::sandbox::State;
 use super::spec::Hook;
 
-/// What the host offers.
+/// The host's imports.
 pub(super) mod imports {
     wasmtime::component::bindgen!({
         path: "wit/v0.1",
@@ -30,7 +30,7 @@ pub(super) mod imports {
     pub(crate) use self::cowhand::hooks::{blobs, config, file_modes, log, text_merge, types};
 }
 
-/// A world with one hook; what it shares with the imports are the imports' types.
+/// Defines a world with one hook. It shares the types of the imports.
 macro_rules! world {
     ($module:ident, $inline:tt) => {
         pub(super) mod $module {
@@ -64,11 +64,11 @@ pub(super) struct Hooks {
     observer: Option<observer::Asked>,
 }
 
-/// Loads and gives one hook.
+/// Defines a method that returns one hook.
 macro_rules! hook {
     ($name:ident, $interface:ident, $guest:ty) => {
         impl Hooks {
-            /// The hook; an error where the component does not export it.
+            /// Returns the hook. Fails if the component does not export it.
             pub(super) fn $name(&self) -> wasmtime::Result<&$guest> {
                 let missing =
                     || wasmtime::Error::msg(concat!("it does not export ", stringify!($name)));
@@ -89,7 +89,7 @@ hook!(pre_prune, cowhand_hooks_pre_prune, pre_prune::exports::cowhand::hooks::pr
 hook!(observer, cowhand_hooks_observer, observer::exports::cowhand::hooks::observer::Guest);
 
 impl Hooks {
-    /// Binds these hooks of an instance. An error where it exports them with other types.
+    /// Binds these hooks of an instance. Fails if it exports them with other types.
     pub(super) fn load(
         hooks: &[Hook],
         pre: &InstancePre<State>,

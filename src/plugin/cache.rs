@@ -1,8 +1,8 @@
-//! Compiled components, kept so that each is compiled once per version of the engine.
+//! The cache of compiled components: each is compiled once per version of the engine.
 //!
-//! Compiled code is machine code: whoever can write it can run it. So it lies in a directory that
-//! only its owner can enter, both are checked through open handles before use, and on any doubt the
-//! component is compiled again.
+//! Compiled code is machine code: write access means execution. The cache is therefore a directory
+//! that only its owner can enter. Directory and files are checked through open handles before use;
+//! if a check fails, the component is compiled again.
 
 use std::fs::{File, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,11 +20,12 @@ use wasmtime::component::Component;
 use crate::digest::Digest;
 use crate::dir::{Attributes, Dir};
 
-/// How long code is kept that nobody reads: longer than any site goes without an update. The kernel notes a reading once a day, if at all.
+/// The time after which unused code is removed: longer than the pause between two updates. The
+/// kernel may record reads only once a day.
 const KEPT_UNREAD: Duration = Duration::from_hours(90 * 24);
-/// The cache of root: no environment variable that sudo kept names another one.
+/// Root's cache. No environment variable that sudo keeps can change it.
 const OF_ROOT: &str = "/var/cache/cowhand";
-/// The environment variable that names another cache, for tests.
+/// The environment variable for another cache, for tests.
 #[cfg(feature = "testing")]
 const VARIABLE: &str = "COWHAND_CACHE";
 
@@ -35,8 +36,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The caller's cache: `/var/cache/cowhand` for root, and for other users `cowhand` below
-    /// `$XDG_CACHE_HOME` or `~/.cache`. `None` if neither is known.
+    /// Returns the caller's cache: `/var/cache/cowhand` for root, and for other users `cowhand`
+    /// below `$XDG_CACHE_HOME` or `~/.cache`. `None` if neither is known.
     pub fn of_the_caller() -> Option<Self> {
         let from =
             |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -51,18 +52,18 @@ impl Cache {
         Some(Self::at(caches.join("cowhand")))
     }
 
-    /// The cache in this directory, which is created when something is put there.
+    /// Returns the cache in this directory, which is created with its first entry.
     pub fn at(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// The component, if it was kept and nothing casts doubt on it.
+    /// Returns the component if it is cached and passes every check.
     pub(super) fn get(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
         let (file, found) = self.open().ok()?.file(Path::new(&name(engine, digest))).ok()?;
         is_private(&found).then(|| load_file(engine, &file))?
     }
 
-    /// Keeps the component. That it cannot be kept costs time, not correctness, so nothing is said.
+    /// Caches the component. A failure costs only time, so it is ignored.
     pub(super) fn put(&self, engine: &Engine, digest: &Digest, compiled: &[u8]) {
         if crate::files::private_folder(&self.path).is_ok()
             && let Ok(dir) = self.open()
@@ -72,8 +73,8 @@ impl Cache {
         }
     }
 
-    /// Opens the directory, if it belongs to the caller and nobody else may enter it. What is
-    /// judged is what is used: files are opened through the handle.
+    /// Opens the directory if it belongs to the caller and is closed to other users. Files are
+    /// opened through the handle, so the checked directory is the used one.
     fn open(&self) -> io::Result<Dir> {
         let none = || io::Error::from(io::ErrorKind::InvalidInput);
         let (parent, name) = self.path.parent().zip(self.path.file_name()).ok_or_else(none)?;
@@ -85,8 +86,8 @@ impl Cache {
     }
 }
 
-/// Removes what nobody has read for long: components that no site has any more, and code for other
-/// versions of the engine.
+/// Removes entries that have not been read for long: removed plugins, and code for other versions
+/// of the engine.
 fn sweep(dir: &Dir) {
     let is_old = |found: Metadata| {
         let read = found.accessed().ok().and_then(|read| read.elapsed().ok());
@@ -100,7 +101,7 @@ fn sweep(dir: &Dir) {
     }
 }
 
-/// Writes a file under a name of its own first: other processes may compile the same component.
+/// Writes a file under a temporary name first: other processes may compile the same component.
 fn place(dir: &Dir, name: &str, content: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -115,24 +116,23 @@ fn name(engine: &Engine, digest: &Digest) -> String {
     format!("{}-{:016x}.cwasm", digest.hex(), hasher.finish())
 }
 
-/// Returns true if a file or directory belongs to the caller, and nobody else may do anything with
-/// it.
+/// Returns true if a file or directory belongs to the caller and other users have no access.
 fn is_private(found: &Metadata) -> bool {
     let others = Mode::RWXG | Mode::RWXO;
     found.uid() == rustix::process::geteuid().as_raw()
         && !Mode::from_raw_mode(found.mode()).intersects(others)
 }
 
-/// Loads what was just compiled.
+/// Loads newly compiled code.
 pub(super) fn load(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
     #[expect(unsafe_code, reason = "these bytes come from this program's own compiler")]
-    // SAFETY: see above; the engine refuses what another version compiled.
+    // SAFETY: see above; the engine refuses code of another version.
     unsafe {
         Component::deserialize(engine, compiled)
     }
 }
 
-/// Loads the file that was checked, not whatever bears its name by now.
+/// Loads the file behind the checked handle, not the path.
 fn load_file(engine: &Engine, file: &File) -> Option<Component> {
     let path = Path::new("/proc/self/fd").join(file.as_raw_fd().to_string());
     #[expect(

@@ -1,4 +1,4 @@
-//! The plugins of one site, asked in order at each hook, and what their answers come to.
+//! The plugins of one site, asked in order at each hook, and the combination of their answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 
 impl Plugins {
-    /// Asks the pre-merge plugins, each with the same input. The first that says not now or stop ends the asking.
+    /// Asks the pre-merge plugins, each with the same input. The first "not now" or "stop" ends the
+    /// chain.
     pub async fn pre_merge(&mut self, input: &PreMerge) -> Result<PreMergeVerdict> {
         let mut oldest: Option<(usize, Narrowed)> = None;
         let mut given = Vec::new();
@@ -55,8 +56,9 @@ impl Plugins {
         })
     }
 
-    /// Asks the resolvers about one conflict; the first answer other than pass decides. `accept` carries an answer out and says why
-    /// one cannot stand: that is the plugin's failure like any other, so that the next one is asked where the site wants it so.
+    /// Asks the resolvers about one conflict. The first answer other than pass decides. `accept`
+    /// applies an answer and returns the reason if it is not valid; that counts as a failure of the
+    /// plugin, so the site's policy may pass the conflict on.
     pub async fn resolve(
         &mut self,
         conflict: &Conflict,
@@ -84,7 +86,7 @@ impl Plugins {
         Ok(Decided::Undecided)
     }
 
-    /// Asks the post-pull plugins. The first that says stop ends the asking.
+    /// Asks the post-pull plugins. The first "stop" ends the chain.
     pub async fn post_pull(&mut self, input: &PostPull) -> Result<PostPullVerdict> {
         let mut given = Vec::new();
         for plugin in self.at(Hook::PostPull) {
@@ -103,8 +105,8 @@ impl Plugins {
         Ok(PostPullVerdict::Proceed { files: one_for_each_path(given) })
     }
 
-    /// Asks every pre-prune plugin; what any of them keeps is kept. One that fails keeps everything, unless the site
-    /// said `skip` or `warn`: the run has succeeded by then, and there is nothing left to stop.
+    /// Asks every pre-prune plugin and combines what they keep. A plugin that fails keeps
+    /// everything, unless the site's policy is `skip` or `warn`: the run has already succeeded.
     pub async fn pre_prune(&mut self, input: &PrePrune) -> Result<Vec<Kept>> {
         let mut kept = BTreeMap::new();
         if input.candidates.is_empty() {
@@ -141,7 +143,7 @@ impl Plugins {
 }
 
 impl Plugin {
-    /// Whether its site goes on although it said no.
+    /// Returns true if the site continues in spite of a refusal.
     fn is_overruled(&self, hook: Hook, reason: &str) -> bool {
         let policy = self.about.policy(hook, Class::Refused);
         if policy == Policy::Warn {
@@ -152,7 +154,7 @@ impl Plugin {
         policy != Policy::Stop
     }
 
-    /// What comes of a failure: an error where the site's policy says stop.
+    /// Handles a failure. Returns an error if the site's policy is to stop.
     fn failed(&self, hook: Hook, failure: Failure) -> Result<()> {
         let name = &self.about.name;
         let what =
@@ -177,7 +179,7 @@ impl Plugin {
     }
 }
 
-/// Where two plugins gave the same path, the later one's.
+/// Keeps the last file if several plugins gave the same path.
 fn one_for_each_path(files: Vec<HandedFile>) -> Vec<HandedFile> {
     let by_path: BTreeMap<_, _> = files.into_iter().map(|file| (file.path.clone(), file)).collect();
     by_path.into_values().collect()

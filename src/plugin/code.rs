@@ -1,4 +1,4 @@
-//! A plugin's code: compiled, or taken from the cache, once for all its instances, when the first of them starts.
+//! A plugin's code, compiled or cached once for all instances, when the first instance starts.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ enum Stage {
 }
 
 impl Code {
-    /// Nothing is done with the bytes yet.
+    /// Wraps the bytes without compiling them.
     pub(super) fn new(
         bytes: Cow<'static, [u8]>,
         compiler: Compiler,
@@ -37,7 +37,7 @@ impl Code {
         Self { stage: Mutex::new(Stage::Component(bytes)), compiler, cache, linker }
     }
 
-    /// What instances are made from.
+    /// Returns the template of the instances.
     pub(super) async fn ready(&self, about: &About) -> Result<InstancePre<State>> {
         let mut stage = self.stage.lock().await;
         let ready = match &*stage {

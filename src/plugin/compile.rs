@@ -1,5 +1,5 @@
-//! Compiling a component, in a process of its own with limits: a small component can be built so
-//! that its compilation takes hours, or all memory.
+//! Compilation of components in a limited child process: a small component can be built so that its
+//! compilation takes hours, or all memory.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -16,21 +16,21 @@ use crate::process::{Command, Confinement};
 /// The hidden command of this program that compiles its standard input to its standard output.
 pub const COMMAND: &str = "compile-plugin";
 
-/// The program that compiles, and what it may take.
+/// The program that compiles, and its limits.
 #[derive(Clone, Debug)]
 pub struct Compiler {
-    /// A build of this program: what it compiles is loaded by this one.
+    /// The path of a build of this program, whose code this process can load.
     pub program: PathBuf,
-    /// Bytes of memory.
+    /// The memory limit, in bytes.
     pub memory: u64,
-    /// The longest compilation.
+    /// The time limit.
     pub time: Duration,
-    /// The code counts what it uses, as tests of a plugin want it.
+    /// True if the code counts its fuel, for tests of a plugin.
     pub(super) fuel: bool,
 }
 
 impl Compiler {
-    /// Returns the compiler in the program that is running.
+    /// Returns the compiler in the running program.
     pub fn in_this_program() -> Self {
         Self::in_program("/proc/self/exe")
     }
@@ -52,7 +52,7 @@ impl Compiler {
             processes: None,
             memory: self.memory,
             file: 0,
-            // Of all its threads together.
+            // The sum of all its threads.
             seconds: self.time.as_secs().saturating_mul(8),
         };
         let output = Command::new(&self.program, self.time)
@@ -76,7 +76,7 @@ impl Compiler {
     }
 }
 
-/// Does the compiler's part: reads a component, and writes its code.
+/// Runs in the child process: reads a component and writes its code.
 pub fn compile_input(fuel: bool) -> Result<()> {
     let mut component = Vec::new();
     let read = std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut component);
@@ -89,7 +89,7 @@ pub fn compile_input(fuel: bool) -> Result<()> {
     out.write_all(&code).and_then(|()| out.flush()).what("could not write the code")
 }
 
-/// Returns the component as a file without a name.
+/// Returns the component as an unnamed file.
 fn in_memory(component: &[u8]) -> std::io::Result<File> {
     let memory = rustix::fs::memfd_create(c"component", MemfdFlags::CLOEXEC)?;
     let mut file = File::from(memory);

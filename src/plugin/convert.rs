@@ -1,4 +1,5 @@
-//! Between the plain Rust of [`super::types`] and the types generated from the WIT: what version 0.1 of the hooks says.
+//! Conversions between the types of [`super::types`] and the types generated from the WIT of
+//! version 0.1.
 
 use jiff::{Timestamp, ZonedDateTime};
 
@@ -28,7 +29,7 @@ fn moment(now: &ZonedDateTime) -> shared::Moment {
     }
 }
 
-/// Files as a plugin hands them over.
+/// Converts the files of an answer.
 pub(super) fn files(plugin: &str, files: Vec<shared::NewFile>) -> Vec<HandedFile> {
     let file = |file: shared::NewFile| HandedFile {
         plugin: plugin.to_owned(),
@@ -122,7 +123,7 @@ fn version(version: &Version, side: Side) -> resolver::Version {
     }
 }
 
-/// What a resolver answered; an error says why it makes no sense.
+/// Converts a resolver's answer. The error says why it is not valid.
 pub(super) fn resolution(resolution: resolver::Resolution) -> Result<ResolverAnswer, String> {
     let answer = match resolution {
         resolver::Resolution::Pass => return Ok(ResolverAnswer::Pass),

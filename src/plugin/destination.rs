@@ -1,21 +1,23 @@
-//! Where a plugin may send requests: what a grant's text means, and which addresses are closed to names.
+//! Destinations of a plugin's requests: the syntax of grants, and the addresses that names must not
+//! resolve to.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::uri::Authority;
 
-/// A host that a grant or a request names.
+/// A host in a grant or a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Destination {
-    /// Whether plain http is meant too.
+    /// True if plain http is allowed too.
     plain: bool,
     host: String,
     port: Option<u16>,
 }
 
 impl Destination {
-    /// Reads `NAME`, `NAME:PORT`, `http://NAME`, `http://NAME:PORT`; addresses stand where names do, IPv6 in brackets.
+    /// Parses `NAME`, `NAME:PORT`, `http://NAME` and `http://NAME:PORT`. Addresses are allowed as
+    /// names, IPv6 in brackets.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (plain, rest) = match text.split_once("://") {
             Some(("http", rest)) => (true, rest),
@@ -25,20 +27,20 @@ impl Destination {
         };
         let authority: Authority = rest.strip_suffix('/').unwrap_or(rest).parse().ok()?;
         let (host, port) = (authority.host(), authority.port_u16());
-        // Anything else in it, such as a user or a port out of range, makes the two differ.
+        // Any other part, such as a user or a port out of range, makes the two differ.
         let whole = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
             == authority.as_str();
         (whole && !host.is_empty()).then(|| Self { plain, host: plain_name(host), port })
     }
 
-    /// Whether a request over plain http or https to this host and port is meant.
+    /// Returns true if this allows a request over plain http or https to this host and port.
     pub(super) fn covers(&self, plain: bool, host: &str, port: u16) -> bool {
         (self.plain || !plain)
             && self.host == plain_name(host)
             && self.port.unwrap_or(default_port(plain)) == port
     }
 
-    /// Whether this very address and port are meant: a name that resolves to it may then be reached.
+    /// Returns true if this names exactly this address and port: names may then resolve to it.
     fn is_address(&self, address: SocketAddr) -> bool {
         let ip = self.host.trim_matches(['[', ']']).parse::<IpAddr>();
         let ports = [
@@ -49,7 +51,7 @@ impl Destination {
             && ports.contains(&address.port())
     }
 
-    /// What both of them mean, if anything.
+    /// Returns the destinations that both allow.
     pub(super) fn and(&self, other: &Self) -> Option<Self> {
         let same = self.host == other.host && self.port == other.port;
         same.then(|| Self { plain: self.plain && other.plain, ..self.clone() })
@@ -64,24 +66,24 @@ impl fmt::Display for Destination {
     }
 }
 
-/// The port of requests that name none.
+/// The default port.
 pub(super) fn default_port(plain: bool) -> u16 {
     if plain { 80 } else { 443 }
 }
 
-/// A destination as a grant would name it.
+/// Returns a destination as a grant would name it.
 pub(super) fn shown(plain: bool, host: &str, port: u16) -> String {
     let scheme = if plain { "http://" } else { "" };
     let port = if port == default_port(plain) { String::new() } else { format!(":{port}") };
     format!("{scheme}{host}{port}")
 }
 
-/// Names are the same whatever their case, and with a dot at the end.
+/// Normalises a name: case and a trailing dot do not matter.
 fn plain_name(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-/// Whether an address may be connected to: a public one, or one that a grant names as an address.
+/// Returns true if connections to an address are allowed: it is public, or a grant names it.
 pub(super) fn is_open(address: SocketAddr, granted: &[Destination]) -> bool {
     is_public(address.ip()) || granted.iter().any(|destination| destination.is_address(address))
 }
@@ -93,9 +95,10 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Everything but what IANA's registry of special-purpose addresses keeps from the public internet.
+/// Returns false for the addresses that IANA's special-purpose registry excludes from the public
+/// internet.
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    /// Azure's platform answers here, each machine its own, with that machine's secrets.
+    /// Azure's platform serves each machine's secrets here.
     const WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
     let [a, b, c, _] = address.octets();
     let special = match (a, b, c) {
@@ -114,7 +117,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special && address != WIRE_SERVER
 }
 
-/// Global unicast; where an IPv4 address is inside, that one counts.
+/// Accepts global unicast addresses. An embedded IPv4 address decides.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let parts = address.segments();
     let inside = |at: usize| {

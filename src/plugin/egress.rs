@@ -1,5 +1,6 @@
-//! The way out for a plugin's HTTP requests: allowed names, then every address they resolve to, then a connection to
-//! an address that was checked. Nothing follows redirects: a guest that does passes here again.
+//! The path of a plugin's HTTP requests: allowed names, then every address they resolve to, then a
+//! connection to a checked address. The host follows no redirects: a guest's next request is
+//! checked again.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -26,12 +27,12 @@ use super::limits::{
 };
 use crate::printable::cut;
 
-/// How long connecting may take, for each address.
+/// The time limit for connecting to one address.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
-/// How long a server may be silent.
+/// The time limit for a silent server.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
-/// The refusals, until the host reads them. Of a flood the beginning is kept, and the rest
+/// Refusals for the host to read. If there are too many, the first ones are kept and the rest is
 /// counted.
 #[derive(Clone, Default)]
 pub(super) struct Refusals(Arc<(Mutex<Refused>, Notify)>);
@@ -43,7 +44,7 @@ struct Refused {
 }
 
 impl Refusals {
-    /// One more.
+    /// Adds a refusal.
     pub(super) fn add(&self, refusal: Refusal) {
         let mut refused = self.refused();
         refused.count += 1;
@@ -57,14 +58,14 @@ impl Refusals {
         }
     }
 
-    /// Takes those that were kept since the last time, and how many more there were.
+    /// Takes the refusals since the last call, and the number of dropped ones.
     pub(super) fn take(&self) -> (Vec<Refusal>, usize) {
         let Refused { kept, count } = std::mem::take(&mut *self.refused());
         let more = count - kept.len();
         (kept, more)
     }
 
-    /// Ends when there are too many for one call.
+    /// Resolves when there are too many refusals for one call.
     pub(super) async fn flood(&self) {
         self.0.1.notified().await;
     }
@@ -74,7 +75,7 @@ impl Refusals {
     }
 }
 
-/// Sends what one plugin may send.
+/// Sends the requests of one plugin.
 pub(super) struct Egress {
     permissions: Arc<Permissions>,
     refusals: Refusals,
@@ -169,8 +170,8 @@ impl Way {
     }
 }
 
-/// Sends one request over a connection and gives the answer, with what keeps the connection running
-/// until its body is read.
+/// Sends one request over a connection. Returns the answer with the task that keeps the connection
+/// running until the body is read.
 async fn talk<S>(
     stream: S,
     request: Request<WasiBody>,
@@ -193,7 +194,7 @@ where
             answer
         }
         ended = &mut connection => {
-            // It has ended well: the answer is there, and was the last.
+            // The connection ended after the last answer.
             ended?;
             answered.await
         }
@@ -202,7 +203,8 @@ where
     Ok((response.map(capped), running.unwrap_or_else(|| Box::new(async { Ok(()) }))))
 }
 
-/// What goes over the wire to a server that is no proxy: the path alone. The body is capped.
+/// Returns the request for a server that is not a proxy: only the path in the first line. The body
+/// is limited.
 fn as_for_a_server(request: Request<WasiBody>) -> Result<Request<WasiBody>, Error> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());

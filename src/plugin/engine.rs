@@ -1,4 +1,4 @@
-//! The one engine of the process, and the clock that stops guests which loop.
+//! The process's engine, and the clock that interrupts guests.
 
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -7,16 +7,16 @@ use wasmtime::{Config, Engine};
 
 use crate::error::{Context, Error, Result};
 
-/// How often a guest that computes hands the thread back, so that time limits and other work are seen to.
+/// The interval at which a computing guest yields, so that time limits and other tasks are served.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The engine; built at the first call.
+/// Returns the engine, which the first call builds.
 pub(super) fn engine() -> Result<&'static Engine> {
     static ENGINE: OnceLock<Result<Engine, Error>> = OnceLock::new();
     ENGINE.get_or_init(|| build(false)).as_ref().map_err(Clone::clone)
 }
 
-/// Builds an engine and starts its clock; with `fuel`, it counts what guests use.
+/// Builds an engine and starts its clock. With `fuel`, it counts the fuel of guests.
 pub(super) fn build(fuel: bool) -> Result<Engine> {
     let engine = Engine::new(&configured(fuel)).what("could not set up the WebAssembly engine")?;
     let clock = engine.clone();
@@ -26,20 +26,20 @@ pub(super) fn build(fuel: bool) -> Result<Engine> {
     Ok(engine)
 }
 
-/// Returns how every engine is configured, so that what one compiles another can load.
+/// Returns the configuration of every engine, so that one can load the code of another.
 pub(super) fn configured(fuel: bool) -> Config {
     let mut config = Config::new();
-    // WASI 0.3 is not offered; without it a call costs less than half.
+    // WASI 0.3 is off: without it a call costs less than half.
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.consume_fuel(fuel);
     config
 }
 
-/// The calls under way.
+/// The calls in progress.
 struct Calls {
     running: usize,
-    /// Whether the clock stands still because there were none: waiting for a pull wakes nobody.
+    /// True if the clock is stopped because no call is in progress.
     still: bool,
 }
 
@@ -54,7 +54,7 @@ fn lock_calls() -> MutexGuard<'static, Calls> {
 pub(super) struct Ticking;
 
 impl Ticking {
-    /// A call begins.
+    /// Registers a call.
     pub(super) fn new() -> Self {
         let mut calls = lock_calls();
         calls.running += 1;

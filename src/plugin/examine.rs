@@ -1,4 +1,4 @@
-//! A plugin of the site's before it is loaded: what it is, what it wants, what it may do, and how it stands. Nothing of it is run.
+//! A plugin before it is loaded: its contents, requests, permissions and approval. No code is run.
 
 use std::borrow::Cow;
 use std::path::{Component, Path};
@@ -12,27 +12,27 @@ use super::{Digest, Source, source};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 
-/// What is known of a plugin without running it.
+/// The properties of a plugin that are known without running it.
 pub struct Examined {
-    /// What the site says.
+    /// The plugin's entry in the configuration.
     pub spec: Spec,
-    /// What it says about itself.
+    /// The plugin's own description.
     pub inspection: Inspection,
-    /// What it may do.
+    /// The plugin's permissions.
     pub allowed: Allowed,
-    /// Grants that it does not request, and that are without effect.
+    /// Grants without effect, because the plugin does not request them.
     pub idle: Vec<String>,
-    /// Requests that are not granted: what, and the line that would grant it.
+    /// Requests that are not granted, with the lines that would grant them.
     pub lacking: Vec<(String, String)>,
     /// Its bytes.
     pub bytes: Cow<'static, [u8]>,
-    /// Whether it is a file that lies in the site, links resolved.
+    /// True if it is a file in the site, with links resolved.
     pub(super) in_site: bool,
     pub(super) permissions: Permissions,
 }
 
 impl Options {
-    /// Looks at a plugin that the site names.
+    /// Examines a plugin that the site names.
     pub fn examine(&self, spec: &Spec) -> Result<Examined> {
         self.examine_listed(spec, true)
     }
@@ -42,7 +42,7 @@ impl Options {
         self.examine_bytes(spec, listed, bytes, digest)
     }
 
-    /// The same for bytes that were read or fetched already.
+    /// Examines bytes that are already read or fetched.
     pub fn examine_bytes(
         &self,
         spec: &Spec,
@@ -67,7 +67,7 @@ impl Options {
         })
     }
 
-    /// Whether a source is a file of the site's: written as one below it, and there with links resolved.
+    /// Returns true if a source is a file of the site, both as written and with links resolved.
     pub(super) fn is_in_site(&self, source: &str) -> bool {
         let Source::File(file) = Source::of(source) else { return false };
         let below = Path::new(file)
@@ -99,7 +99,7 @@ impl Options {
     }
 }
 
-/// Why a plugin cannot be used, with its name and file.
+/// Returns the error for a plugin that cannot be used, with its name and file.
 pub(super) fn unusable(spec: &Spec, why: &Error) -> Error {
     let what = format!("the plugin `{}` ({}) cannot be used", spec.name, spec.source);
     let error =

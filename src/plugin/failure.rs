@@ -1,4 +1,4 @@
-//! What went wrong in a call: which class, and what to tell the person who must do something about it.
+//! Failures of calls: their classes, and messages for the operator.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::limits::{MOST_HANDED_OVER, MOST_HANDLES};
 use super::receipt::{Class, Failure};
 use crate::printable::{MOST_OF_A_TEXT, cut};
 
-/// A limit that the host itself found exceeded; raised in host functions, it ends the call.
+/// A limit that the host enforces. Raised in host functions, it ends the call.
 #[derive(Debug)]
 pub(super) struct LimitReached(pub(super) String);
 
@@ -32,7 +32,7 @@ impl Failure {
         self
     }
 
-    /// It did not answer within its time.
+    /// The plugin did not answer in time.
     pub(super) fn time_out(limit: std::time::Duration) -> Self {
         let message = format!("it did not answer within its limit of {limit:?}");
         Self::new(Class::TimeOut, message)
@@ -40,7 +40,8 @@ impl Failure {
     }
 }
 
-/// What a call that ended with an error means. `denied` is what the limiter refused, `said` the end of standard error.
+/// Returns the failure behind an error. `denied` is the limiter's refusal, `said` the end of
+/// standard error.
 pub(super) fn classify(error: &wasmtime::Error, denied: Option<String>, said: &str) -> Failure {
     let failure = match (denied, limit_of(error)) {
         (Some(denied), _) => Failure::new(Class::Limit, format!("it wanted {denied}"))
@@ -57,7 +58,7 @@ pub(super) fn classify(error: &wasmtime::Error, denied: Option<String>, said: &s
     }
 }
 
-/// The limit that an error is about, if it is about one.
+/// Returns the limit that an error is about, if any.
 fn limit_of(error: &wasmtime::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         if let Some(LimitReached(limit)) = cause.downcast_ref() {
@@ -66,7 +67,7 @@ fn limit_of(error: &wasmtime::Error) -> Option<String> {
         if let Some(ResourceTableError::Full) = cause.downcast_ref() {
             return Some(format!("it opened more than the limit of {MOST_HANDLES} handles"));
         }
-        // wasmtime keeps the types of these errors to itself.
+        // wasmtime does not export these errors' types.
         let said = cause.to_string();
         if let Some(parts) = said.strip_prefix("resource limit exceeded: ") {
             return Some(format!("it is made of more parts than the limit: {parts}"));

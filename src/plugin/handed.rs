@@ -1,27 +1,28 @@
-//! Checks of the files that plugins hand over for installation. Plugins never write; what passes here the pipeline journals and installs.
+//! Checks of the files that plugins hand over. Plugins never write: the pipeline journals and
+//! installs these files.
 
 use std::collections::BTreeSet;
 
 use super::grant::{Permissions, Wish};
 use crate::path::SitePath;
 
-/// Bytes of one file.
+/// The size limit of a file, in bytes.
 const LARGEST: usize = 16 << 20;
-/// Files of one answer.
+/// The most files of one answer.
 const MOST_FILES: usize = 1000;
-/// Bytes of one path, as Linux has it.
+/// The length limit of a path, in bytes, which is Linux's.
 const LONGEST_PATH: usize = 4095;
 
-/// A file that a plugin gave for installation.
+/// A file from a plugin, for installation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HandedFile {
-    /// Who gave it.
+    /// The plugin's name.
     pub plugin: String,
-    /// Where it goes.
+    /// The destination.
     pub path: SitePath,
-    /// Its permission bits: the owner can read it, and nothing beyond `0o777`.
+    /// The permission bits: readable by the owner, and within `0o777`.
     pub mode: u32,
-    /// What is in it; private keys among others, so that it is never shown.
+    /// The content. It may be a private key, so it is never shown.
     pub content: Vec<u8>,
 }
 
@@ -32,16 +33,16 @@ impl std::fmt::Debug for HandedFile {
     }
 }
 
-/// Why files were not taken.
+/// The reason for refusing files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejected {
-    /// For people.
+    /// The message.
     pub(super) what: String,
-    /// What would allow it.
+    /// The grant that would allow it.
     pub(super) hint: Option<String>,
 }
 
-/// Checks what one answer hands over: all of it is taken, or nothing.
+/// Checks the files of one answer and takes all of them or none.
 pub(super) fn check(files: &[HandedFile], permissions: &Permissions) -> Result<(), Rejected> {
     let reject = |what: String| Err(Rejected { what, hint: None });
     if files.len() > MOST_FILES {
@@ -73,7 +74,7 @@ pub(super) fn check(files: &[HandedFile], permissions: &Permissions) -> Result<(
     Ok(())
 }
 
-/// What is wrong with a path, whoever may install there.
+/// Returns the problem with a path that is not valid for any plugin.
 fn flaw(path: &SitePath) -> Option<&'static str> {
     let bytes = path.as_bytes();
     let mut parts = bytes.split(|byte| *byte == b'/');

@@ -1,5 +1,5 @@
-//! What the host offers to plugins beside WASI: the log, the configuration, the modes of granted files, the sides
-//! of a conflict, and the text merge.
+//! The host's imports besides WASI: the log, the configuration, the modes of granted files, the
+//! sides of a conflict, and the text merge.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::sandbox::State;
 use super::types::{Favor, Hunk, Side};
 use crate::event::Level;
 
-/// Adds all of it.
+/// Adds all imports.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     imports::Imports::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
@@ -21,7 +21,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 impl types::Host for State {}
 impl blobs::Host for State {}
 
-/// A blob's handle carries which side it is, and nothing else: there is nothing to leak, and nothing to look up.
+/// A blob's handle contains only the side, so there is nothing to leak or look up.
 pub(super) fn handle(side: Side) -> Resource<Side> {
     Resource::new_borrow(match side {
         Side::Base => 0,

@@ -1,4 +1,4 @@
-//! What a component says about itself, read from its bytes: nothing of it is run or compiled.
+//! A component's description of itself, read from its bytes without running or compiling it.
 
 use serde::Serialize;
 use wasmparser::{Chunk, Encoding, Parser, Payload};
@@ -11,40 +11,42 @@ use crate::printable;
 
 /// The WIT package of the hooks.
 const PACKAGE: &str = "cowhand:hooks/";
-/// The version of the hooks that this Cowhand offers; plugins for any `0.1.x` work.
+/// The version of the hooks that this Cowhand offers. Plugins for any `0.1.x` work.
 pub const HOOKS_VERSION: &str = "0.1";
-/// What is said of bytes that cannot be read.
+/// The message for bytes that cannot be parsed.
 const DAMAGED: &str = "it is not WebAssembly, or damaged";
-/// Components within components cost a file nothing; nobody's compiler nests them like this.
+/// The limit for nested components. Nesting is cheap in a file, and compilers do not produce it.
 const DEEPEST: usize = 100;
-/// More requests than a person would read before agreeing are refused.
+/// The most requests that an operator would read before approving.
 const MOST_REQUESTS: usize = 64;
-/// So are longer values and reasons.
+/// The longest value or reason.
 const LONGEST_TEXT: usize = 500;
 
-/// What a component says about itself.
+/// A component's description of itself.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
-    /// Of its bytes.
+    /// The digest of its bytes.
     pub digest: Digest,
-    /// How many bytes it has.
+    /// Its size, in bytes.
     pub size: usize,
     /// The hooks that it exports, in the pipeline's order.
     pub hooks: Vec<Hook>,
-    /// The version of the hooks that it is made for: `0.1.0`.
+    /// The version of the hooks that it was built for: `0.1.0`.
     pub version: String,
-    /// What it requests, with its reasons.
+    /// Its requests, with reasons.
     pub requests: Vec<Request>,
-    /// The interfaces that it imports. An import alone gives nothing: what a guest language always imports is denied.
+    /// The interfaces that it imports. An import alone grants nothing: what a guest language always
+    /// imports is denied.
     pub imports: Vec<String>,
 }
 
-/// Reads what a component says about itself. The errors say why the bytes are no plugin; the caller says which file they are.
+/// Reads a component's description. The error says why the bytes are not a plugin; the caller adds
+/// the file.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
     inspect_known(bytes, Digest::of(bytes))
 }
 
-/// The same for bytes whose digest is known.
+/// Reads bytes whose digest is known.
 pub(super) fn inspect_known(bytes: &[u8], digest: Digest) -> Result<Inspection> {
     let parts = parts(bytes)?;
     let (hooks, version) = hooks(&parts.exports)?;
@@ -62,7 +64,7 @@ struct Parts {
 fn parts(bytes: &[u8]) -> Result<Parts> {
     let mut parts = Parts::default();
     let (mut parser, mut rest) = (Parser::new(0), bytes);
-    // Modules and components inside have imports and exports of their own, which are nobody's business here.
+    // Nested modules and components have imports and exports of their own, which do not count.
     let mut outside: Vec<Parser> = Vec::new();
     loop {
         let Chunk::Parsed { payload, consumed } = parser.parse(rest, true).what(DAMAGED)? else {
@@ -90,7 +92,7 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
                 Some(outer) => parser = outer,
                 None => return Ok(parts),
             },
-            // Nearly all of it is code, and says nothing.
+            // Code, which is nearly all of a component, is skipped.
             Payload::CodeSectionStart { size, .. } => {
                 parser.skip_section();
                 rest = rest.get(size as usize..).ok_or_else(|| Error::new(DAMAGED))?;
@@ -117,7 +119,7 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
     }
 }
 
-/// The hooks among the exports, and the version they are for.
+/// Returns the hooks among the exports, and their version.
 fn hooks(exports: &[String]) -> Result<(Vec<Hook>, String)> {
     let mut hooks = Vec::new();
     let mut found = None;
@@ -146,7 +148,8 @@ fn hooks(exports: &[String]) -> Result<(Vec<Hook>, String)> {
     Ok((hooks, found.ok_or_else(none)?))
 }
 
-/// Versions that share their first number that is not zero fit, as for every WIT package.
+/// Returns true if a version is compatible: as for every WIT package, the first number that is not
+/// zero must be equal.
 fn is_ours(version: &str) -> bool {
     let plain = |rest: &str| {
         rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte))
@@ -154,7 +157,8 @@ fn is_ours(version: &str) -> bool {
     version.strip_prefix(HOOKS_VERSION).is_some_and(|rest| rest.starts_with('.') && plain(rest))
 }
 
-/// What all sections together request. A person reads it on a terminal, so that only plain lines are taken.
+/// Returns the requests of all sections. Operators read them on a terminal, so only plain lines are
+/// accepted.
 pub(crate) fn requests(sections: &[Vec<u8>]) -> Result<Vec<Request>> {
     let mut all = Vec::new();
     for section in sections {
@@ -174,7 +178,7 @@ pub(crate) fn requests(sections: &[Vec<u8>]) -> Result<Vec<Request>> {
     Ok(all)
 }
 
-/// Returns true if a text shows as what it is and is not too long.
+/// Returns true if a text is printable and not too long.
 fn is_plain(text: &str) -> bool {
     text.len() <= LONGEST_TEXT && text.chars().all(printable::is_plain)
 }

@@ -1,4 +1,4 @@
-//! One plugin: instantiated as often as it takes, and called within its limits.
+//! One plugin: instantiated as often as necessary, and called within its limits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::spec::Hook;
 use super::trial::Trial;
 use crate::event::Event;
 
-/// A guest language's runtime grows with the calls in one instance; after this many it gets a new one.
+/// The most calls of one instance: a guest language's memory grows with each call.
 const MOST_CALLS: u64 = 1000;
 
 /// A plugin that can be called.
@@ -26,7 +26,7 @@ pub(super) struct Plugin {
     pub(super) about: Arc<About>,
     pub(super) inspection: Inspection,
     code: Arc<Code>,
-    /// An instance that has behaved so far.
+    /// An idle instance that has behaved so far.
     idle: Option<Session>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Session {
     calls: u64,
 }
 
-/// What a call took.
+/// The cost of a call.
 pub(super) struct Record {
     pub(super) hook: Hook,
     pub(super) calls: u64,
@@ -49,30 +49,30 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Of a hook that was not called yet.
+    /// The cost of a hook that was not called yet.
     pub(super) fn blank(hook: Hook) -> Self {
         Self { hook, calls: 0, took: Duration::ZERO, memory: 0, fuel: None, refusals: Vec::new() }
     }
 }
 
 impl Plugin {
-    /// A plugin that starts when it is first asked.
+    /// Returns a plugin that starts at its first call.
     pub(super) fn new(about: About, inspection: Inspection, code: Code) -> Self {
         Self::of(about, inspection, Arc::new(code))
     }
 
-    /// One of several that share their code.
+    /// Returns one of several plugins that share their code.
     pub(super) fn of(about: About, inspection: Inspection, code: Arc<Code>) -> Self {
         Self { about: Arc::new(about), inspection, code, idle: None }
     }
 
-    /// Starts it now, so that one that cannot work is found.
+    /// Starts the plugin now, to find one that cannot work.
     pub(super) async fn start(&mut self) -> Result<(), Failure> {
         self.idle = Some(self.instantiate().await?);
         Ok(())
     }
 
-    /// The same plugin for a task of its own.
+    /// Returns the same plugin for another task.
     pub(super) fn as_observer(&self) -> Self {
         let about = About { observer: true, ..(*self.about).clone() };
         Self {
@@ -83,7 +83,7 @@ impl Plugin {
         }
     }
 
-    /// Whether it is asked at this hook.
+    /// Returns true if the plugin exports this hook.
     pub(super) fn has(&self, hook: Hook) -> bool {
         self.inspection.hooks.contains(&hook)
     }
@@ -117,8 +117,8 @@ impl Plugin {
         Ok(Session { store, hooks, calls: 0 })
     }
 
-    /// Calls the plugin: in the idle instance or a fresh one, within its time. An instance that failed is never entered
-    /// again; with `keep`, one that behaved serves the next call too.
+    /// Calls the plugin in the idle instance or a new one, within its time limit. An instance that
+    /// failed is never entered again; with `keep`, one that behaved serves the next call too.
     #[tracing::instrument(name = "plugin", level = "debug", skip_all, fields(name = %self.about.name, hook = hook.name()))]
     pub(super) async fn call<T>(
         &mut self,
@@ -196,7 +196,7 @@ impl Plugin {
         }
     }
 
-    /// Leaves the receipt of a call, and passes its result on; `told` is the answer in a few words.
+    /// Emits the receipt of a call and returns its result. `told` is the answer in a few words.
     pub(super) fn conclude<T>(
         &self,
         record: Record,
@@ -208,7 +208,7 @@ impl Plugin {
         answer
     }
 
-    /// The receipt of a call.
+    /// Returns the receipt of a call.
     pub(super) fn receipt(&self, record: Record, answer: Result<String, &Failure>) -> Receipt {
         Receipt {
             plugin: self.about.name.clone(),
@@ -221,7 +221,7 @@ impl Plugin {
             failure: answer.as_ref().err().map(|failure| (*failure).clone()),
             answer: answer.ok(),
             refusals: record.refusals,
-            // An observer decides nothing anyway.
+            // An observer decides nothing in any case.
             monitor: self.about.monitor && record.hook != Hook::Observer,
         }
     }

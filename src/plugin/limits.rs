@@ -1,16 +1,16 @@
-//! How much one plugin may use of this machine, and a record of what it was denied.
+//! A plugin's limits on this machine, and a record of refusals.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::{ResourceLimiter, Result};
 
-/// Bytes that a guest may hand to the host in one call, in either direction of calling.
+/// Bytes that guest and host may exchange in one call, in each direction.
 pub(super) const MOST_HANDED_OVER: usize = 64 << 20;
-/// Handles (open files, streams, requests) that a guest may hold.
+/// The most handles (open files, streams, requests) of a guest.
 pub(super) const MOST_HANDLES: usize = 1024;
-/// Bytes of one text that a plugin may have merged.
+/// The size limit of each text in a text merge, in bytes.
 pub(super) const MOST_MERGED: usize = 8 << 20;
-/// Random bytes that a guest may ask for at once.
+/// The most random bytes in one request.
 pub(super) const MOST_RANDOM: u64 = 1 << 20;
 /// Bytes of headers in one HTTP request or response.
 pub(super) const MOST_HEADERS: usize = 64 << 10;
@@ -22,20 +22,21 @@ pub(super) const MOST_LOGGED: usize = 256 << 10;
 pub(super) const MOST_LOG_LINES: usize = 1000;
 /// Bytes that a plugin may log in one run.
 const MOST_LOGGED_IN_A_RUN: usize = 16 << 20;
-/// Refusals that a plugin may cause in one call; one that asks on is at fault or at war.
+/// The most refusals in one call: a plugin that causes more is broken or hostile.
 pub(super) const MOST_REFUSALS: usize = 4096;
 /// Refusals of one call, and of one run, that are shown.
 pub(super) const MOST_SHOWN_REFUSALS: usize = 64;
 /// Bytes of one refusal that are shown.
 pub(super) const MOST_OF_A_REFUSAL: usize = 256;
-/// Calls that may run out of time in one run. Each may leave a thread behind that waits for a file.
+/// The most calls of a run that may time out. Each may leave a thread that waits for a file.
 const MOST_TIME_OUTS: usize = 32;
-/// Elements of one table: function references, which Python has tens of thousands of.
+/// The most elements of one table of function references. Python needs tens of thousands.
 const MOST_ELEMENTS: usize = 1 << 20;
-/// Core instances, memories and tables of one component: guests made of adapters and shims have around ten.
+/// The most core instances, memories and tables of one component. Guests with adapters have around
+/// ten.
 const MOST_PARTS: usize = 200;
 
-/// The share of a run's limits that one plugin has used up.
+/// The part of a run's limits that one plugin has used.
 #[derive(Debug, Default)]
 pub(super) struct Spent {
     refusals: AtomicUsize,
@@ -44,28 +45,28 @@ pub(super) struct Spent {
 }
 
 impl Spent {
-    /// Counts a refusal. Returns true if it is to be shown.
+    /// Counts a refusal. Returns true if it should be shown.
     pub(super) fn refusal(&self) -> bool {
         self.refusals.fetch_add(1, Ordering::Relaxed) < MOST_SHOWN_REFUSALS
     }
 
-    /// Counts bytes of its log. Returns true if they are to be shown.
+    /// Counts bytes of the log. Returns true if they should be shown.
     pub(super) fn logs(&self, bytes: usize) -> bool {
         self.logged.fetch_add(bytes, Ordering::Relaxed) + bytes <= MOST_LOGGED_IN_A_RUN
     }
 
-    /// Counts a call that ran out of time.
+    /// Counts a call that timed out.
     pub(super) fn time_out(&self) {
         self.time_outs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns true if it ran out of time so often that it is not called any more.
+    /// Returns true if so many calls timed out that the plugin is not called again.
     pub(super) fn is_hopeless(&self) -> bool {
         self.time_outs.load(Ordering::Relaxed) >= MOST_TIME_OUTS
     }
 }
 
-/// The limits of one store, with what it denied and the most that was used.
+/// The limits of one store, with refusals and peak use.
 #[derive(Debug)]
 pub(super) struct Limiter {
     memory: usize,
@@ -75,7 +76,7 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    /// Allows this many bytes of linear memory, all memories of a component together.
+    /// Allows this many bytes of linear memory for all memories of a component together.
     pub(super) fn new(memory: u64) -> Self {
         Self {
             memory: usize::try_from(memory).unwrap_or(usize::MAX),
@@ -90,7 +91,7 @@ impl Limiter {
         self.peak
     }
 
-    /// What was denied since the last time this was asked.
+    /// Takes the refusals since the last call.
     pub(super) fn take_denied(&mut self) -> Option<String> {
         self.denied.take()
     }
@@ -104,7 +105,7 @@ impl ResourceLimiter for Limiter {
         maximum: Option<usize>,
     ) -> Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
-            // The guest's own maximum; it fails without us.
+            // Beyond the guest's own maximum, growth fails anyway.
             return Ok(false);
         }
         let wanted = self.used.saturating_add(desired.saturating_sub(current));

@@ -1,4 +1,4 @@
-//! Loading the plugins of a site, before anything else is done: one that cannot work is found now, not half-way.
+//! Loading a site's plugins, before anything else: one that cannot work is found now, not half-way.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,47 +26,48 @@ use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::exit::Exit;
 
-/// What loading needs beside the configuration.
+/// The inputs of loading besides the configuration.
 #[derive(Clone)]
 pub struct Options {
-    /// The site's folder.
+    /// The site's directory.
     pub site: PathBuf,
-    /// Where fetched components lie, each under its digest.
+    /// The directory of fetched components, each named by its digest.
     pub fetched: PathBuf,
-    /// Folders and files that no plugin ever gets, beside those that the host knows of.
+    /// Paths that no plugin can read, besides those that the host protects.
     pub protected: Vec<PathBuf>,
-    /// What was approved; none where the caller vouches for the plugins.
+    /// The approvals. `None` if the caller vouches for the plugins.
     pub trust: Option<Trust>,
     /// The compiler of components.
     pub compiler: Compiler,
-    /// Where compiled components are kept; none compiles each time.
+    /// The cache of compiled components. `None` compiles each time.
     pub cache: Option<Cache>,
-    /// Whether all requests are refused, as `plan` does.
+    /// True if all requests are refused, as in `plan`.
     pub offline: bool,
-    /// Where receipts, refusals and the plugins' own log go.
+    /// The destination of receipts, refusals and the plugins' logs.
     pub events: Events,
-    /// The text merge that resolvers may use.
+    /// The text merge for resolvers.
     pub text_merge: Arc<dyn TextMerge>,
-    /// The folder in which what plugins are asked is recorded, if it shall be.
+    /// The directory for recorded calls, if requested.
     pub record: Option<PathBuf>,
 }
 
 impl Plugins {
-    /// Loads the plugins that a site names, in its order, and after them the stock plugins that every site has, unless named. What the site
-    /// names is compiled, or taken from the cache, and instantiated once, so that a plugin that cannot work is found now; a stock
-    /// plugin with nothing but its defaults is part of this program and starts when it is first asked.
+    /// Loads the plugins that a site names, in its order, and then the stock plugins that every
+    /// site has. The site's plugins are compiled (or cached) and instantiated once, so that one
+    /// that cannot work is found now. A stock plugin with default settings starts at its first
+    /// call.
     pub async fn load(specs: &[Spec], options: &Options) -> Result<Self> {
         let loader = Loader::new(options)?;
         loader.load(specs).await.map_err(|error| error.or_exit(Exit::Refused))
     }
 
-    /// Their names, in the order in which they are asked.
+    /// Returns their names, in the order of the calls.
     pub fn names(&self) -> Vec<&str> {
         self.chain.iter().map(|plugin| plugin.about.name.as_str()).collect()
     }
 }
 
-/// The stock plugins that are asked although the site does not name them, as if it did.
+/// The stock plugins that every site has without naming them.
 pub fn unnamed_stock(specs: &[Spec]) -> Vec<Spec> {
     let unnamed =
         STOCK.iter().filter(|stock| stock.everywhere).filter_map(|Stock { name, .. }| {
@@ -79,19 +80,20 @@ pub fn unnamed_stock(specs: &[Spec]) -> Vec<Spec> {
 }
 
 impl Options {
-    /// Whether a run would take this plugin: approved, signed where that is demanded, and able to work. It is compiled and started once.
+    /// Fails unless a run would accept this plugin: approved, signed if required, and able to work.
+    /// It is compiled and started once.
     pub async fn verify(&self, spec: &Spec) -> Result<()> {
         let found = self.examine(spec)?;
         self.judge(&found)?;
         self.try_out(found).await
     }
 
-    /// Refuses what nobody approved, or no key of the site has signed.
+    /// Refuses a plugin without approval, or without a required signature.
     pub fn judge(&self, found: &Examined) -> Result<()> {
         self.trust.as_ref().map_or(Ok(()), |trust| trust.check(found))
     }
 
-    /// Compiles a plugin that was looked at, into the cache, and starts it once: whether it can work.
+    /// Compiles an examined plugin into the cache and starts it once, to see that it works.
     pub async fn try_out(&self, found: Examined) -> Result<()> {
         Loader::new(self)?.start(found).await.map(drop)
     }
@@ -121,8 +123,8 @@ impl<'a> Loader<'a> {
         Ok(Plugins { chain: plugins, observing: Vec::new(), events: self.options.events.clone() })
     }
 
-    /// A plugin that a site can do without is left out; what it would have been asked is not known, so what is said for hooks does
-    /// not help. That somebody has to approve it is never left out.
+    /// Leaves out a plugin if the site's policy allows that. Its hooks are not known, so policies
+    /// for hooks do not apply. A missing approval is never left out.
     fn unavailable(&self, spec: &Spec, error: Error) -> Result<()> {
         let said = spec.on_failure.unavailable().or(spec.monitor.then_some(Policy::Warn));
         match said {
@@ -135,13 +137,13 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Whether `on-failure` is about this error at all: neither about what somebody has to approve nor about a wrong grant.
+    /// Returns true if `on-failure` applies to this error: not to approvals or wrong grants.
     fn may_do_without(&self, spec: &Spec, error: &Error) -> bool {
         let free = |trust: &Trust| trust.is_free(spec) && self.options.is_in_site(&spec.source);
         error.exit_code() != Some(Exit::Usage) && self.options.trust.as_ref().is_none_or(free)
     }
 
-    /// A plugin that a run takes; none where it cannot work and the site does without it.
+    /// Returns a plugin for a run. `None` if it cannot work and the site continues without it.
     async fn load_one(&self, spec: &Spec) -> Result<Option<Plugin>> {
         let found = match self.options.examine(spec) {
             Ok(found) => found,

@@ -1,4 +1,5 @@
-//! `cowhand.lock`: what a person has approved for this site's plugins, and when. TOML, for programs to write and people to read.
+//! `cowhand.lock`: the operator's approvals of this site's plugins. TOML, for programs to write and
+//! people to read.
 
 use std::path::Path;
 
@@ -13,11 +14,11 @@ use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::ownership::{Exposure, exposures};
 
-/// Its name in the site's folder.
+/// Its name in the site's directory.
 pub const LOCK_FILE: &str = "cowhand.lock";
-/// The largest file of approvals that is read, in bytes.
+/// The size limit of the file, in bytes.
 pub(super) const MOST_OF_A_LOCK: u64 = 16 << 20;
-/// The version of its format. A later version may add keys without counting up; what it cannot leave out counts up.
+/// The version of the format. Optional keys do not change it; required ones do.
 const VERSION: u32 = 1;
 const HEAD: &str = "\
 # What was approved for this site's plugins, and when. `cowhand plugin add`, `approve` and `remove` write it;
@@ -29,7 +30,7 @@ const HEAD: &str = "\
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockFile {
     version: u32,
-    /// What was approved, sorted by name.
+    /// The approvals, sorted by name.
     #[serde(default, rename = "plugin")]
     pub plugins: Vec<Approved>,
 }
@@ -40,27 +41,27 @@ pub struct LockFile {
 pub struct Approved {
     /// The plugin's name in `cowhand.toml`.
     pub name: String,
-    /// Its source there.
+    /// Its source in `cowhand.toml`.
     pub source: String,
-    /// That of the component.
+    /// The component's digest.
     pub digest: Digest,
-    /// How many bytes it has.
+    /// The component's size, in bytes.
     pub size: u64,
-    /// The version of the hooks that it is made for.
+    /// The version of the hooks that it was built for.
     pub hooks: String,
-    /// `sha256:…` of the manifest, where it came from a registry.
+    /// `sha256:…` of the manifest, if it came from a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
-    /// Who approved it.
+    /// The user who approved it.
     pub approved_by: String,
-    /// When.
+    /// The time of the approval.
     pub approved_at: Timestamp,
-    /// The signature that came with it, as minisign writes it.
+    /// Its signature, as minisign writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// What it may do: requested by it and granted by the site at that time.
+    /// Its permissions: requested by it and granted by the site at that time.
     pub grant: Allowed,
-    /// What it requested, with its reasons.
+    /// Its requests, with reasons.
     #[serde(default, rename = "request", skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
 }
@@ -72,8 +73,8 @@ impl Default for LockFile {
 }
 
 impl LockFile {
-    /// Reads the file of the site in this directory, and tells how other users can change it. A
-    /// site without the file has approved nothing.
+    /// Reads the file in this site's directory and reports the ways in which other users can change
+    /// it. Without the file there are no approvals.
     pub fn read(site: &Dir, root: &Path) -> Result<(Self, Vec<Exposure>)> {
         let path = root.join(LOCK_FILE);
         let doing = || format!("could not read {}", path.display());
@@ -88,7 +89,7 @@ impl LockFile {
         Ok((Self::parse(&String::from_utf8_lossy(&text), LOCK_FILE)?, exposures))
     }
 
-    /// Reads the text of such a file; `file` is its name, for messages.
+    /// Parses the text of a lock file. `file` is its name, for messages.
     pub(crate) fn parse(text: &str, file: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {
@@ -122,19 +123,19 @@ impl LockFile {
             + &toml::to_string(self).what_with(|| format!("could not write {LOCK_FILE}"))?)
     }
 
-    /// What was approved under this name.
+    /// Returns the approval of a plugin.
     pub fn find(&self, name: &str) -> Option<&Approved> {
         self.plugins.iter().find(|approved| approved.name == name)
     }
 
-    /// Puts an approval in the place of an earlier one of that name.
+    /// Adds an approval, or replaces the plugin's earlier one.
     pub fn put(&mut self, approved: Approved) {
         self.remove(&approved.name);
         self.plugins.push(approved);
         self.plugins.sort_by(|one, other| one.name.cmp(&other.name));
     }
 
-    /// Forgets what was approved under this name; whether there was anything.
+    /// Removes the approval of a plugin. Returns true if there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.plugins.len();
         self.plugins.retain(|approved| approved.name != name);

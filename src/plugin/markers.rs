@@ -1,8 +1,10 @@
-//! Conflict markers that a resolver left in its content: a file with them breaks what reads it.
+//! Conflict markers left in a resolver's content, which would break the programs that read the
+//! file.
 
 use super::types::{Blobs, Conflict, Side};
 
-/// Whether content has conflict markers that none of the sides had. Sides are read only where it looks like it.
+/// Returns true if content has conflict markers that no side had. The sides are read only if
+/// necessary.
 pub(super) fn left_behind(content: &[u8], conflict: &Conflict, blobs: &dyn Blobs) -> bool {
     let sides = [
         (Side::Base, &conflict.base),
@@ -16,7 +18,8 @@ pub(super) fn left_behind(content: &[u8], conflict: &Conflict, blobs: &dyn Blobs
     has_markers(content) && !sides.into_iter().filter(readable).any(had)
 }
 
-/// A line that opens a conflict and, after it, one that closes it. Rows of `=` alone are headings in many formats.
+/// Finds an opening marker line with a closing one after it. Rows of `=` alone are headings in many
+/// formats.
 fn has_markers(text: &[u8]) -> bool {
     let mut lines = text.split(|byte| *byte == b'\n');
     lines.any(|line| line.starts_with(b"<<<<<<< "))

@@ -1,7 +1,8 @@
-//! The plugin host: WebAssembly components asked at the hooks, each in its own sandbox. Knows nothing of git, stacks or the pipeline.
+//! The plugin host: WebAssembly components called at the hooks, each in its own sandbox.
+//! Independent of git, the stack and the pipeline.
 //!
-//! [`Plugins`] is what the pipeline uses; [`inspect`] reads a component without running it. What a plugin may do is decided in
-//! one function, `grant::Permissions::authorize`.
+//! The pipeline uses [`Plugins`]; [`inspect`] reads a component without running it. One function
+//! decides all permissions: `grant::Permissions::authorize`.
 
 mod about;
 mod allowed;
@@ -62,7 +63,7 @@ pub use root_approvals::RootApprovals;
 pub use source::{STOCK_PREFIX, Source, demand, fetched_path, read_source};
 pub use trust::{Approval, Policy as TrustPolicy, Standing, Trust};
 
-/// The plugins of one site, loaded, in the order in which they are asked.
+/// The loaded plugins of one site, in the order of the calls.
 pub struct Plugins {
     chain: Vec<instance::Plugin>,
     observing: Vec<observer::Observing>,

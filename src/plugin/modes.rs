@@ -1,4 +1,4 @@
-//! The permissions of files in granted folders: WASI's file system does not tell them.
+//! The permissions of files in granted directories, which WASI's file system does not have.
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
@@ -7,12 +7,13 @@ use cap_std::fs::{Dir, MetadataExt};
 
 use super::grant::Folder;
 
-/// The permissions of a file as a plugin names it. Links are followed as far as they stay inside the granted folder.
+/// Returns the permissions of a file that a plugin names. Links are followed within the granted
+/// directory.
 pub(super) fn mode(granted: &[Folder], path: &Path) -> Result<u32> {
     let below = |folder| -> Option<(&Folder, &Path)> {
         Some((folder, path.strip_prefix(&folder.seen_as).ok()?))
     };
-    // As in the plugin's own view of the file system, the innermost of several folders counts.
+    // The innermost of several directories counts, as in the plugin's view of the file system.
     let innermost =
         granted.iter().filter_map(below).min_by_key(|(_, rest)| rest.components().count());
     let (folder, rest) = innermost

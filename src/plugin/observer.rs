@@ -1,4 +1,5 @@
-//! Observers: plugins that see every event of a run and can hold up none of it. Each has a task and a bounded queue of its own.
+//! Observers: plugins that see every event of a run and cannot delay it. Each has its own task and
+//! bounded queue.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,46 +20,46 @@ use super::receipt::{Class, Failure, Receipt};
 use super::spec::Hook;
 use crate::event::{Event, Sink};
 
-/// Events that may wait for one observer. One event has a few hundred bytes.
+/// The most events that wait for one observer. An event has a few hundred bytes.
 const QUEUE: usize = 1024;
-/// An observer that fails this often in a row gets nothing more but the outcome.
+/// The number of failures in a row after which an observer gets only the outcome.
 const PATIENCE: u32 = 3;
 
-/// An observer at work.
+/// A running observer.
 pub(super) struct Observing {
     queue: Sender<Message>,
     task: JoinHandle<()>,
     dropped: Arc<AtomicU64>,
-    /// One receipt for all calls, filled as they happen.
+    /// One receipt for all calls, updated as they happen.
     receipt: Arc<Mutex<Receipt>>,
     about: Arc<About>,
 }
 
 enum Message {
     Event(Arc<str>),
-    /// The outcome, after which nothing comes.
+    /// The outcome, which is the last event.
     Last(Arc<str>),
 }
 
 thread_local! {
-    /// Whether this thread is just emitting what an observer said: that goes to people, not to observers, or two of
-    /// them would talk to each other for ever.
+    /// True while this thread emits an observer's message. Those go to people and not to observers:
+    /// two of them would talk to each other forever.
     static OBSERVER_SPEAKS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Emits what an observer caused.
+/// Emits an event that an observer caused.
 pub(super) fn speaking(emit: impl FnOnce()) {
     OBSERVER_SPEAKS.set(true);
     emit();
     OBSERVER_SPEAKS.set(false);
 }
 
-/// Puts each event into the observers' queues. A full queue drops it, and counts.
+/// Puts each event into the observers' queues. A full queue drops and counts events.
 struct Feed(Vec<(Sender<Message>, Arc<AtomicU64>)>);
 
 impl Sink for Feed {
     fn event(&mut self, event: &Event) {
-        // The outcome comes by a way of its own, which no full queue can block.
+        // The outcome has its own channel, which no full queue can block.
         let left_out =
             matches!(event, Event::Progress { finished: false, .. } | Event::Outcome { .. });
         if left_out || OBSERVER_SPEAKS.get() {
@@ -76,8 +77,8 @@ impl Sink for Feed {
     }
 }
 
-/// The JSON of an event for plugins that carry it elsewhere. Of what the site had written they get
-/// the number: no redactor knows the secrets in its files.
+/// Returns the JSON of an event for plugins that send it elsewhere. Local lines are replaced by
+/// their number: no redactor knows the secrets in the site's files.
 fn as_told(event: &Event) -> Option<String> {
     let mut json = serde_json::to_value(event).ok()?;
     if let Event::Plan(plan) = event
@@ -95,7 +96,8 @@ fn as_told(event: &Event) -> Option<String> {
 }
 
 impl Plugins {
-    /// Starts the observers; none where there are none. The sink goes to [`crate::event::Events::add_from_the_start`].
+    /// Starts the observers. `None` if there are none. The sink is for
+    /// [`crate::event::Events::add_from_the_start`].
     pub fn observe(&mut self) -> Option<Box<dyn Sink>> {
         let observers = self.chain.iter().filter(|plugin| plugin.has(Hook::Observer));
         self.observing = observers.map(|plugin| start(plugin.as_observer())).collect();
@@ -104,8 +106,9 @@ impl Plugins {
         (!feed.is_empty()).then(|| Box::new(Feed(feed)) as Box<dyn Sink>)
     }
 
-    /// Tells the observers the outcome and waits for them, `limit` at most. Emit the outcome itself afterwards, so that
-    /// it is the last event for everybody: what the observers did, and how they failed, is emitted here.
+    /// Passes the outcome to the observers, waits for them for at most `limit`, and emits their
+    /// receipts and failures. The caller emits the outcome afterwards, so that it is the last event
+    /// for every sink.
     pub async fn finish_observers(&mut self, outcome: &Event, limit: Duration) {
         let outcome = self.events.redactor().event(outcome.clone());
         let Ok(json) = serde_json::to_string(&outcome) else { return };

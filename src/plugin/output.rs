@@ -1,4 +1,4 @@
-//! What a guest writes to its standard output and error: the end of it is kept, for the message should the guest fail.
+//! A guest's standard output and error. The end is kept, for the message if the guest fails.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,17 +9,17 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// How much of the end is kept.
+/// The number of bytes kept of the end.
 const KEPT: usize = 2 << 10;
-/// How much a guest may write at once.
+/// The most bytes that a guest can write at once.
 const MOST_AT_ONCE: usize = 64 << 10;
 
-/// The end of what was written. Clones share it.
+/// The end of the output. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tail(Arc<Mutex<VecDeque<u8>>>);
 
 impl Tail {
-    /// Takes what is kept, as text.
+    /// Takes the kept output, as text.
     pub(super) fn take(&self) -> String {
         let bytes: Vec<u8> = self.kept().drain(..).collect();
         String::from_utf8_lossy(&bytes).trim().to_owned()
@@ -38,7 +38,7 @@ impl IsTerminal for Tail {
 
 impl StdoutStream for Tail {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        // Only WASI 0.3 asks for it, which is not offered.
+        // Only WASI 0.3 calls this, which is off.
         Box::new(tokio::io::sink())
     }
 

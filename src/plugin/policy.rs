@@ -1,4 +1,5 @@
-//! What happens when a plugin fails: said for all of it, for a hook, for a sort of failure, or for one sort at one hook.
+//! Policies for failures: for a plugin, for one hook, for one class of failures, or for a class at
+//! a hook.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,21 +11,23 @@ use super::receipt::Class;
 use super::spec::Hook;
 use crate::nearest::nearest;
 
-/// What happens when a plugin fails.
+/// The consequence of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
-    /// The run ends before anything changed.
+    /// End the run before anything changes.
     Stop,
-    /// As if the plugin were not there.
+    /// Continue without the plugin.
     Skip,
-    /// As `skip`, and a warning.
+    /// Continue without the plugin, and warn.
     Warn,
 }
 
-/// `on-failure` in `cowhand.toml`. The narrower word counts: for a class at a hook, for the hook, for the class, for all.
+/// `on-failure` in `cowhand.toml`. The most specific entry applies: class at a hook, hook, class,
+/// all.
 ///
-/// [`Class::Refused`] is no failure but the plugin's own word, so that only what names that class is about it.
+/// [`Class::Refused`] is the plugin's own answer and not a failure, so only entries for that class
+/// apply to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OnFailure {
     all: Option<Policy>,
@@ -34,7 +37,7 @@ pub struct OnFailure {
 }
 
 impl OnFailure {
-    /// What is said about this class at this hook, if anything.
+    /// Returns the entry for this class at this hook, if any.
     pub(super) fn at(&self, hook: Hook, class: Class) -> Option<Policy> {
         let (narrow, named) = (self.narrow.get(&(hook, class)), self.classes.get(&class));
         if class == Class::Refused {
@@ -43,7 +46,7 @@ impl OnFailure {
         narrow.or(self.hooks.get(&hook)).or(named).copied().or(self.all)
     }
 
-    /// What is said about a plugin that cannot be loaded: nobody knows its hooks then.
+    /// Returns the policy for a plugin that cannot be loaded, whose hooks are therefore unknown.
     pub(super) fn unavailable(&self) -> Option<Policy> {
         self.classes.get(&Class::Unavailable).copied().or(self.all)
     }
@@ -72,7 +75,7 @@ fn unknown<E: de::Error>(key: &str) -> E {
     E::custom(format_args!("`{key}` is neither a hook nor a sort of failure{near}"))
 }
 
-/// What stands behind one key.
+/// The value of one key.
 enum Entry {
     One(Policy),
     Classes(BTreeMap<Class, Policy>),

@@ -1,4 +1,4 @@
-//! What is left of each call to a plugin, for the run's record and for `show`.
+//! Receipts of plugin calls, for the run's record and for `show`.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,45 +11,45 @@ pub struct Receipt {
     pub plugin: String,
     /// `sha256:…` of the component that was called.
     pub digest: String,
-    /// The hook it was called for.
+    /// The hook.
     pub hook: Hook,
-    /// How many calls this stands for: one, but for observers, which are called for every event.
+    /// The number of calls: one, except for observers, which are called for every event.
     pub calls: u64,
-    /// How long the call took, in microseconds.
+    /// The duration, in microseconds.
     pub micros: u64,
     /// The peak of its linear memory, in bytes.
     pub memory: u64,
-    /// The fuel it used; counted in tests of a plugin only.
+    /// The fuel it used, counted only in tests of a plugin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u64>,
-    /// What it answered, in a few words; none where it failed.
+    /// Its answer in a few words. `None` if it failed.
     pub answer: Option<String>,
-    /// How it failed, if it did.
+    /// The failure, if it failed.
     pub failure: Option<Failure>,
-    /// What it wanted and was not allowed.
+    /// The refusals.
     pub refusals: Vec<String>,
-    /// Whether it was only watched: nothing came of its answer.
+    /// True if the plugin is monitored: its answer had no effect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub monitor: bool,
 }
 
-/// A call that gave no usable answer.
+/// A call without a usable answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The sort of failure.
+    /// The class of the failure.
     pub class: Class,
-    /// What happened, for people.
+    /// The message.
     pub message: String,
-    /// What to do about it, if something can be done.
+    /// What the operator can do, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// The sorts of failure worth telling apart.
+/// The classes of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// It said no: no failure, but a site may say what comes of it all the same.
+    /// The plugin refused. This is not a failure, but a site may have a policy for it.
     Refused,
     /// It returned an error.
     Error,
@@ -61,7 +61,7 @@ pub enum Class {
     Limit,
     /// It could not be loaded or instantiated.
     Unavailable,
-    /// Its answer makes no sense.
+    /// Its answer is not valid.
     BadOutput,
 }
 
@@ -77,17 +77,17 @@ impl Class {
         Self::BadOutput,
     ];
 
-    /// The key for it in `on-failure`, as in JSON.
+    /// Returns its key in `on-failure` and in JSON.
     pub fn key(self) -> &'static str {
         if self == Self::BadOutput { "bad-output" } else { self.name() }
     }
 
-    /// The class of this key.
+    /// Returns the class for a key.
     pub fn from_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.key() == key)
     }
 
-    /// The word for it, for people.
+    /// Returns the class as a phrase.
     pub fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",

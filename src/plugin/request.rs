@@ -1,25 +1,26 @@
-//! What a plugin says it wants, with its reasons: read from its custom section, without running it.
+//! A plugin's requests, with reasons, read from its custom section without running it.
 
 use serde::{Deserialize, Serialize};
 
-/// The name of the custom section, whose content is `[{"capability": "read", "value": "/etc/letsencrypt", "reason": "…"}, …]`.
-/// It may stand in the component itself or in a module inside it, and more than once: what all of them say counts.
+/// The name of the custom section, whose content is `[{"capability": "read", "value":
+/// "/etc/letsencrypt", "reason": "…"}, …]`. Sections of the component and of its modules are
+/// combined.
 pub const SECTION: &str = "cowhand:requests";
 
-/// Something that a plugin wants to be allowed.
+/// A permission that a plugin requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Which sort of thing.
+    /// The capability.
     pub capability: Capability,
-    /// The folder, host or variable; `*` leaves it to the site.
+    /// The directory, host or variable; `*` leaves it to the site.
     #[serde(default = "anything")]
     pub value: String,
-    /// What for, for the person who decides.
+    /// The reason, for the operator who decides.
     pub reason: String,
 }
 
 impl Request {
-    /// Whether the site may choose the value.
+    /// Returns true if the site may choose the value.
     pub fn is_open(&self) -> bool {
         self.value == ANYTHING
     }
@@ -31,22 +32,22 @@ fn anything() -> String {
     ANYTHING.to_owned()
 }
 
-/// What can be requested and granted; the words are the keys of `[plugin.grant]`.
+/// The capabilities, whose names are the keys of `[plugin.grant]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capability {
-    /// Reading a folder.
+    /// Read a directory.
     Read,
-    /// Handing over files for a folder of the site.
+    /// Hand over files for a directory of the site.
     Install,
-    /// Sending requests to a host.
+    /// Send requests to a host.
     Http,
-    /// Seeing an environment variable.
+    /// Read an environment variable.
     Env,
 }
 
 impl Capability {
-    /// The key of `[plugin.grant]`.
+    /// Returns the key of `[plugin.grant]`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Read => "read",

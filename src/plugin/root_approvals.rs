@@ -1,5 +1,5 @@
-//! Root's approvals, kept outside of every site: they count where other users can change a site's
-//! own files.
+//! Root's approvals, kept outside of every site: they count if other users can change a site's own
+//! files.
 
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -13,9 +13,9 @@ use crate::exit::Exit;
 use crate::files;
 use crate::ownership::exposures;
 
-/// The directory that holds them.
+/// The directory of the approvals.
 const SYSTEM: &str = "/var/lib/cowhand";
-/// The environment variable that names another one, for tests.
+/// The environment variable for another directory, for tests.
 #[cfg(feature = "testing")]
 const VARIABLE: &str = "COWHAND_STATE";
 const HEAD: &str = "# What root approved for the plugins of the site in ";
@@ -27,7 +27,7 @@ pub struct RootApprovals {
 }
 
 impl RootApprovals {
-    /// Those of this machine.
+    /// Returns this machine's approvals.
     pub fn of_the_system() -> Self {
         #[cfg(feature = "testing")]
         if let Some(base) = std::env::var_os(VARIABLE) {
@@ -36,13 +36,13 @@ impl RootApprovals {
         Self::at(SYSTEM.into())
     }
 
-    /// Those in this directory, which is created when an approval is written.
+    /// Returns the approvals in this directory, which is created when one is written.
     pub fn at(base: PathBuf) -> Self {
         Self { base }
     }
 
-    /// Reads root's approvals for the site in this directory. A caller that may not read them has
-    /// none.
+    /// Reads root's approvals for the site in this directory. A caller without permission to read
+    /// them has none.
     pub fn read(&self, site: &Path) -> Result<LockFile> {
         let doing = || format!("could not read {}", self.path(site).display());
         let opened = Dir::open(&self.base).and_then(|base| {
@@ -64,7 +64,7 @@ impl RootApprovals {
         LockFile::parse(&String::from_utf8_lossy(&text), &self.path(site).display().to_string())
     }
 
-    /// Writes root's approvals for the site in this directory, so that root alone may read them.
+    /// Writes root's approvals for the site in this directory, readable only by root.
     pub fn write(&self, site: &Path, approvals: &LockFile) -> Result<()> {
         let doing = || format!("could not write {}", self.path(site).display());
         files::private_folder(&self.base)?;
@@ -88,7 +88,7 @@ impl RootApprovals {
     }
 }
 
-/// The name of a site's file. The site's directory is canonical, so that each site has one.
+/// Returns the name of a site's file. The site's directory is canonical, so each site has one.
 fn name(site: &Path) -> String {
     format!("approvals-{}.toml", Digest::of(site.as_os_str().as_bytes()).hex())
 }

@@ -1,4 +1,4 @@
-//! What one instance of a plugin lives in: its limits, the little of WASI that it was granted, and what it said.
+//! The environment of one instance: its limits, its part of WASI, and its output.
 
 use std::sync::Arc;
 
@@ -25,9 +25,9 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     /// The end of its standard error.
     pub(super) tail: Tail,
-    /// What it was refused in this call.
+    /// The refusals of this call.
     pub(super) refusals: Refusals,
-    /// The sides of the conflict under way.
+    /// The sides of the current conflict.
     pub(super) blobs: Option<Arc<dyn Blobs>>,
     logged: usize,
     lines: usize,
@@ -38,7 +38,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A fresh sandbox for this plugin.
+    /// Returns a new sandbox for this plugin.
     pub(super) fn store(engine: &Engine, about: &Arc<About>) -> wasmtime::Result<Store<Self>> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
@@ -61,19 +61,19 @@ impl State {
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(MOST_HANDED_OVER);
-        // At each tick the guest hands the thread back; the time limit itself is the caller's.
+        // The guest yields at each tick; the caller enforces the time limit.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         Ok(store)
     }
 
-    /// A new call begins: what counts for each call starts anew.
+    /// Resets the limits of a call.
     pub(super) fn begin(&mut self) {
         (self.logged, self.lines) = (0, 0);
         self.tail.take();
     }
 
-    /// Writes to the log what it wrote to its standard output and error.
+    /// Logs the guest's standard output and error.
     pub(super) fn tell_output(&self) {
         let output = self.tail.take();
         if !output.is_empty() && self.about.spent.logs(output.len()) {
@@ -81,19 +81,19 @@ impl State {
         }
     }
 
-    /// What was refused since the last time.
+    /// Takes the refusals since the last call.
     pub(super) fn take_refusals(&self) -> (Vec<Refusal>, usize) {
         self.refusals.take()
     }
 
-    /// The sides of the conflict under way.
+    /// Sets the sides of the current conflict.
     pub(super) fn blobs(&self) -> wasmtime::Result<Arc<dyn Blobs>> {
         self.blobs
             .clone()
             .ok_or_else(|| wasmtime::Error::msg("it reads a blob outside the call that got it"))
     }
 
-    /// Shows a line of the plugin's log. Beyond the limit the call ends.
+    /// Emits a line of the plugin's log. Beyond the limit the call ends.
     pub(super) fn say(&mut self, level: Level, text: &str) -> wasmtime::Result<()> {
         self.logged += text.len();
         self.lines += 1;
@@ -112,12 +112,13 @@ impl State {
     }
 }
 
-/// Cuts what it says. Whoever shows it to a person makes it safe.
+/// Cuts a log line. The sinks make it safe for terminals.
 fn shown(text: &str) -> String {
     cut(text.trim_end().to_owned(), MOST_OF_A_TEXT)
 }
 
-/// Nothing but clocks and random numbers, and what was granted: folders to read, and environment variables.
+/// Returns the guest's WASI: clocks and random numbers, granted directories and environment
+/// variables, and nothing else.
 fn wasi(about: &About, tail: &Tail) -> wasmtime::Result<WasiCtx> {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(tail.clone()).stderr(tail.clone()).max_random_size(MOST_RANDOM);
@@ -152,8 +153,8 @@ impl WasiHttpView for State {
     }
 }
 
-/// Everything a component may import. All of WASI 0.2 is there, since guest languages import what they do not use; the
-/// sandbox denies what was not granted.
+/// Adds everything that a component may import. All of WASI 0.2 is there, since guest languages
+/// import what they do not use; the sandbox denies what is not granted.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

@@ -1,11 +1,11 @@
-//! minisign's signatures, checked in process.
+//! minisign signatures.
 
 use minisign_verify::{PublicKey, Signature};
 use serde::Deserialize;
 
 use crate::error::{Context, Result};
 
-/// A public key: minisign's second line.
+/// A public key: the second line of minisign's file.
 #[derive(Clone, Debug)]
 pub struct Key(PublicKey);
 
@@ -20,10 +20,10 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 impl Key {
-    /// Whether this key made the signature of these bytes. An error where the signature is none.
+    /// Returns true if this key signed these bytes. Fails if the signature cannot be parsed.
     pub(super) fn has_signed(&self, bytes: &[u8], signature: &str) -> Result<bool> {
         let signature = Signature::decode(signature).what("it is no signature of minisign's")?;
-        // Older signatures are of the bytes themselves, newer ones of their hash; both are sound.
+        // Older signatures are of the bytes, newer ones of their hash; both are valid.
         Ok(self.0.verify(bytes, &signature, true).is_ok())
     }
 }
@@ -32,7 +32,8 @@ impl Key {
 mod tests {
     use super::*;
 
-    /// Made with Python's `cryptography` and `hashlib` from minisign's description of its format: of the hash of the content.
+    /// A signature of the content's hash, made with Python's `cryptography` and `hashlib` by
+    /// minisign's format description.
     const KEY: &str = "RWRjb3doYW5kcwOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4";
     const SIGNATURE: &str = "untrusted comment: a test\n\
         RURjb3doYW5kc4D9dxpj2QFAfeU/GBkbKjhCrmsy/AiTx4qN3qtwA1b5GzZmVvOKsO2DrPhfDZzeEvwP2XR/11+2+rtcDuhKEgU=\n\

@@ -1,18 +1,19 @@
-//! Sockets and look-ups of names, which no plugin ever gets. WASI refuses them in silence; here the refusal is told like any other.
+//! Sockets and name lookups, which plugins never get. WASI refuses them silently; this reports the
+//! refusals.
 
 use wasmtime::component::{Linker, ResourceAny, Val};
 
 use super::grant::Wish;
 use super::sandbox::State;
 
-/// Where WASI offers them: the interface, its function, and what it would be for.
+/// WASI's interfaces and functions for them, with their purpose.
 const OFFERED: [(&str, &str, &str); 3] = [
     ("wasi:sockets/tcp-create-socket@0.2.12", "create-tcp-socket", "a TCP socket"),
     ("wasi:sockets/udp-create-socket@0.2.12", "create-udp-socket", "a UDP socket"),
     ("wasi:sockets/ip-name-lookup@0.2.12", "resolve-addresses", "the addresses of a name"),
 ];
 
-/// Puts refusals in their place.
+/// Replaces them by refusals.
 pub(super) fn close(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     for (interface, function, what) in OFFERED {

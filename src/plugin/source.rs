@@ -1,4 +1,4 @@
-//! Where a plugin's bytes come from: a file, the components inside this binary, or what was fetched when it was added.
+//! Sources of a plugin's bytes: a file, a component in this binary, or a fetched component.
 
 #![expect(
     clippy::disallowed_methods,
@@ -14,20 +14,20 @@ use crate::digest::Digest;
 use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 
-/// What a source begins with that names a stock plugin.
+/// The prefix of stock plugins.
 pub const STOCK_PREFIX: &str = "stock:";
-/// What a reference to a registry may begin with, and must where it could be a file.
+/// The prefix of references to a registry, required if they could be files.
 const REGISTRY_PREFIX: &str = "oci://";
 
-/// Larger components are refused: Python's have 18 MB.
+/// The size limit of a component, in bytes. Python's have 18 MB.
 pub(super) const LARGEST: u64 = 256 << 20;
 
-/// A `source`, told apart.
+/// A parsed `source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
     /// A stock plugin.
     Stock(&'a str),
-    /// An `https://` address.
+    /// An `https://` URL.
     Https(&'a str),
     /// A reference in a registry, without `oci://`.
     Registry(&'a str),
@@ -36,7 +36,8 @@ pub enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// What `source` means. A reference names its registry, as `registry.example.org/…` does, and does not end with `.wasm`.
+    /// Parses a source. A reference names its registry, as in `registry.example.org/…`, and does
+    /// not end with `.wasm`.
     pub fn of(source: &'a str) -> Self {
         if let Some(name) = source.strip_prefix(STOCK_PREFIX) {
             return Self::Stock(name);
@@ -56,13 +57,14 @@ impl<'a> Source<'a> {
         if names_a_host && !is_file { Self::Registry(source) } else { Self::File(source) }
     }
 
-    /// Whether it has to be fetched.
+    /// Returns true if it must be fetched.
     pub fn is_remote(self) -> bool {
         matches!(self, Self::Https(_) | Self::Registry(_))
     }
 }
 
-/// The bytes of a source as they lie here, and their digest. What has to be fetched must have been, as `pinned`.
+/// Returns the bytes of a source and their digest. A remote source must have been fetched as
+/// `pinned`.
 pub(super) fn read(
     source: &str,
     site: &Path,
@@ -94,12 +96,12 @@ pub(super) fn read(
     }
 }
 
-/// The bytes of a source for somebody who only looks: a file or a stock plugin.
+/// Returns the bytes of a local source, a file or a stock plugin.
 pub fn read_source(source: &str) -> Result<(Cow<'static, [u8]>, Digest)> {
     read(source, Path::new("."), Path::new("/nonexistent"), None)
 }
 
-/// Refuses a component that has another digest than is demanded.
+/// Refuses a component with a digest other than the expected one.
 pub fn demand(source: &str, wanted: Option<Digest>, found: Digest) -> Result<()> {
     match wanted {
         Some(wanted) if wanted != found => {
@@ -111,7 +113,7 @@ pub fn demand(source: &str, wanted: Option<Digest>, found: Digest) -> Result<()>
     }
 }
 
-/// Where fetched bytes of this digest lie.
+/// Returns the path of the fetched bytes with this digest.
 pub fn fetched_path(fetched: &Path, digest: &Digest) -> PathBuf {
     fetched.join(format!("{}.wasm", digest.to_string().replace(':', "-")))
 }

@@ -1,4 +1,4 @@
-//! What a site says about a plugin in `cowhand.toml`: where it comes from, what it may do, and what happens when it fails.
+//! A plugin's entry in `cowhand.toml`: its source, its grants, and its policies for failures.
 
 use std::path::PathBuf;
 
@@ -12,24 +12,25 @@ use super::policy::OnFailure;
 pub struct Spec {
     /// The name used in messages and reports; unique in the file.
     pub name: String,
-    /// A file (relative to the site), `stock:NAME`, an `https://` address, or a reference in a registry.
+    /// A file (relative to the site), `stock:NAME`, an `https://` URL, or a reference in a
+    /// registry.
     pub source: String,
-    /// What happens when it fails; the hook's own default where nothing is said.
+    /// The policy for failures. The default depends on the hook.
     #[serde(default)]
     pub on_failure: OnFailure,
-    /// Whether it is asked and recorded, and nothing comes of its answers.
+    /// True if it is called and recorded, but its answers have no effect.
     #[serde(default)]
     pub monitor: bool,
-    /// What it may do: nothing beyond the defaults where nothing is said.
+    /// Its grants. By default it has only memory and time.
     #[serde(default)]
     pub grant: Grant,
-    /// Handed to the plugin as it stands, as JSON.
+    /// The plugin's configuration, passed to it as JSON.
     #[serde(default = "no_config")]
     pub config: serde_json::Value,
 }
 
 impl Spec {
-    /// A plugin of which nothing is said but where it comes from.
+    /// Returns an entry with only a source.
     pub fn bare(name: &str, source: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -42,7 +43,7 @@ impl Spec {
     }
 }
 
-/// Whether this can be a plugin's name: it stands in messages, commands and file names.
+/// Returns true if a name is valid: it appears in messages, commands and file names.
 pub fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with(['.', '-'])
@@ -52,7 +53,7 @@ fn no_config() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
 }
 
-/// The points of the pipeline at which plugins are asked.
+/// The points of the pipeline at which plugins are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hook {
@@ -60,9 +61,9 @@ pub enum Hook {
     PreMerge,
     /// For each conflict.
     ConflictResolver,
-    /// After the images are there.
+    /// After the images are pulled.
     PostPull,
-    /// Before superseded images and volumes go.
+    /// Before superseded images and volumes are removed.
     PrePrune,
     /// For each event.
     Observer,
@@ -73,7 +74,7 @@ impl Hook {
     pub const ALL: [Self; 5] =
         [Self::PreMerge, Self::ConflictResolver, Self::PostPull, Self::PrePrune, Self::Observer];
 
-    /// The name of its WIT interface, as it stands in `cowhand.toml` and in reports.
+    /// Returns the name of its WIT interface, as in `cowhand.toml` and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::PreMerge => "pre-merge",
@@ -84,27 +85,27 @@ impl Hook {
         }
     }
 
-    /// The hook of this name.
+    /// Returns the hook with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|hook| hook.name() == name)
     }
 }
 
-/// What a site allows one plugin. Everything that is not named is denied.
+/// The grants of one plugin. Everything else is denied.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Grant {
-    /// Folders outside the site that it may read; it sees them under the same path.
+    /// Directories outside the site that it may read, visible under the same path.
     pub read: Vec<PathBuf>,
-    /// Folders of the site into which it may hand over files for installation.
+    /// Directories of the site for which it may hand over files.
     pub install: Vec<PathBuf>,
-    /// Hosts it may reach: `NAME`, `NAME:PORT`; `http://NAME` allows plain http too.
+    /// Hosts that it may reach: `NAME`, `NAME:PORT`; `http://NAME` also allows plain http.
     pub http: Vec<String>,
-    /// Environment variables it may see.
+    /// Environment variables that it can read.
     pub env: Vec<String>,
-    /// How much memory it may have.
+    /// Its memory limit.
     pub memory: bytesize::ByteSize,
-    /// How long one call may take.
+    /// The time limit of one call.
     pub time: jiff::SignedDuration,
 }
 

@@ -1,14 +1,15 @@
 //! The stock plugins: components inside this binary, which its build compiles from `plugins/`.
 
-/// One of them.
+/// A stock plugin.
 pub struct Stock {
     /// Its name: `certificates`.
     pub name: &'static str,
-    /// Whether every site has it; otherwise a site has it if it names it as a source, and nothing is done for it before.
+    /// True if every site has it. Otherwise a site has it if it names it as a source.
     pub everywhere: bool,
     /// The component.
     pub bytes: &'static [u8],
-    /// Of its bytes; known since the build, because a command that needs no plugin shall not hash them all.
+    /// The digest of its bytes, computed by the build: commands without plugins must not hash them
+    /// all.
     pub sha256: [u8; 32],
 }
 

@@ -1,4 +1,4 @@
-//! What differs in a test of a plugin: fuel is counted, and clocks and random numbers are the same each time.
+//! Tests of a plugin: fuel is counted, and clocks and random numbers are deterministic.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,34 +12,35 @@ use super::engine;
 use super::sandbox::State;
 use crate::error::{Error, Result};
 
-/// Fuel of a call, about one an instruction: what no sensible plugin uses up. Whatever loops ends here, at the same point each time.
+/// The fuel of a call, about one per instruction, which no sensible plugin uses up. Loops end here,
+/// at the same point each time.
 const MOST_FUEL: u64 = 20_000_000_000;
 
-/// A test under way.
+/// A running test.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trial {
-    /// What WASI's clock shows.
+    /// The time of WASI's clock.
     pub(super) now: Timestamp,
 }
 
 impl Trial {
-    /// The engine that counts fuel; built at the first call.
+    /// Returns the engine that counts fuel, which the first call builds.
     pub(super) fn engine() -> Result<&'static Engine> {
         static ENGINE: OnceLock<Result<Engine, Error>> = OnceLock::new();
         ENGINE.get_or_init(|| engine::build(true)).as_ref().map_err(Clone::clone)
     }
 
-    /// Fills the tank.
+    /// Sets the fuel of a call.
     pub(super) fn fill(store: &mut Store<State>) -> wasmtime::Result<()> {
         store.set_fuel(MOST_FUEL)
     }
 
-    /// What has been used since.
+    /// Returns the fuel used since then.
     pub(super) fn used(store: &Store<State>) -> u64 {
         store.get_fuel().map_or(0, |left| MOST_FUEL - left)
     }
 
-    /// Clocks that show the same, and dice that fall the same, in every test.
+    /// Returns clocks and random numbers that are the same in every test.
     pub(super) fn steady(self, wasi: &mut WasiCtxBuilder) {
         let dice = || {
             Deterministic::new(
@@ -63,7 +64,7 @@ impl HostWallClock for Stopped {
     }
 }
 
-/// Each look at it takes a microsecond.
+/// Each reading takes a microsecond.
 #[derive(Default)]
 struct Counting(AtomicU64);
 

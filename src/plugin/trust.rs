@@ -1,5 +1,5 @@
-//! Whether a plugin may be used as it is: bound to the digest of its bytes and to what it may do, by a person who approved both.
-//! Nobody is asked here. A run that finds something not approved ends before it begins.
+//! Trust: approvals by the operator, bound to a plugin's digest and permissions. Nothing asks
+//! questions here: a run with a plugin that is not approved ends before it begins.
 
 use serde::Deserialize;
 
@@ -16,52 +16,53 @@ use crate::ownership::Exposure;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Policy {
-    /// Which plugins need an approval.
+    /// The plugins that need an approval.
     pub approval: Approval,
-    /// minisign's public keys. Where there is one, every plugin that is not stock must be signed by one of them.
+    /// minisign public keys. If there are any, one of them must sign every plugin except stock
+    /// plugins.
     pub keys: Vec<Key>,
 }
 
-/// Which plugins need an approval; one that has one is held to it in either case.
+/// The plugins that need an approval. An existing approval always binds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Approval {
-    /// Those that are granted more than memory and time, and those that are no file of the site's.
+    /// Plugins with grants besides memory and time, and plugins that are not files of the site.
     #[default]
     Grants,
-    /// Every plugin that is not stock.
+    /// Every plugin except stock plugins.
     Always,
 }
 
-/// What was approved, and what the site demands.
+/// The approvals and the site's policy.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// What was approved.
+    /// The site's approvals.
     pub lock: LockFile,
-    /// What the site demands.
+    /// The site's policy.
     pub policy: Policy,
-    /// The ways in which other users can change the files that give the site's grants and
-    /// approvals. If they can, a plugin that reaches out of its sandbox needs root's approval.
+    /// The ways in which other users can change the files with the site's grants and approvals. If
+    /// there are any, a plugin with permissions outside of its sandbox needs root's approval.
     pub exposures: Vec<Exposure>,
     /// Root's approvals, kept outside of the site.
     pub by_root: LockFile,
 }
 
-/// How a plugin stands.
+/// The status of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is part of Cowhand.
+    /// Part of Cowhand.
     Stock,
-    /// Nobody approved it, and nobody has to: it can do nothing but answer.
+    /// Not approved and in no need of it: it can do nothing but answer.
     Free,
-    /// It is as it was approved.
+    /// Unchanged since its approval.
     Approved,
-    /// It must be approved, for these reasons.
+    /// In need of an approval, for these reasons.
     Unapproved(Vec<String>),
 }
 
 impl Standing {
-    /// A word for it.
+    /// Returns the status in one word.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Stock => "stock",
@@ -73,7 +74,7 @@ impl Standing {
 }
 
 impl Trust {
-    /// How this plugin stands: approved, and signed where the site demands it.
+    /// Returns the status of this plugin: approved, and signed if the site requires it.
     pub fn standing(&self, found: &Examined) -> Standing {
         match self.approval(found) {
             standing @ (Standing::Stock | Standing::Unapproved(_)) => standing,
@@ -84,19 +85,19 @@ impl Trust {
         }
     }
 
-    /// Returns true if root alone can approve this plugin: it reaches out of its sandbox, and other
-    /// users can change the files that let it.
+    /// Returns true if only root can approve this plugin: it has permissions outside of its
+    /// sandbox, and other users can change the files that grant them.
     pub fn needs_root(&self, found: &Examined) -> bool {
         !self.exposures.is_empty() && !found.allowed.only_computes()
     }
 
-    /// Returns the approval of this plugin that counts.
+    /// Returns the approval of this plugin that applies.
     pub fn approved(&self, found: &Examined) -> Option<&Approved> {
         let approvals = if self.needs_root(found) { &self.by_root } else { &self.lock };
         approvals.find(&found.spec.name)
     }
 
-    /// The same, its signature left out of account.
+    /// Returns the status without regard to the signature.
     fn approval(&self, found: &Examined) -> Standing {
         let needs_root = self.needs_root(found);
         if is_stock(found) && !needs_root {
@@ -144,7 +145,7 @@ impl Trust {
         demanded.then(|| "nobody has approved it yet".to_owned())
     }
 
-    /// Refuses what must not be used as it is.
+    /// Refuses a plugin without a valid approval.
     pub(super) fn check(&self, found: &Examined) -> Result<()> {
         let name = &found.spec.name;
         let standing = self.approval(found);
@@ -167,7 +168,7 @@ impl Trust {
         self.check_kept_signature(found)
     }
 
-    /// Holds a plugin against the signature that was kept when it was approved.
+    /// Checks a plugin against the signature kept with its approval.
     fn check_kept_signature(&self, found: &Examined) -> Result<()> {
         if is_stock(found) {
             return Ok(());
@@ -176,7 +177,7 @@ impl Trust {
         self.check_signature(&found.spec.name, &found.bytes, signature)
     }
 
-    /// Whether nobody needs to approve this: known without looking at the file, which may not be there.
+    /// Returns true if this needs no approval. It does not read the file, which may be missing.
     pub(super) fn is_free(&self, spec: &Spec) -> bool {
         let grant = &spec.grant;
         let granted = !(grant.read.is_empty()
@@ -187,7 +188,7 @@ impl Trust {
         !granted && !strict && self.lock.find(&spec.name).is_none()
     }
 
-    /// Refuses what no key of the site has signed, where the site has keys.
+    /// Refuses a plugin that no key of the site has signed, if the site has keys.
     pub fn check_signature(&self, name: &str, bytes: &[u8], signature: Option<&str>) -> Result<()> {
         let keys = &self.policy.keys;
         if keys.is_empty() {
@@ -214,7 +215,7 @@ fn is_stock(found: &Examined) -> bool {
     matches!(Source::of(&found.spec.source), Source::Stock(_))
 }
 
-/// What is not as it was approved.
+/// Returns the differences from the approval.
 fn changes(found: &Examined, approved: &Approved) -> Vec<String> {
     let mut changes = Vec::new();
     if found.spec.source != approved.source {

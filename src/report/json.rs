@@ -8,7 +8,8 @@ use serde_json::ser::{Formatter, Serializer};
 use crate::event::{Event, Sink};
 use crate::printable;
 
-/// Writes each event but progress as one line of JSON. A reader that went away is not our failure: the run goes on without it.
+/// Writes each event except progress as one line of JSON. The run continues if the reader closes
+/// its end.
 pub struct JsonLines<W>(W);
 
 impl<W: Write + Send> JsonLines<W> {

@@ -1,5 +1,5 @@
-//! A line on its way to a person. All text gets to a terminal through here, so that none reaches it
-//! raw or without end.
+//! Lines for the terminal. All text passes through here, so that none reaches the terminal raw or
+//! unbounded.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use console::Style;
 
 use crate::printable;
 
-/// Lines of one text of somebody else's that are shown.
+/// The number of lines shown of one foreign text.
 const MOST_LINES: usize = 200;
 
-/// A line for people: texts, each in a style. The styles alone may speak to the terminal.
+/// A line of styled texts. Only the styles may contain control sequences.
 #[derive(Debug, Default)]
 pub struct Line(Vec<(Style, String)>);
 
@@ -39,7 +39,7 @@ impl Line {
                 .map(|text| Self::from(indent.to_owned()).and(style.clone(), text)),
         );
         let more = texts.count();
-        lines.extend((more > 0).then(|| Self::from(format!("{indent}… ({more} lines more)"))));
+        lines.extend((more > 0).then(|| Self::from(format!("{indent}… ({more} more lines)"))));
         lines
     }
 }

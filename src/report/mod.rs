@@ -1,4 +1,4 @@
-//! What people and programs see of a run. Everything here is a sink of events and knows nothing else.
+//! Output for people and programs. Everything here is a sink of events and knows nothing else.
 
 mod json;
 mod line;

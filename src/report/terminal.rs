@@ -1,4 +1,4 @@
-//! The people's view: lines, and on a terminal a bar for everything that takes long.
+//! The terminal: lines of text, and a progress bar for each long task.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -11,7 +11,8 @@ use super::text;
 use crate::event::{Event, Level, Part, Sink, Unit};
 use crate::printable;
 
-/// Shows events as text. On a terminal long tasks get bars; elsewhere one line when they end. Colours follow `NO_COLOR`.
+/// Shows events as text. Long tasks get bars on a terminal, and one line at their end elsewhere.
+/// Colours follow `NO_COLOR`.
 pub struct Terminal {
     out: console::Term,
     pulse: Pulse,
@@ -20,7 +21,7 @@ pub struct Terminal {
     tasks: HashMap<String, Bars>,
 }
 
-/// A task's bar, and below it one for each part that is under way.
+/// A task's bar and the bars of its active parts.
 struct Bars {
     task: ProgressBar,
     parts: HashMap<String, ProgressBar>,
@@ -29,14 +30,14 @@ struct Bars {
 impl Terminal {
     /// Shows on `out`; debug messages only if `verbose`, and bars only if `bars` allows them.
     pub fn new(out: console::Term, pulse: Pulse, verbose: bool, bars: bool) -> Self {
-        // What can only write on takes no bars, and would swallow the lines in their stead.
+        // A dumb terminal shows no bars, and would lose lines to them.
         let bars = (bars && out.is_term() && !console::is_dumb())
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::term(out.clone(), 10)));
         Self { out, pulse, verbose, bars, tasks: HashMap::new() }
     }
 
     fn line(&self, line: &Line) {
-        // A bar that is being drawn must not tear the line, nor the line the bar.
+        // Lines and bars must not be drawn over each other.
         match &self.bars {
             Some(bars) => bars.suspend(|| write_line(&self.out, line)),
             None => write_line(&self.out, line),
@@ -109,12 +110,12 @@ impl Sink for Terminal {
     }
 }
 
-/// A reader that went away (`| head`) is not the update's failure.
+/// Writes a line. A closed pipe (`| head`) is not a failure of the update.
 fn write_line(mut out: &console::Term, line: &Line) {
     let _ = writeln!(out, "{line}");
 }
 
-/// How the names of tasks and of parts are set; together with the numbers they leave room for a bar in 80 columns.
+/// The templates of tasks and parts. With the numbers they leave room for a bar in 80 columns.
 const TASK: &str = "  {msg:<38!}";
 const PART: &str = "    {msg:<36!}";
 

@@ -1,4 +1,4 @@
-//! Events as text for people: what the terminal shows, line by line.
+//! Events as lines of text for the terminal.
 
 use console::Style;
 
@@ -10,14 +10,14 @@ use crate::plugin::Receipt;
 use crate::site::settings;
 use crate::stack::change::{Action, ImageChange, PruneAction, PruneItem, PruneKind, ServiceChange};
 
-/// The indent of notes, below the details of the stages.
+/// The indent of notes, which aligns them with the stages' details.
 const NOTE: &str = "             ";
-/// So many lost lines of one file are shown; the rest is in the run.
+/// The number of lost lines shown per file; the rest is in the run.
 const LINES_SHOWN: usize = 12;
-/// So much of a digest tells images apart.
+/// The length of a shortened digest.
 const DIGEST_SHOWN: usize = "sha256:".len() + 12;
 
-/// The event's lines; empty where it is not for people.
+/// Returns the event's lines; empty if it is only for programs.
 pub fn lines(event: &Event) -> Vec<Line> {
     match event {
         Event::Start { command, site, run, .. } => {
@@ -43,12 +43,12 @@ pub fn lines(event: &Event) -> Vec<Line> {
     }
 }
 
-/// The line of a task that has ended, where there are no bars.
+/// Returns the line of a finished task, for output without bars.
 pub fn finished(task: &str, amount: &str) -> Line {
     format!("{NOTE}{task}: {amount}").into()
 }
 
-/// Failures, and what somebody who is only watched would have done.
+/// Returns lines for failures, and for the answers of monitored plugins.
 fn receipt_lines(receipt: &Receipt) -> Vec<Line> {
     match (&receipt.failure, &receipt.answer) {
         (Some(failure), _) => {
@@ -137,7 +137,7 @@ fn plan_lines(plan: &Plan) -> Vec<Line> {
     );
     section(
         &mut lines,
-        "What no update migrates",
+        "Not migrated by updates",
         plan.by_hand.iter().flat_map(|one| [one.what.clone(), format!("  {}", one.remedy)]),
     );
     if let Some(merge) = &plan.merge {
@@ -168,7 +168,7 @@ fn plan_lines(plan: &Plan) -> Vec<Line> {
         plan.files.iter().map(|file| format!("{}  ({})", file.path, file.plugin)),
     );
     section(&mut lines, "mailcow.conf", plan.settings.iter().map(setting_line));
-    section(&mut lines, "Left alone, where update.sh would", plan.left_out.iter().cloned());
+    section(&mut lines, "Not done (update.sh would)", plan.left_out.iter().cloned());
     lines.extend(prune_lines(&plan.prune));
     lines
 }
@@ -190,9 +190,7 @@ fn merge_lines(merge: &MergePlan) -> Vec<Line> {
     let mut lines = Vec::new();
     section(&mut lines, "Conflicts", merge.conflicts.iter().map(conflict_line));
     if !merge.losses.is_empty() {
-        lines.push(heading(
-            "What the site had written and the result does not contain (kept in the run)",
-        ));
+        lines.push(heading("Local changes lost in the merge (copies are kept)"));
         lines.extend(merge.losses.iter().flat_map(loss_lines));
     }
     lines.push(format!("  Result: tree {}", merge.tree).into());
@@ -223,7 +221,7 @@ fn kind_text(kind: Kind) -> &'static str {
         Kind::DeleteModify => "the site deleted it, upstream changed it",
         Kind::RenameDelete => "renamed on one side, deleted on the other",
         Kind::RenameRename => "renamed differently",
-        Kind::DirectoryFile => "a folder on one side, a file on the other",
+        Kind::DirectoryFile => "a directory on one side, a file on the other",
         Kind::Mode => "both changed its mode",
         Kind::Type => "a file on one side, a link on the other",
         Kind::Submodule => "a submodule",
@@ -276,7 +274,7 @@ fn image_line(image: &ImageChange) -> String {
             .map_or("?", |digest| digest.get(..DIGEST_SHOWN).unwrap_or(digest))
             .to_owned()
     };
-    let pull = if image.pull { "" } else { "  (is here)" };
+    let pull = if image.pull { "" } else { "  (already pulled)" };
     match &image.from {
         Some(_) => {
             format!("{}  {} → {}{pull}", image.reference, short(&image.from), short(&image.to))
@@ -298,7 +296,7 @@ fn prune_lines(items: &[PruneItem]) -> Vec<Line> {
     };
     section(
         &mut lines,
-        "To remove in the end",
+        "Removed at the end",
         items.iter().filter(|item| item.action == PruneAction::Remove).map(line),
     );
     lines

@@ -60,7 +60,7 @@ fn one_that_vanishes_leaves_a_way_back() {
     let site = behind();
     let before = site.whole();
     let ran = updated(&site, MAKES_A_CONTAINER, Duration::MAX).exits(21).says("does not answer");
-    ran.says("cowhand rollback").says("Was the engine stopped or restarted?");
+    ran.says("cowhand rollback").says("Check whether the engine was stopped or restarted");
     site.cowhand(["status"]).says("cowhand rollback");
     site.cowhand(["rollback", "--yes"]).exits(0);
     site.is_wholly(&before);
@@ -187,7 +187,7 @@ fn images_come_through_the_mirrors_of_the_engine() {
     site.cowhand(["update", "--yes"])
         .exits(13)
         .says("postfix:1.99")
-        .says(&format!("asked its mirrors (http://127.0.0.1:9/, http://{}/)", mirror.address()));
+        .says(&format!("the engine's mirrors (http://127.0.0.1:9/, http://{}/)", mirror.address()));
     site.is_untouched_since(&before);
 }
 
@@ -198,8 +198,7 @@ fn too_little_room_for_images_is_found_first() {
     let before = site.state();
     disk.leave(900 << 20);
     for command in [&["update", "--yes"][..], &["prefetch"], &["plan"]] {
-        let ran =
-            site.runs(command).exits(10).says("too little free space for the engine's images");
+        let ran = site.runs(command).exits(10).says("enough free space for the engine's images");
         ran.says(&folder.path().display().to_string())
             .says("cowhand prune")
             .says("Nothing was changed");

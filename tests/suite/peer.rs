@@ -254,14 +254,14 @@ fn a_blocked_network_is_told_only_where_the_site_asks_for_it() {
     plan().says("SPAMHAUS_DQS_KEY is set and used");
     plan().says("does not block");
     service.join().unwrap();
-    plan().says("could not be found out");
+    plan().says("Could not determine if Spamhaus");
 }
 
 fn tools_that_upstream_s_functions_need_are_missed_at_once() {
     let site = Site::without_engine().behind_one_release();
     let tools = tempfile::tempdir().unwrap();
     let plan = || site.prepared(["plan"]).env("PATH", tools.path()).run().exits(10);
-    plan().says("lacks bash, cut").says("util-linux");
+    plan().says("installed: bash, cut").says("util-linux");
     for tool in ["bash", "cut", "head", "mount", "setpriv", "tr", "unshare", "grep", "busybox"] {
         fs::write(tools.path().join(tool), "").unwrap();
     }
@@ -299,7 +299,7 @@ fn what_the_script_does_to_the_machine_is_told_and_not_done() {
     };
     let ran = ran
         .exits(0)
-        .says("Left alone, where update.sh would")
+        .says("Not done (update.sh would)")
         .says("set ENABLE_IPV6=false in mailcow.conf");
     let told = |bridge| ran.stdout.contains(&format!("delete the rule `{}`", rule(bridge)));
     assert!(told("br-other") && !told("br-mailcow"), "{ran}");

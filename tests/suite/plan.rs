@@ -121,7 +121,9 @@ fn what_no_update_migrates_is_told_with_what_to_do() {
     let nowhere = Site::without_engine_and(ALL_SERVICES);
     let site = nowhere.has(&old.0, &old.1).has(&new.0, &new.1);
     let nothing = |site: &Site| {
-        site.cowhand(["plan", "--until", "merge"]).exits(0).keeps_quiet_about("no update migrates")
+        site.cowhand(["plan", "--until", "merge"])
+            .exits(0)
+            .keeps_quiet_about("Not migrated by updates")
     };
     site.upstream.commit("A change").append("data/web/index.php", "\n").publish().unwrap();
     nothing(&site);
@@ -151,7 +153,7 @@ fn what_no_update_migrates_is_told_with_what_to_do() {
     assert_eq!(list[0]["remedy"], "Write phpfpm:9002 there.");
     site.cowhand(["plan", "--until", "merge"])
         .exits(0)
-        .says("no update migrates")
+        .says("Not migrated by updates")
         .says("Write phpfpm:9002 there.");
     site.is_untouched_since(&before);
     // Upstream skips the search unless told otherwise; this site has an index to lose.

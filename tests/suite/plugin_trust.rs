@@ -421,5 +421,5 @@ fn several_are_approved_one_by_one() {
         .says("Approved: `other`.");
     site.cowhand(["plugin", "add", "plugins/mine.wasm", "--name", "../x", "--yes"])
         .exits(2)
-        .says("cannot be a plugin's name");
+        .says("is not a valid plugin name");
 }

@@ -100,7 +100,7 @@ fn a_signal_ends_at_the_next_safe_point() {
     assert_eq!(state(&site), "between");
     // Once the new stack is well, only clearing up is left out.
     let resume = site.prepared(["resume"]).env(VARIABLE, "verify:recorded:term").run();
-    resume.exits(130).says("The site is the new one").says("cowhand prune");
+    resume.exits(130).says("The site is updated").says("cowhand prune");
     is_new(&site);
 }
 
@@ -152,7 +152,7 @@ fn the_unit_for_the_boot_resumes() {
     struck(&site, "start:begun:kill").was_killed();
     site.runs(before).exits(0);
     is_new(&site);
-    site.runs(before).exits(0).says("nothing to resume");
+    site.runs(before).exits(0).says("Nothing to resume");
     verified(&text);
 }
 
@@ -242,7 +242,7 @@ fn a_second_run_waits_if_asked() {
     let plan =
         site.prepared(["plan", "--until", "merge"]).env(VARIABLE, "merge:begun:stop").start();
     plan.stops();
-    site.cowhand(["resume"]).exits(0).says("nothing to resume");
+    site.cowhand(["resume"]).exits(0).says("Nothing to resume");
     plan.goes_on();
     plan.ends().exits(0);
     let first = site.prepared(["update", "--yes"]).env(VARIABLE, "snapshot:begun:stop").start();

@@ -297,7 +297,7 @@ fn what_would_not_work_is_found_before_anything_stops() {
         error
             .hints()
             .iter()
-            .any(|hint| hint.contains("take it out of docker-compose.override.yml")),
+            .any(|hint| hint.contains("remove it from docker-compose.override.yml")),
         "{error:?}"
     );
 

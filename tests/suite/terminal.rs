@@ -44,8 +44,7 @@ fn layers_and_services_are_shown_as_they_come() {
     let update = site.prepared(["update", "--yes"]).at_a_terminal();
     update.shows("/4.00 MiB 1/2 layers").shows("    layer ").interrupts();
     // Above the bars, which are drawn again below it.
-    let ended =
-        "\x1b[1A             Ending at the next safe point; once more ends at once.\r\n  pull ";
+    let ended = "\x1b[1A             Stopping at the next safe point. Interrupt again to stop immediately.\r\n  pull ";
     update.ends().exits(130).says(COLOUR).says(ended);
     site.is_untouched_since(&before);
 
@@ -58,7 +57,7 @@ fn layers_and_services_are_shown_as_they_come() {
     update
         .shows(WELL)
         .signal(Signal::TERM)
-        .shows("Ending at the next safe point")
+        .shows("Stopping at the next safe point")
         .signal(Signal::TERM);
     update.ends().exits(130);
     // Where nothing can be written anew, each task has a line when it ends.

@@ -158,7 +158,7 @@ fn no_at_the_question_ends_with_0_and_force_asks_nothing() {
         .called(&site, ["--force", "--ours", "--skip-start", "--skip-ping-check"])
         .run()
         .exits(0);
-    ran.says("releases/tag/2026-02").says("unattended");
+    ran.says("releases/tag/2026-02").says("without confirmation");
     assert_eq!(site.git(["rev-parse", "HEAD^2"]), site.upstream.tip().unwrap().to_string());
 }
 

@@ -1,4 +1,5 @@
-//! Reads, writes and removes single files of the site under a folder handle: no link, wherever it points, is ever followed.
+//! Reads, writes and removes single files of the site below a directory handle. No link is ever
+//! followed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -18,41 +19,41 @@ use crate::git::merge::Mode;
 use crate::git::repo::MOST_OF_A_FILE;
 use crate::path::SitePath;
 
-/// Who owns a file and who may use it.
+/// The owner and the permissions of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     /// Permission bits.
     pub bits: u32,
-    /// The owner's number.
+    /// The owner's user id.
     pub user: u32,
-    /// The group's number.
+    /// The group id.
     pub group: u32,
     /// The access control list, as the kernel stores it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<Vec<u8>>,
 }
 
-/// What is at a path.
+/// The state of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Nothing; or a parent is no folder.
+    /// Nothing, or a parent is not a directory.
     Nothing,
-    /// A folder.
+    /// A directory.
     Folder,
     /// A file or link.
     File(OnDisk),
-    /// Something that git does not know: a socket, a device.
+    /// Something that git does not track: a socket, a device.
     Other,
 }
 
-/// A file or link as it is on disk.
+/// A file or link on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnDisk {
     /// File, executable or link.
     pub mode: Mode,
-    /// The bytes, or where the link points.
+    /// The content, or the link's target.
     pub content: Vec<u8>,
-    /// Who may use it.
+    /// The owner and the permissions.
     pub access: Access,
 }
 
@@ -61,19 +62,19 @@ pub struct OnDisk {
 pub struct ToWrite<'a> {
     /// File, executable or link.
     pub mode: Mode,
-    /// The bytes, or where the link points.
+    /// The content, or the link's target.
     pub content: &'a [u8],
-    /// Who may use it; without it as git makes files: 0644 or 0755.
+    /// The owner and the permissions. `None` uses git's modes: 0644 or 0755.
     pub access: Option<&'a Access>,
 }
 
-/// The access control list's name.
+/// The extended attribute with the access control list.
 const ACL: &str = "system.posix_acl_access";
-/// Opens a folder and nothing else.
+/// Opens only directories.
 const FOLDER: OFlags =
     OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
-/// The site's folder, held open, in git's terms.
+/// The site's directory, held open, with git's paths.
 pub struct Disk(Dir);
 
 impl AsFd for Disk {
@@ -83,20 +84,19 @@ impl AsFd for Disk {
 }
 
 impl Disk {
-    /// Opens the site's folder.
+    /// Opens the site's directory.
     pub fn open(root: &Path) -> Result<Self> {
         Ok(Self(Dir::open(root).what_with(|| format!("could not open {}", root.display()))?))
     }
 
-    /// What is at a path.
+    /// Returns the state of a path.
     pub fn find(&self, path: &SitePath) -> Result<Found> {
         let doing = || format!("could not read {path}");
         let Some((folder, name)) = self.parent(path, false)? else { return Ok(Found::Nothing) };
         look(&folder, &name).what_with(doing)
     }
 
-    /// Takes away the file that a switch which was killed had displaced, or had not finished
-    /// writing, and returns it.
+    /// Removes and returns the file that a killed switch had displaced or not finished writing.
     pub fn take_leftover(&self, path: &SitePath) -> Result<Found> {
         let doing = || format!("could not clear up beside {path}");
         let Some((folder, name)) = self.parent(path, false)? else { return Ok(Found::Nothing) };
@@ -108,9 +108,9 @@ impl Disk {
         Ok(found)
     }
 
-    /// Writes a file beside its place, makes it durable, and swaps it with what is there, which is
-    /// returned: nobody can write in between. Missing folders are made; an empty folder at its
-    /// place goes.
+    /// Writes a temporary file, syncs it, and exchanges it with the existing file, which is
+    /// returned: no other program can write in between. Missing directories are created; an empty
+    /// directory at its place is removed.
     pub fn write(&self, path: &SitePath, file: ToWrite<'_>) -> Result<Found> {
         let doing = || format!("could not write {path}");
         let Some((folder, name)) = self.parent(path, true)? else {
@@ -127,7 +127,7 @@ impl Disk {
         let displaced = match moved {
             Ok(displaced) => displaced,
             Err(error) => {
-                // Best effort: what could not be written is not to be left lying about.
+                // Best effort: an unfinished file should not stay.
                 let _ = remove_file(&folder, &beside);
                 return Err(error).what_with(doing);
             }
@@ -136,7 +136,7 @@ impl Disk {
         Ok(displaced)
     }
 
-    /// Removes a file, which is returned, and the folders above that are empty then.
+    /// Removes and returns a file, and removes the directories above it that are then empty.
     pub fn remove(&self, path: &SitePath) -> Result<Found> {
         let doing = || format!("could not remove {path}");
         let mut removed = Found::Nothing;
@@ -148,7 +148,7 @@ impl Disk {
         Ok(removed)
     }
 
-    /// Removes the folders above a path as long as they are empty; a mount point or a busy folder stays.
+    /// Removes the empty directories above a path. A mount point or a busy directory stays.
     fn remove_empty_folders(&self, path: &SitePath) -> Result<()> {
         for above in
             path.as_path().ancestors().skip(1).filter(|above| !above.as_os_str().is_empty())
@@ -167,12 +167,12 @@ impl Disk {
         Ok(())
     }
 
-    /// The folder that holds a path's last part; none where a part is missing (unless made) or no
-    /// folder.
+    /// Returns the parent directory of a path. `None` if a part is missing (unless created) or not
+    /// a directory.
     fn parent(&self, path: &SitePath, make: bool) -> Result<Option<(Dir, OsString)>> {
         let doing = || format!("could not open the folder of {path}");
         let mut parts = path.as_bytes().split(|byte| *byte == b'/');
-        // git has no such paths; a file system would read them in its own way.
+        // git has no such paths, and a file system would interpret them.
         if parts.any(|part| matches!(part, b"" | b"." | b"..")) {
             return Err(Error::new(doing()).because("it is no path inside the site"));
         }
@@ -259,15 +259,15 @@ fn own(
     Ok(chown(Some(Uid::from_raw(access.user)), Some(Gid::from_raw(access.group)))?)
 }
 
-/// Swaps a written file with what is in its place, and removes and returns that. Folders there that
-/// hold nothing but empty folders give way.
+/// Exchanges a written file with the one in its place, and removes and returns the latter.
+/// Directories that contain only empty directories are removed.
 fn swap(folder: &Dir, beside: &OsStr, name: &OsStr) -> io::Result<Found> {
     const TRIES: usize = 100;
     for _ in 0..TRIES {
         match renameat_with(folder, beside, folder, name, RenameFlags::EXCHANGE) {
             Ok(()) => return displaced(folder, beside, name),
             Err(Errno::NOENT) => {}
-            // A file system that cannot swap.
+            // The file system cannot exchange files.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 let found = look(folder, name)?;
                 put(folder, beside, name)?;
@@ -277,7 +277,7 @@ fn swap(folder: &Dir, beside: &OsStr, name: &OsStr) -> io::Result<Found> {
         }
         match renameat_with(folder, beside, folder, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(Found::Nothing),
-            // Somebody has made it just now.
+            // Another program has just created it.
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
@@ -285,7 +285,7 @@ fn swap(folder: &Dir, beside: &OsStr, name: &OsStr) -> io::Result<Found> {
     Err(io::Error::other("it comes and goes"))
 }
 
-/// Removes and returns what was swapped; a folder that holds something is swapped back.
+/// Removes and returns the exchanged file. A directory with contents is exchanged back.
 fn displaced(folder: &Dir, beside: &OsStr, name: &OsStr) -> io::Result<Found> {
     let found = look(folder, beside);
     let removed = match &found {
@@ -299,7 +299,7 @@ fn displaced(folder: &Dir, beside: &OsStr, name: &OsStr) -> io::Result<Found> {
     removed.and(found)
 }
 
-/// Moves a written file to its place; folders there that hold nothing but empty folders give way.
+/// Moves a written file to its place. Directories that contain only empty directories are removed.
 fn put(folder: &impl AsFd, from: &OsStr, to: &OsStr) -> io::Result<()> {
     match rustix::fs::renameat(folder, from, folder, to) {
         Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
@@ -310,7 +310,7 @@ fn put(folder: &impl AsFd, from: &OsStr, to: &OsStr) -> io::Result<()> {
     }
 }
 
-/// Takes a file away, out of everybody's reach first, and returns it. A folder stays.
+/// Removes and returns a file, which is first moved out of reach. A directory stays.
 fn take(folder: &Dir, name: &OsStr) -> io::Result<Found> {
     let beside = beside(name);
     remove_file(folder, &beside)?;
@@ -333,7 +333,7 @@ fn take(folder: &Dir, name: &OsStr) -> io::Result<Found> {
     }
 }
 
-/// Removes a folder of empty folders; fails where a file is in it.
+/// Removes a directory of empty directories. Fails if it contains a file.
 fn remove_hollow(folder: &impl AsFd, name: &OsStr) -> io::Result<()> {
     let inside = match rustix::fs::openat(folder, name, FOLDER, Bits::empty()) {
         Err(Errno::NOTDIR | Errno::LOOP) => {

@@ -1,5 +1,5 @@
-//! What git itself does to a file's content between its objects and the working tree: line ends and `$Id$`. Nothing else is
-//! done to it: other filters are programs.
+//! git's conversions between objects and the working tree: line endings and `$Id$`. Other filters
+//! are programs and do not run.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::git::Repo;
 use crate::git::merge::is_binary;
 use crate::path::SitePath;
 
-/// Converts contents by the attributes of one tree, wherever the working tree stands.
+/// Converts contents by the attributes of one tree, independent of the working tree.
 pub struct Worktree {
     git: Repository,
     /// `core.autocrlf` and `core.eol`, as far as they ask for CRLF.
@@ -18,20 +18,21 @@ pub struct Worktree {
     native_crlf: bool,
 }
 
-/// Whether line ends are converted.
+/// The conversion of line endings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Text {
     No,
-    /// Unless it looks binary or has CRLF already.
+    /// Convert, unless it looks binary or already has CRLF.
     Auto,
     Yes,
 }
 
 impl Worktree {
-    /// For files of `tree`.
+    /// Returns the conversions for files of `tree`.
     pub fn new(repo: &Repo, tree: Oid) -> Result<Self> {
         let doing = "could not read the merge's .gitattributes";
-        // A handle of its own: its index, in memory, is the tree, so that attributes come from there.
+        // A separate handle whose index, in memory, is the tree, so that attributes come from
+        // there.
         let git = Repository::open(repo.git_folder()).what(doing)?;
         let mut index = Index::new().what(doing)?;
         index.read_tree(&git.find_tree(tree).what(doing)?).what(doing)?;
@@ -47,7 +48,7 @@ impl Worktree {
         Ok(Self { git, auto_crlf, native_crlf })
     }
 
-    /// The bytes that the file has on disk.
+    /// Returns the file's content on disk.
     pub fn content(&self, path: &SitePath, oid: Oid, content: &[u8]) -> Result<Vec<u8>> {
         let mut out = content.to_vec();
         if self.attribute(path, "ident")? == Some(String::new()) {
@@ -82,7 +83,7 @@ impl Worktree {
         })
     }
 
-    /// An attribute: empty where it is set, `-` where it is unset, its value, or none.
+    /// Returns an attribute: empty if set, `-` if unset, its value, or `None`.
     fn attribute(&self, path: &SitePath, name: &str) -> Result<Option<String>> {
         let value =
             self.git.get_attr_bytes(Path::new(path.as_path()), name, AttrCheckFlags::INDEX_ONLY);
@@ -96,7 +97,7 @@ impl Worktree {
     }
 }
 
-/// Whether conversion would change the text and do no harm.
+/// Returns true if the conversion would change the text without loss.
 fn lacks_crlf(text: &[u8], how: Text) -> bool {
     let crlf = text.windows(2).filter(|pair| pair == b"\r\n").count();
     let bare = text.split(|byte| *byte == b'\n').count() - 1 > crlf;
@@ -114,7 +115,7 @@ fn to_crlf(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// `$Id$`, or one expanded earlier, on one line, with this object's id.
+/// Expands `$Id$`, or an earlier expansion on one line, with this object's id.
 fn expand_ident(text: &[u8], oid: Oid) -> Vec<u8> {
     const START: &[u8] = b"$Id";
     let mut out = Vec::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! The index after the switch, and as it was before: the original file, byte for byte.
+//! The index after the switch, and the original one, byte for byte.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
 
@@ -16,11 +16,11 @@ use crate::git::Repo;
 use crate::git::local::{blank_entry, low};
 use crate::git::repo::MOST_OF_A_FILE;
 
-/// git's flags in an index entry that a site sets: "assume unchanged" and "skip worktree".
+/// git's flags in an index entry that sites set: "assume unchanged" and "skip worktree".
 const MARKS: (u16, u16) = (0x8000, 0x4000);
 
 impl Repo {
-    /// The index file's bytes; none where there is no index.
+    /// Returns the index file's bytes. `None` if there is no index.
     pub(super) fn index_file(&self) -> Result<Option<Vec<u8>>> {
         let path = self.git_folder().join("index");
         match fs::read(&path) {
@@ -31,7 +31,7 @@ impl Repo {
     }
 }
 
-/// Writes the index that matches the new tree. What is known about files that did not change stays known.
+/// Writes the index of the new tree. Cached information on unchanged files is kept.
 pub fn write(repo: &Repo, switch: &Switch) -> Result<()> {
     let doing = "could not write the clone's index";
     let mut index = repo.git.index().what(doing)?;
@@ -58,7 +58,7 @@ pub fn write(repo: &Repo, switch: &Switch) -> Result<()> {
     place::put(repo, &beside, &path)
 }
 
-/// An entry with the file's times, where it is certain that the file has this content.
+/// Returns an entry with the file's times, if the file certainly has this content.
 fn fill(
     repo: &Repo,
     entry: IndexEntry,
@@ -83,7 +83,8 @@ fn fill(
     new
 }
 
-/// The entry with what `lstat` says; none where the file is not what the tree has, so that git looks for itself.
+/// Returns the entry with the data of `lstat`. `None` if the file differs from the tree, so that
+/// git compares it itself.
 fn looked_at(repo: &Repo, entry: &IndexEntry, written: Option<&Oid>) -> Option<IndexEntry> {
     let path = Path::new(std::ffi::OsStr::from_bytes(&entry.path));
     let found = repo.dir.metadata(path).ok()??;
@@ -119,7 +120,7 @@ fn looked_at(repo: &Repo, entry: &IndexEntry, written: Option<&Oid>) -> Option<I
     })
 }
 
-/// Puts the original file back.
+/// Restores the original file.
 pub fn restore(repo: &Repo, switch: &Switch) -> Result<()> {
     let doing = "could not bring back the clone's index";
     let contents = repo.git.find_tree(switch.contents).what(doing)?;

@@ -1,7 +1,8 @@
-//! Moving the site to the merge and back: file by file, each step repeatable, so that a kill anywhere can be finished or undone.
+//! The switch of the site to the merge and back: file by file, in repeatable steps, so that it can
+//! be finished or undone after a kill.
 //!
-//! Order forwards: files, index, branch. Order backwards: branch, files, index. So a branch at its new place says that every
-//! file is in place too.
+//! The order forwards is files, index, branch; backwards it is branch, files, index. A moved branch
+//! therefore means that every file is in place.
 
 mod disk;
 mod eol;
@@ -25,41 +26,42 @@ use crate::event::{Events, Unit};
 use crate::exit::Exit;
 use crate::path::SitePath;
 
-/// Everything the switch does, in order, with what was there before. Goes into the journal before the first step.
+/// All changes of the switch, in order, with the previous state. Written to the journal before the
+/// first step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switch {
     /// The branch's full name.
     pub reference: String,
-    /// Where the branch was.
+    /// The branch's old commit.
     #[serde(with = "oid_text")]
     pub from: Oid,
-    /// Where it goes; or where the branch goes that HEAD moves to.
+    /// The new commit of the branch, or of the branch that HEAD moves to.
     #[serde(with = "oid_text")]
     pub to: Oid,
-    /// The branch that HEAD moves to, where it is another one. Then `reference` itself stays where it is.
+    /// The branch that HEAD moves to, if it is another one. `reference` then stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onto: Option<Onto>,
-    /// The tree that the working tree held: the site with its uncommitted changes.
+    /// The tree of the working tree before: the site with its uncommitted changes.
     #[serde(with = "oid_text")]
     pub before: Oid,
-    /// The tree that the working tree will hold.
+    /// The tree of the working tree after.
     #[serde(with = "oid_text")]
     pub after: Oid,
-    /// A tree whose files are the contents of all steps and the index as it was (`index`).
+    /// A tree with the contents of all steps and the old index (`index`).
     #[serde(with = "oid_text")]
     pub contents: Oid,
-    /// What changes, in the order of the paths.
+    /// The changes, sorted by path.
     pub steps: Vec<Step>,
 }
 
-/// One file's change.
+/// The change of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The file.
     pub path: SitePath,
-    /// What is there before; none: nothing.
+    /// The file before. `None` if there was none.
     pub was: Option<State>,
-    /// What is there after; none: nothing.
+    /// The file after. `None` if it is removed.
     pub becomes: Option<State>,
 }
 
@@ -68,27 +70,28 @@ pub struct Step {
 pub struct State {
     /// File, executable or link.
     pub mode: Mode,
-    /// The bytes on disk, as a blob.
+    /// The content on disk, as a blob.
     #[serde(with = "oid_text")]
     pub oid: Oid,
-    /// Who may use it; none: as git makes files.
+    /// The owner and the permissions. `None` uses git's modes.
     pub access: Option<Access>,
 }
 
-/// Where the site stands.
+/// The state of the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
-    /// The branch is where it was, and no file is new.
+    /// The branch has its old commit, and no file is new.
     Old,
-    /// The branch is where it goes, and so is every file.
+    /// The branch has its new commit, and every file is new.
     New,
     /// Neither: apply again, or undo.
     Between,
 }
 
 impl Switch {
-    /// The objects that must be held (see [`Repo::hold`]) until the run can no longer be undone, by a name for each.
+    /// Returns the objects to hold (see [`Repo::hold`]) while the run can be undone, each with a
+    /// name.
     pub fn objects(&self) -> Vec<(String, Oid)> {
         let named = [
             ("before", self.before),
@@ -100,14 +103,14 @@ impl Switch {
         named.into_iter().map(|(name, oid)| (name.to_owned(), oid)).collect()
     }
 
-    /// The files that it touches.
+    /// Returns the files that it changes.
     pub fn paths(&self) -> Vec<&SitePath> {
         self.steps.iter().map(|step| &step.path).collect()
     }
 
-    /// Does it: files, then the index, then the branch, whose log gets `message`. Harmless when done already, whole or in part.
-    /// Before the first file is touched, it is certain that nobody has changed one since the plan;
-    /// what is written from then on is stored as a blob before it is replaced, and returned.
+    /// Applies the switch: files, then the index, then the branch, whose reflog gets `message`.
+    /// Repeatable after any interruption. It first verifies that no file has changed since the
+    /// plan. A change after that is stored as a blob before it is replaced, and returned.
     pub fn apply(&self, repo: &Repo, message: &str, events: &Events) -> Result<Vec<Kept>> {
         let mut kept = Vec::new();
         let disk = Disk::open(repo.root())?;
@@ -117,7 +120,8 @@ impl Switch {
             at => return Err(self.moved(at)),
         }
         self.nobody_changed(&disk)?;
-        // What the branch will point to, and what undoing needs, is on the disk before anything depends on it.
+        // The branch's target, and the objects for undoing, are on disk before anything depends on
+        // them.
         rustix::fs::syncfs(&disk).what("could not sync the site's file system")?;
         let task = "Switching files";
         let removals = self.steps.iter().rev().filter(|step| step.becomes.is_none());
@@ -133,15 +137,16 @@ impl Switch {
         Ok(kept)
     }
 
-    /// Brings back files, index and branch as they were. Harmless when done already, whole or in part. What was neither the
-    /// old nor the new version (written since) is stored as a blob before it is replaced, and named.
+    /// Restores files, index and branch. Repeatable after any interruption. A file that is neither
+    /// old nor new has been changed since: it is stored as a blob before it is replaced, and
+    /// returned.
     pub fn undo(&self, repo: &Repo, message: &str, events: &Events) -> Result<Vec<Kept>> {
         let disk = Disk::open(repo.root())?;
         let at = self.branch_at(repo)?;
         if at != self.from && at != self.to {
             return Err(self.moved(at));
         }
-        // Before anything moves: what somebody wrote since.
+        // Changes since the switch are collected before anything moves.
         let mut kept = self.written_since(repo, &disk)?;
         self.move_branch(repo, self.from, message)?;
         let task = "Bringing files back";
@@ -157,7 +162,7 @@ impl Switch {
         Ok(kept)
     }
 
-    /// Where the site stands. Reads only.
+    /// Returns the state of the site. Reads only.
     pub fn standing(&self, repo: &Repo) -> Result<Standing> {
         let at = self.branch_at(repo)?;
         if at == self.to && at != self.from {
@@ -173,7 +178,8 @@ impl Switch {
         Ok(if at == self.from { Standing::Old } else { Standing::Between })
     }
 
-    /// Where the branch is. HEAD has to be on it: the index and working tree are HEAD's.
+    /// Returns the branch's commit. HEAD must be on the branch: index and working tree belong to
+    /// HEAD.
     fn branch_at(&self, repo: &Repo) -> Result<Oid> {
         let head = repo.git.find_reference("HEAD").what("could not read HEAD of the clone")?;
         let expected =
@@ -230,7 +236,8 @@ impl Switch {
         Ok(())
     }
 
-    /// The files of the plan that are neither the old nor the new version: somebody has written them since. Reads only.
+    /// Returns the files of the plan that are neither old nor new: they have been changed since.
+    /// Reads only.
     pub fn changed_since(&self, repo: &Repo) -> Result<Vec<SitePath>> {
         self.changed(&Disk::open(repo.root())?)
     }
@@ -246,7 +253,7 @@ impl Switch {
         Ok(changed)
     }
 
-    /// Every file of the plan is still the old one, or already the new one.
+    /// Fails unless every file of the plan is old or new.
     fn nobody_changed(&self, disk: &Disk) -> Result<()> {
         const NAMED: usize = 5;
         let mut changed: Vec<String> =
@@ -286,7 +293,7 @@ impl Switch {
     }
 }
 
-/// Whether what is on disk is this state: its content, its type, whether it can be executed.
+/// Returns true if the file on disk has this state: content, type and executable bit.
 fn is(now: &Found, state: Option<&State>) -> Result<bool> {
     match (now, state) {
         (Found::Nothing | Found::Folder, None) => Ok(true),
@@ -295,8 +302,8 @@ fn is(now: &Found, state: Option<&State>) -> Result<bool> {
     }
 }
 
-/// Makes a path the state `to`, unless it is already; `from` is the state that it should have. What
-/// was there and is neither has been written meanwhile: it is stored, and added to `kept`.
+/// Brings a path to the state `to`, unless it has it already. `from` is the expected state. A file
+/// that has neither was changed meanwhile: it is stored and added to `kept`.
 fn put(
     repo: &Repo,
     disk: &Disk,
@@ -318,7 +325,7 @@ fn put(
     let now = disk.find(path)?;
     let leftover = disk.take_leftover(path)?;
     if is(&now, to)? {
-        // A kill came after the swap: what it had displaced lay beside.
+        // A kill came after the exchange and left the displaced file behind.
         keep(leftover)?;
     }
     let Some(state) = to else { return keep(disk.remove(path)?) };
@@ -328,7 +335,7 @@ fn put(
     {
         return Ok(());
     }
-    // A state without owner and permissions of its own takes over those of the file it replaces.
+    // A state without owner and permissions inherits those of the replaced file.
     let like = from
         .filter(|from| from.mode.is_file() == state.mode.is_file())
         .and_then(|from| from.access.as_ref());

@@ -1,4 +1,5 @@
-//! Moving HEAD to another branch: that branch first, then HEAD; and back in the opposite order. Each step may be repeated.
+//! Moving HEAD to another branch: first that branch, then HEAD; back in the opposite order. Each
+//! step is repeatable.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
 
@@ -14,14 +15,14 @@ use crate::git::Repo;
 pub struct Onto {
     /// Its full name.
     pub reference: String,
-    /// Where it was, as a hexadecimal id; none: there was no such branch.
+    /// Its old commit, as a hexadecimal id. `None` if the branch did not exist.
     pub was: Option<String>,
     /// The remote-tracking branch that a new one follows: `origin/nightly`.
     pub follows: String,
 }
 
 impl Repo {
-    /// Where a local branch is; none where there is none of this name.
+    /// Returns a local branch's commit. `None` if it does not exist.
     pub fn branch_tip(&self, name: &str) -> Result<Option<Oid>> {
         match self.git.refname_to_id(&format!("refs/heads/{name}")) {
             Ok(oid) => Ok(Some(oid)),
@@ -32,7 +33,8 @@ impl Repo {
 }
 
 impl Switch {
-    /// The same, with HEAD moving to the branch of this name, which follows that of `remote`.
+    /// Returns the same switch with HEAD moving to the branch of this name, which follows that of
+    /// `remote`.
     pub fn onto(self, repo: &Repo, name: &str, remote: &str) -> Result<Self> {
         let onto = Onto {
             reference: format!("refs/heads/{name}"),
@@ -48,7 +50,7 @@ impl Onto {
         self.reference.trim_start_matches("refs/heads/")
     }
 
-    /// Lets the branch be at `to` and HEAD be on it.
+    /// Moves the branch to `to` and HEAD to the branch.
     pub(super) fn take(
         &self,
         repo: &Repo,
@@ -69,7 +71,7 @@ impl Onto {
                 repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
             branch.set_upstream(Some(&self.follows)).what_with(doing)?;
         }
-        // The branch is on the disk before HEAD says that the site is on it.
+        // The branch is on disk before HEAD points to it.
         sync(repo).what_with(doing)?;
         place::line(
             repo,
@@ -81,7 +83,7 @@ impl Onto {
         Ok(())
     }
 
-    /// Lets HEAD be on `reference` again and the branch, which is at `to`, be where it was.
+    /// Moves HEAD back to `reference`, and the branch from `to` to its old commit.
     pub(super) fn leave(
         &self,
         repo: &Repo,
@@ -110,13 +112,14 @@ impl Onto {
                     repo.git.find_branch(self.name(), BranchType::Local).what_with(doing)?;
                 branch.delete().what_with(doing)?;
             }
-            // It is where it was, or where somebody moved it meanwhile.
+            // It has its old commit, or another program moved it.
             (_, None) => {}
         }
         sync(repo).what_with(doing)
     }
 
-    /// Where the branch is: where it was, or already at `to`. Whoever moved it elsewhere since does not lose that.
+    /// Returns the branch's commit: the old one or `to`. If another program moved it, that is an
+    /// error.
     fn tip(&self, repo: &Repo, to: Oid) -> Result<Option<Oid>> {
         let tip = repo.branch_tip(self.name())?;
         let known = tip.map(|tip| tip.to_string());
@@ -132,7 +135,7 @@ impl Onto {
     }
 }
 
-/// HEAD and the branches are on the disk.
+/// Syncs HEAD and the branches.
 fn sync(repo: &Repo) -> std::io::Result<()> {
     let folder = std::fs::File::open(repo.common_folder())?;
     Ok(rustix::fs::syncfs(&folder)?)

@@ -1,5 +1,6 @@
-//! Putting the files of git's own folder in place: under git's lock, and on the disk before they are seen. libgit2 renames first and leaves
-//! it to the kernel when the content follows, so a power cut could leave a branch that is empty.
+//! Durable writes to git's own directory: under git's lock, and synced before they are visible.
+//! libgit2 renames first and leaves the content to the kernel, so a power cut could leave an empty
+//! branch.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
 
@@ -13,19 +14,20 @@ use crate::error::{Context, Error, Result};
 use crate::files;
 use crate::git::Repo;
 
-/// What a lock holds that is ours: one that a kill left behind is known by it.
+/// The content of Cowhand's locks, which identifies a lock that a kill left behind.
 const OURS: &[u8] = b"cowhand\n";
-/// Where a lock is made before it is linked to its name.
+/// The temporary name of a lock, before it is linked to its name.
 const LOCK: &str = ".cowhand-lock";
-/// Where content is written before it is moved to its place.
+/// The temporary name of content.
 const BESIDE: &str = ".cowhand-new";
 
-/// A lock as git takes it, `FILE.lock`; given up when dropped.
+/// git's lock `FILE.lock`, removed when dropped.
 #[derive(Debug)]
 pub(super) struct Held(PathBuf);
 
 impl Held {
-    /// Takes the lock of a file, or takes over what a kill or a power cut left of ours. It appears with what it holds, or not at all.
+    /// Takes the lock of a file, or takes over Cowhand's own lock after a kill or a power cut. The
+    /// lock appears with its content or not at all.
     pub(super) fn take(repo: &Repo, file: &Path) -> Result<Self> {
         let mut name = file.as_os_str().to_owned();
         name.push(".lock");
@@ -54,21 +56,21 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // One that stays is known to be ours.
+        // If it stays, its content identifies it.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Where the new content of a file of the git folder is to be written. What a kill left there goes.
+/// Returns the temporary path for a new file in the git directory, and removes leftovers of a kill.
 pub(super) fn beside(repo: &Repo) -> PathBuf {
     let beside = repo.git_folder().join(BESIDE);
     let _ = fs::remove_file(&beside);
-    // libgit2 takes a lock of its own to write there.
+    // libgit2 takes its own lock there.
     let _ = fs::remove_file(beside.with_extension("lock"));
     beside
 }
 
-/// Moves what stands [`beside`] to its place, durably.
+/// Moves the file at [`beside`] to its place, durably.
 pub(super) fn put(repo: &Repo, new: &Path, file: &Path) -> Result<()> {
     let doing = || format!("could not write {}", file.display());
     File::open(new).and_then(|new| new.sync_all()).what_with(doing)?;
@@ -76,7 +78,7 @@ pub(super) fn put(repo: &Repo, new: &Path, file: &Path) -> Result<()> {
     files::sync_folder(file.parent().unwrap_or(repo.git_folder()))
 }
 
-/// Lets a reference, or HEAD, hold this line, if `is_unmoved` still says so once nobody else can write there.
+/// Writes a line to a reference or HEAD, if `is_unmoved` still returns true under the lock.
 pub(super) fn line(
     repo: &Repo,
     file: &Path,
@@ -92,7 +94,7 @@ pub(super) fn line(
     put(repo, &new, file)
 }
 
-/// Notes a move in the logs of references, as git does where they are kept. They are for people: without them nothing is lost.
+/// Writes to the reflogs that git keeps. They are for people; nothing depends on them.
 pub(super) fn log(repo: &Repo, references: &[&str], to: Oid, message: &str) {
     let who =
         repo.git.signature().or_else(|_| git2::Signature::now("cowhand", "cowhand@localhost"));

@@ -1,4 +1,4 @@
-//! Looks at the working tree and writes down every file that has to change, with what is there now.
+//! The plan of the switch: every file that must change, with its current state.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,8 @@ use crate::git::{Branch, Repo};
 use crate::path::SitePath;
 
 impl Switch {
-    /// Looks at the working tree and writes down what has to change. Writes objects (the index file, replaced files) only.
+    /// Plans the switch from the working tree. Writes only objects (the index file, replaced
+    /// files).
     pub fn plan(repo: &Repo, branch: &Branch, local: &Local, merged: &Merged) -> Result<Self> {
         let planner = Planner {
             repo,
@@ -74,7 +75,7 @@ impl Planner<'_> {
         let known = match (expected, &was) {
             (None, None) => true,
             (None, Some(_)) => kept,
-            // A submodule's folder is its own.
+            // A submodule's directory is left alone.
             (Some(expected), None) => Mode::of_bits(expected.mode) == Some(Mode::Submodule),
             (Some(expected), Some(was)) => self.is_unchanged(path, expected.oid, was)?,
         };
@@ -84,7 +85,7 @@ impl Planner<'_> {
         Ok(Some(Step { path: path.clone(), was, becomes }))
     }
 
-    /// Whether what is on disk is what the local commit has, by git's own conversions.
+    /// Returns true if the file on disk has the local commit's content, by git's conversions.
     fn is_unchanged(&self, path: &SitePath, expected: Oid, was: &State) -> Result<bool> {
         if was.oid == expected {
             return Ok(true);
@@ -129,7 +130,7 @@ fn changed(path: &SitePath) -> Error {
         .exit(Exit::Prepare)
 }
 
-/// One tree that holds every content which the switch or its undoing needs.
+/// Returns a tree with all contents that the switch or its undoing needs.
 fn contents(repo: &Repo, steps: &[Step]) -> Result<Oid> {
     let doing = "could not keep the files that the switch replaces";
     let mut all: TreeBuilder<'_> = repo.git.treebuilder(None).what(doing)?;

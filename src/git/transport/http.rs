@@ -1,5 +1,5 @@
-//! git's smart protocol over https and http: one request for the refs, one for each round of the negotiation, the last of which
-//! is answered with the pack. <https://git-scm.com/docs/http-protocol>
+//! git's smart protocol over https and http: one request for the refs and one for each round of the
+//! negotiation, of which the last returns the pack. <https://git-scm.com/docs/http-protocol>
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -15,33 +15,33 @@ use reqwest::{Client, NoProxy, Proxy, RequestBuilder, StatusCode, Url};
 use crate::https;
 
 const CONNECT: Duration = Duration::from_secs(30);
-/// How long a server may be silent.
+/// The time limit for a silent server.
 const SILENCE: Duration = Duration::from_mins(1);
-/// As servers expect it: some answer only who calls itself git.
+/// The user agent. Some servers answer only to git.
 const AGENT: &str = concat!("git/2.0 (cowhand ", env!("CARGO_PKG_VERSION"), ")");
 const REFS: &str = "/info/refs";
 const PACK: &str = "/git-upload-pack";
-/// How many pieces of an answer may lie here unread.
+/// The most unread pieces of a response.
 const AHEAD: usize = 16;
 
-/// The kinds of proxies that the client knows.
+/// The proxy protocols that the client supports.
 const PROXIES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
 /// One remote.
 pub(super) struct Http {
     proxy: Option<String>,
     worker: Worker,
-    /// Where the refs were found, redirects followed: what comes next is asked there, by the same client.
+    /// The URL of the refs after redirects, and its client: later requests go there.
     place: RefCell<Option<(Client, Url)>>,
 }
 
 impl Http {
-    /// Through `proxy`, or what the environment names.
+    /// Returns a client that uses `proxy`, or the environment's.
     pub(super) fn new(proxy: Option<String>) -> Self {
         Self { proxy, worker: Worker::start(), place: RefCell::default() }
     }
 
-    /// A `secure` one is led to no plain http.
+    /// A `secure` one follows no redirect to plain http.
     fn client(&self, secure: bool) -> Result<Client, git2::Error> {
         let client = https::client().map_err(|error| net(error.summary()))?;
         let client = client
@@ -51,7 +51,7 @@ impl Http {
             .https_only(secure);
         let client = match self.proxy.as_deref() {
             None => client,
-            // As git has it: an empty name is no proxy, whatever the environment says.
+            // As in git: an empty name means no proxy, whatever the environment says.
             Some("") => client.no_proxy(),
             Some(named) => client.proxy(proxy(named)?),
         };
@@ -73,7 +73,7 @@ impl Http {
         );
         place.set_query(None);
         if place.origin() == asked.origin() {
-            // A login is for the server that it was given for.
+            // A login is only for the server that it was given for.
             let _ = place.set_username(asked.username());
             let _ = place.set_password(asked.password());
         }
@@ -107,7 +107,7 @@ impl SmartSubtransport for Http {
     }
 }
 
-/// A request that grows as libgit2 writes it, is sent when libgit2 first reads, and then is its answer.
+/// A request that libgit2 writes; it is sent at the first read, and becomes the response.
 enum Exchange {
     Question { worker: Worker, client: Client, place: Url, body: Vec<u8> },
     Answer(Body),
@@ -147,7 +147,7 @@ impl Read for Exchange {
     }
 }
 
-/// What came back, its body still on the way.
+/// A response whose body is still being received.
 struct Answer {
     url: Url,
     status: StatusCode,
@@ -156,7 +156,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// The answer, where it is what git's protocol wants at this point.
+    /// Returns the response if it is valid in git's protocol at this point.
     fn demand(self, what: &str) -> Result<Self, git2::Error> {
         let Self { url, status, kind, .. } = &self;
         if matches!(
@@ -184,7 +184,7 @@ impl Answer {
     }
 }
 
-/// The pieces of a body as they arrive.
+/// The received pieces of a body.
 struct Body {
     pieces: Receiver<io::Result<Bytes>>,
     rest: Bytes,
@@ -202,7 +202,8 @@ impl Read for Body {
     }
 }
 
-/// A thread that sends one request after the other, since libgit2 waits and the client does not. It ends when nobody can ask any more.
+/// Starts a thread that sends the requests, because libgit2 blocks and the client does not. It ends
+/// with the last sender.
 #[derive(Clone)]
 struct Worker(Sender<(RequestBuilder, SyncSender<reqwest::Result<Answer>>)>);
 
@@ -210,7 +211,7 @@ impl Worker {
     fn start() -> Self {
         let (ask, asked) = channel::<(RequestBuilder, SyncSender<_>)>();
         std::thread::spawn(move || {
-            // Without a runtime nobody listens, which whoever asks is told.
+            // Without a runtime the channel closes, which senders notice.
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build()
             else {
                 return;
@@ -247,7 +248,7 @@ async fn carry_out(request: RequestBuilder, told: &SyncSender<reqwest::Result<An
     }
 }
 
-/// What the clone's configuration names. Its password is shown nowhere.
+/// Parses the configured proxy. Its password is never shown.
 fn proxy(named: &str) -> Result<Proxy, git2::Error> {
     let unfit = |why: &str| net(format!("the proxy of git's configuration cannot be used: {why}"));
     let address = if named.contains("://") { named } else { &format!("http://{named}") };

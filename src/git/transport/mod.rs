@@ -1,5 +1,5 @@
-//! How upstream is reached. libgit2 speaks git's protocol and leaves https and ssh to these: the one TLS of this program, and the
-//! machine's own `ssh`. libgit2's own would be OpenSSL, whose start alone takes longer than a `check`.
+//! The transports. libgit2 speaks git's protocol over this program's TLS and the machine's `ssh`.
+//! With OpenSSL, libgit2's start alone takes longer than a `check`.
 
 mod http;
 mod ssh;
@@ -12,11 +12,12 @@ use git2::{Config, Remote};
 use reqwest::Url;
 
 thread_local! {
-    /// The proxy that the clone's configuration names: libgit2 offers a transport no way to ask for it.
+    /// The proxy in the clone's configuration, which libgit2 does not pass to transports.
     static PROXY: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes libgit2 reach its remotes this way; `config` says through which proxy this thread reaches `remote` at `url` from now on.
+/// Registers the transports with libgit2. `config` gives the proxy for `remote` at `url` in this
+/// thread.
 pub(super) fn prepare(config: Option<&Config>, remote: &str, url: &str) {
     static ONCE: Once = Once::new();
     PROXY.set(config.and_then(|config| configured_proxy(config, remote, url)));
@@ -26,14 +27,15 @@ pub(super) fn prepare(config: Option<&Config>, remote: &str, url: &str) {
                 Transport::smart(remote, true, http::Http::new(PROXY.with_borrow(Clone::clone)))
             });
         }
-        // An address like `git@host:path` counts as ssh, too.
+        // URLs like `git@host:path` count as ssh too.
         for scheme in ["ssh", "git+ssh", "ssh+git"] {
             add(scheme, |remote| Transport::smart(remote, false, ssh::Ssh));
         }
     });
 }
 
-/// The remote's own proxy, that of the longest part of its address that has one (`http.URL.proxy`), or that of all.
+/// Returns the remote's own proxy, that of the longest matching URL (`http.URL.proxy`), or the
+/// general one.
 fn configured_proxy(config: &Config, remote: &str, url: &str) -> Option<String> {
     let parts = parts(url)
         .into_iter()
@@ -45,7 +47,8 @@ fn configured_proxy(config: &Config, remote: &str, url: &str) -> Option<String> 
     keys.find_map(|key| config.get_string(&key).ok())
 }
 
-/// An address without its login, and ever shorter parts of it down to `SCHEME://HOST`, none with a slash at its end.
+/// Returns a URL without its login, and ever shorter prefixes of it down to `SCHEME://HOST`,
+/// without trailing slashes.
 fn parts(url: &str) -> Vec<String> {
     let Ok(mut url) = Url::parse(url) else { return Vec::new() };
     let _ = (url.set_username(""), url.set_password(None));
@@ -61,7 +64,8 @@ fn add(
     scheme: &str,
     transport: impl Fn(&Remote<'_>) -> Result<Transport, git2::Error> + Send + Sync + 'static,
 ) {
-    // SAFETY: called once, and before anything here connects to a remote. Failing leaves the address unsupported, which the fetch then says.
+    // SAFETY: called once, and before any connection to a remote. After a failure the URL is
+    // unsupported, which the fetch reports.
     let _ = unsafe { register(scheme, transport) };
 }
 

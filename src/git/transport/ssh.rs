@@ -1,4 +1,5 @@
-//! git's protocol over ssh, through the machine's own `ssh`: with the configuration, keys, agent and known hosts that it has there.
+//! git's protocol over ssh, through the machine's own `ssh` with its configuration, keys, agent and
+//! known hosts.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -10,7 +11,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::process::{self, Command, Dialogue};
 
-/// Nobody is asked for a passphrase or about a host, and no connection is shared with anybody, whom its end would hit too.
+/// ssh must not ask for passphrases or about hosts, and must not share a connection, whose end
+/// would affect others.
 const OPTIONS: [&str; 5] = [
     "BatchMode=yes",
     "ControlPath=none",
@@ -18,7 +20,7 @@ const OPTIONS: [&str; 5] = [
     "ServerAliveInterval=20",
     "ServerAliveCountMax=3",
 ];
-/// How long the other side may be silent.
+/// The time limit for a silent server.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// One remote.
@@ -30,7 +32,7 @@ impl SmartSubtransport for Ssh {
         url: &str,
         action: Service,
     ) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
-        // What follows the refs goes through the same stream, and is not asked for here.
+        // Later parts use the same stream, without another request.
         if action != Service::UploadPackLs {
             return Err(wrong(ErrorCode::GenericError, "nothing is ever pushed"));
         }
@@ -57,11 +59,11 @@ impl SmartSubtransport for Ssh {
     }
 }
 
-/// Both directions of what is spoken with the other side.
+/// Both directions of the connection.
 struct Stream(BufReader<Dialogue>);
 
 impl Stream {
-    /// Why there is not a single byte.
+    /// Returns the error for a connection without a single byte.
     fn refused(&mut self) -> git2::Error {
         let told = self.last_words();
         let code = if told.contains("Permission denied") {
@@ -74,7 +76,7 @@ impl Stream {
         wrong(code, told)
     }
 
-    /// What ssh or the other side's git said, to be read in a message.
+    /// Returns the messages of ssh and of the server's git.
     fn last_words(&mut self) -> String {
         let ended = self.0.get_mut().end();
         let told: String =
@@ -87,7 +89,7 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // libgit2 reads only where more has to come.
+        // libgit2 reads only if more data must follow.
         match self.0.read(buffer)? {
             0 if !buffer.is_empty() => Err(io::Error::other(self.last_words())),
             read => Ok(read),
@@ -106,7 +108,7 @@ impl Write for Stream {
     }
 }
 
-/// Where a repository is, and as whom it is asked for.
+/// A repository's location and login.
 #[derive(Debug, PartialEq)]
 struct Place {
     /// `USER@HOST` or `HOST`
@@ -116,7 +118,8 @@ struct Place {
 }
 
 impl Place {
-    /// `ssh://[USER@]HOST[:PORT]/PATH` or `[USER@]HOST:PATH`, as git reads them. None for what is neither, or what ssh would take for an option.
+    /// Parses `ssh://[USER@]HOST[:PORT]/PATH` or `[USER@]HOST:PATH` as git does. `None` for
+    /// anything else, and for text that ssh would take for an option.
     fn of(url: &str) -> Option<Self> {
         let place = match url.split_once("://") {
             Some((_, rest)) => Self::of_url(rest),
@@ -130,7 +133,7 @@ impl Place {
 
     fn of_url(rest: &str) -> Option<Self> {
         let (place, path) = rest.split_once('/')?;
-        // `/~user/path` is below a home folder, every other path begins at the root.
+        // `/~user/path` is below a home directory; other paths begin at the root.
         let path = percent_decode_str(path).decode_utf8().ok()?;
         let path = if path.starts_with('~') { path.into_owned() } else { format!("/{path}") };
         let (user, host) =
@@ -144,7 +147,7 @@ impl Place {
         Some(Self::new(user.as_deref(), host, port, path))
     }
 
-    /// The host may stand in brackets, with a port or as an address of IPv6.
+    /// The host may be in brackets, with a port or as an IPv6 address.
     fn of_short(url: &str) -> Option<Self> {
         let (user, rest) = match url.split_once('@') {
             Some((user, rest)) if !user.contains([':', '/']) => (Some(user), rest),
@@ -175,7 +178,7 @@ impl Place {
         if let Some(port) = &self.port {
             command = command.args(["-p", port]);
         }
-        // The other side's shell reads the path: it is quoted for it, `!` too, for those whose shell is csh.
+        // The server's shell parses the path, so it is quoted, with `!` for csh.
         let path = self.path.replace('\'', r"'\''").replace('!', r"'\!'");
         command.arg(&self.host).arg(format!("git-upload-pack '{path}'"))
     }

@@ -140,7 +140,7 @@ impl Shelf {
         let name =
             wanted.name.map_or_else(|| name_of(wanted.source), |name| Ok(name.to_owned()))?;
         if !is_name(&name) {
-            return Err(Error::new(format!("{name:?} cannot be a plugin's name"))
+            return Err(Error::new(format!("{name:?} is not a valid plugin name"))
                 .exit(Exit::Usage)
                 .hint(NAMES));
         }

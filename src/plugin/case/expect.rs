@@ -1,4 +1,4 @@
-//! What a plugin answered, and what a case expects: the same words for both.
+//! Answers of a plugin and expected answers of a case, in the same form.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,31 +9,32 @@ use super::super::types::{
     Answer, Favor, FileMode, PostPullAnswer, PreMergeAnswer, ResolverAnswer,
 };
 
-/// An answer. In a case only `answer` has to be there; what is not said is not compared.
+/// An answer. A case needs only `answer`; missing keys are not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expect {
-    /// The answer's name in the WIT (`proceed`, `ours`, `favor-union`, `keep`, …), `told` for an observer, or the class of a failure.
+    /// The answer's name in the WIT (`proceed`, `ours`, `favor-union`, `keep`, …), `told` for an
+    /// observer, or the class of a failure.
     pub answer: String,
-    /// Words of the reason, or of the failure's message.
+    /// A part of the reason, or of the failure's message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// `proceed-to`: how far.
+    /// `proceed-to`: the commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// `not-now`: until when.
+    /// `not-now`: the earliest time for another try.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// The paths of the files that are handed over.
+    /// The paths of the files for installation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<Vec<String>>,
     /// `keep`: the ids.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Vec<String>>,
-    /// `content`: its mode.
+    /// `content`: the mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<FileMode>,
-    /// Words that stand in the log, in any order.
+    /// Parts of the log, in any order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<String>,
 }
@@ -71,7 +72,7 @@ impl Expect {
         }
     }
 
-    /// The answer, and the content that it gives.
+    /// Returns the answer and its content.
     pub(super) fn resolver(answer: &ResolverAnswer) -> (Self, Option<&[u8]>) {
         let named = |name: &str| (Self::named(name), None);
         match answer {
@@ -102,7 +103,7 @@ impl Expect {
         Self { keep: Some(ids), ..Self::named("keep") }
     }
 
-    /// What of it the answer does not meet, each in a line.
+    /// Returns the differences from an answer, one line each.
     pub(super) fn differences(&self, answered: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.answer != answered.answer {
@@ -154,7 +155,7 @@ impl Expect {
     }
 }
 
-/// In the order of their names, as the answer's are.
+/// Sorted by name, as the answer's are.
 fn joined(names: &[String]) -> String {
     let mut names = names.to_vec();
     names.sort();

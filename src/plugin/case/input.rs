@@ -1,4 +1,4 @@
-//! What a case asks, as it stands in `case.toml`: with defaults for what a hand-written case need not say.
+//! The input of a case in `case.toml`, with defaults for hand-written cases.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Case, EVENTS};
 use crate::error::{Context, Error, Result};
 use crate::path::SitePath;
 
-/// When it is in a case that does not say: 2026-01-01, noon, UTC.
+/// The default time of a case: 2026-01-01, noon, UTC.
 const SOME_TIME: i64 = 1_767_268_800;
 
 pub(super) fn some_time() -> ZonedDateTime {
@@ -50,12 +50,12 @@ impl Default for PrePrune {
     }
 }
 
-/// A table without keys.
+/// An empty table.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-/// A conflict. A side is there if its file is, or its table.
+/// A conflict. A side exists if its file or its table does.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ConflictInput {
@@ -68,7 +68,7 @@ pub(super) struct ConflictInput {
     theirs: Option<SideInput>,
 }
 
-/// One side, where it differs from a plain file of the conflict's name.
+/// One side, as far as it differs from a plain file with the conflict's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct SideInput {
@@ -95,7 +95,7 @@ impl ConflictInput {
     }
 }
 
-/// The name of a side's file.
+/// Returns the name of a side's file.
 pub(super) fn file_name(side: Side) -> &'static str {
     match side {
         Side::Base => "base",
@@ -104,7 +104,7 @@ pub(super) fn file_name(side: Side) -> &'static str {
     }
 }
 
-/// The sides of a conflict, out of files.
+/// The sides of a conflict, read from files.
 struct Files([Option<Vec<u8>>; 3]);
 
 impl Files {
@@ -125,7 +125,7 @@ impl Blobs for Files {
 }
 
 impl Case {
-    /// The conflict that it is about, and its sides.
+    /// Returns the conflict and its sides.
     pub(super) fn conflict(&self, input: &ConflictInput) -> Result<(Conflict, Arc<dyn Blobs>)> {
         let [base, ours, theirs] =
             [Side::Base, Side::Ours, Side::Theirs].map(|side| self.file(file_name(side)));
@@ -147,7 +147,7 @@ impl Case {
         Ok((conflict, Arc::new(files)))
     }
 
-    /// The events for an observer, a line each.
+    /// Returns the events for an observer, one per line.
     pub(super) fn events(&self) -> Result<Vec<String>> {
         let lines = self.file(EVENTS)?.unwrap_or_default();
         let lines = String::from_utf8(lines).what_with(|| format!("{EVENTS} is not UTF-8"))?;

@@ -1,8 +1,10 @@
-//! Cases: what a plugin is asked, and what it is expected to answer, as a folder that people write and `--record` writes.
+//! Cases: an input for a plugin and its expected answer, in a directory that people or `--record`
+//! write.
 //!
-//! `case.toml` holds the configuration, the input under the hook's name, and `[expect]`. Beside it lie what is better a file:
-//! the sides of a conflict (`base`, `ours`, `theirs`), the content that is expected (`content`), the events for an observer
-//! (`events.jsonl`), and `site`, which is the site's folder for grants.
+//! `case.toml` has the configuration, the input under the hook's name, and `[expect]`. Other files
+//! are next to it: the sides of a conflict (`base`, `ours`, `theirs`), the expected content
+//! (`content`), the events for an observer (`events.jsonl`), and `site`, which is the site's
+//! directory for grants.
 
 #![expect(clippy::disallowed_methods, reason = "the caller named the directory of cases")]
 
@@ -25,9 +27,9 @@ use input::{ConflictInput, Nothing};
 pub(super) use record::Recorder;
 pub use run::{Outcome, Subject};
 
-/// The file that makes a folder a case.
+/// The file that makes a directory a case.
 const FILE: &str = "case.toml";
-/// The content that is expected.
+/// The expected content.
 const CONTENT: &str = "content";
 /// The events for an observer.
 const EVENTS: &str = "events.jsonl";
@@ -35,12 +37,12 @@ const EVENTS: &str = "events.jsonl";
 /// One case.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Its folder.
+    /// Its directory.
     pub folder: PathBuf,
     text: Text,
 }
 
-/// What `case.toml` says.
+/// The content of `case.toml`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Text {
@@ -59,7 +61,7 @@ struct Text {
 }
 
 impl Case {
-    /// Reads the case in this folder.
+    /// Reads the case in this directory.
     pub fn read(folder: &Path) -> Result<Self> {
         let file = folder.join(FILE);
         let text = std::fs::read_to_string(&file)
@@ -70,7 +72,7 @@ impl Case {
         Ok(case)
     }
 
-    /// The cases below this folder, in the order of their names; the folder itself may be one.
+    /// Returns the cases below this directory, sorted by name. The directory itself may be a case.
     pub fn below(folder: &Path) -> Result<Vec<Self>> {
         if folder.join(FILE).exists() {
             return Self::read(folder).map(|case| vec![case]);
@@ -91,7 +93,7 @@ impl Case {
             .map(|cases| cases.concat())
     }
 
-    /// The hook that is asked: the one whose input is there.
+    /// Returns the hook, which is the one with an input.
     pub fn hook(&self) -> Result<Hook> {
         let Text { pre_merge, conflict_resolver, post_pull, pre_prune, observer, .. } = &self.text;
         let there = [

@@ -1,4 +1,4 @@
-//! Recording: what the plugins of a real run were asked and what they answered, as cases, with secrets redacted.
+//! Recording a real run's plugin calls and answers as cases, with secrets redacted.
 
 #![expect(clippy::disallowed_methods, reason = "the caller named the directory of cases")]
 
@@ -18,16 +18,16 @@ use super::{CONTENT, EVENTS, Expect, FILE, Text};
 use crate::error::{Context, Result};
 use crate::redact::{REDACTED, Redactor};
 
-/// Writes cases below a folder, one folder a plugin.
+/// Writes cases below a directory, with one directory per plugin.
 #[derive(Debug)]
 pub(in crate::plugin) struct Recorder {
     folder: PathBuf,
-    /// How many cases there are.
+    /// The number of cases.
     written: Mutex<u32>,
 }
 
 impl Recorder {
-    /// Creates the folder. Private: what is recorded is a site's own.
+    /// Creates the directory, readable only by its owner: recordings are the site's own.
     pub(in crate::plugin) fn new(folder: &Path) -> Result<Self> {
         crate::files::private_folder(folder)?;
         Ok(Self { folder: folder.to_owned(), written: Mutex::new(0) })
@@ -105,7 +105,7 @@ impl Recorder {
         );
     }
 
-    /// One case for all events of a run; what the observer failed at is not told in it.
+    /// Records one case for all events of a run, without the observer's failures.
     pub(in crate::plugin) fn observer(&self, about: &About, json: &str) {
         let folder = self.folder.join(name_of(about)).join("observer");
         let text =
@@ -156,7 +156,7 @@ impl Recorder {
         })
     }
 
-    /// That a case cannot be kept is no reason to stop an update.
+    /// A case that cannot be written must not stop an update.
     fn complain(about: &About, kept: Result<()>) {
         if let Err(error) = kept {
             about.events.warn(
@@ -167,7 +167,7 @@ impl Recorder {
     }
 }
 
-/// The plugin's name as a folder's.
+/// Returns a directory name for the plugin.
 fn name_of(about: &About) -> String {
     about.name.replace(
         |character: char| !character.is_ascii_alphanumeric() && !"-_.".contains(character),
@@ -175,12 +175,13 @@ fn name_of(about: &About) -> String {
     )
 }
 
-/// In a plugin's configuration only its author knows what is secret: whatever may be is hidden, and of an address all but the host.
+/// Hides possible secrets in a plugin's configuration, which only its author knows: suspicious
+/// keys, and every part of a URL except the host.
 fn hide(config: &mut Value, redactor: &Redactor) {
     redactor.value(config);
     match config {
         Value::Object(table) => table.iter_mut().for_each(|(key, value)| {
-            // A key that tells of a secret tells so of all that is below it.
+            // A key that suggests a secret covers everything below it.
             if tells_secrets(key) && !value.is_null() {
                 *value = Value::from(REDACTED);
             } else {

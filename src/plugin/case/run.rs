@@ -1,4 +1,4 @@
-//! Running a plugin on cases: each in a fresh instance, offline, with fuel counted.
+//! Running a plugin on cases: each in a new instance, offline, with fuel counted.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::error::{Context, Error, Result};
 use crate::event::{Event, Events, Sink};
 use crate::exit::Exit;
 
-/// Longer than any call takes before its fuel is used up, unless it waits.
+/// The time limit of a call. Computing calls use up their fuel first.
 const TIME: Duration = Duration::from_mins(5);
 
 /// A plugin under test.
@@ -32,18 +32,18 @@ pub struct Subject {
     text_merge: Arc<dyn TextMerge>,
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// What was answered.
+    /// The answer.
     pub answered: Expect,
-    /// Fuel that the call used: about one an instruction, and the same each time.
+    /// The call's fuel: about one per instruction, and the same each time.
     pub fuel: u64,
-    /// In what the answer is not the expected one; nothing if the case passed.
+    /// The differences from the expected answer; empty if the case passed.
     pub differences: Vec<String>,
 }
 
-/// What a call tells besides its answer.
+/// The output of a call besides its answer.
 #[derive(Default)]
 struct Heard {
     logs: Vec<String>,
@@ -64,7 +64,7 @@ impl Sink for Ear {
 }
 
 impl Subject {
-    /// Compiles the component, or takes it from the cache. `events` hears of the compilation.
+    /// Compiles the component or takes it from the cache. `events` reports the compilation.
     pub async fn new(
         name: &str,
         bytes: Cow<'static, [u8]>,
@@ -88,7 +88,7 @@ impl Subject {
         Ok(subject)
     }
 
-    /// The hooks that it exports.
+    /// Returns the hooks that it exports.
     pub fn hooks(&self) -> &[Hook] {
         &self.inspection.hooks
     }
@@ -153,7 +153,7 @@ impl Subject {
 }
 
 impl Case {
-    /// When it takes place.
+    /// Returns the time of the case.
     fn now(&self) -> jiff::Timestamp {
         let text = &self.text;
         let merge = text.pre_merge.as_ref().map(|input| &input.now);
@@ -166,7 +166,7 @@ impl Case {
     }
 }
 
-/// Asks what the case asks: the answer, and the content in it.
+/// Calls the plugin and returns its answer with the content.
 async fn ask(mut plugin: Plugin, case: &Case) -> Result<(Expect, Option<Vec<u8>>)> {
     let text = &case.text;
     let plain = |answer| Ok((answer, None));
@@ -208,7 +208,7 @@ async fn ask(mut plugin: Plugin, case: &Case) -> Result<(Expect, Option<Vec<u8>>
     plain(tell(plugin, &case.events()?).await)
 }
 
-/// Tells an observer the events of a run, until it fails.
+/// Passes the events of a run to an observer until it fails.
 async fn tell(mut plugin: Plugin, events: &[String]) -> Expect {
     for json in events {
         let receipt = plugin.tell_observer(json).await;

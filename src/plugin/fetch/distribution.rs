@@ -1,5 +1,5 @@
-//! As much of the registries' protocol as fetching needs. Every answer has a bound, whoever gives
-//! it: oci-client reads manifests, tokens and errors to their end.
+//! The part of the registry protocol that fetching needs. Every response is bounded: oci-client
+//! reads manifests, tokens and errors to their end.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::error::{Context, Error, Result};
 use crate::https;
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a registry may be silent.
+/// The time limit for a silent registry.
 const SILENCE: Duration = Duration::from_secs(30);
-/// The largest manifest or token, in bytes: the size that the OCI distribution specification wants
+/// The largest manifest or token, in bytes: the size that the OCI distribution specification asks
 /// registries to accept.
 const MOST: usize = 4 << 20;
 
@@ -30,7 +30,7 @@ pub(super) struct Repository {
     pass: Pass,
 }
 
-/// What a request shows for the registry to answer it.
+/// The authorization of a request.
 enum Pass {
     Nothing,
     Login,
@@ -44,7 +44,7 @@ struct Token {
 }
 
 impl Repository {
-    /// Connects to nothing yet. A registry on this machine needs no TLS, as Docker has it.
+    /// Returns a client without connecting. A registry on this machine needs no TLS, as in Docker.
     pub(super) fn of(image: &Reference, login: Option<Login>) -> Result<Self> {
         let (registry, name) = (image.resolve_registry(), image.repository());
         let plain = is_here(registry);
@@ -70,7 +70,7 @@ impl Repository {
         read(self.get(&format!("manifests/{of}"), accept).await?).await
     }
 
-    /// Asks for a blob; its content is still to come.
+    /// Requests a blob, whose content is still to be read.
     pub(super) async fn blob(&mut self, digest: &str) -> Result<Response> {
         self.get(&format!("blobs/{digest}"), "*/*").await
     }
@@ -94,7 +94,8 @@ impl Repository {
         request.send().await.map_err(|error| Error::new(https::reason(&error)))
     }
 
-    /// Finds out what the registry wants to see: a token from where it says, or the login.
+    /// Obtains the authorization that the registry demands: a token from its token service, or the
+    /// login.
     async fn pass_for(&self, refusal: &Response) -> Result<Pass> {
         let headers = refusal.headers().get_all(WWW_AUTHENTICATE).into_iter();
         let texts: Vec<&str> = headers.filter_map(|header| header.to_str().ok()).collect();
@@ -131,7 +132,7 @@ impl Repository {
     }
 }
 
-/// Reads an answer up to the limit.
+/// Reads a response up to the limit.
 async fn read(mut answer: Response) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(piece) =

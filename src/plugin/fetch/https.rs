@@ -1,4 +1,4 @@
-//! A component from an `https://` address.
+//! Components from `https://` URLs.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::event::Events;
 use crate::https;
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a server may be silent.
+/// The time limit for a silent server.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Releases lie behind one or two.
+/// The most redirects. Releases need one or two.
 const MOST_REDIRECTS: usize = 5;
 
-/// What is at this address. Redirects are followed as long as they are https.
+/// Returns the content of a URL. Redirects are followed if they are https.
 pub(super) async fn get(address: &str, task: &str, events: &Events) -> Result<Vec<u8>> {
     let client = https::client()?
         .https_only(true)

@@ -1,4 +1,4 @@
-//! Fetching a plugin when it is added or updated; never in a run.
+//! Fetching a plugin when it is added or updated, never in a run.
 
 mod distribution;
 mod https;
@@ -13,17 +13,17 @@ use crate::exit::Exit;
 /// A name and a password for a registry.
 pub type Login = (String, String);
 
-/// What was fetched.
+/// A fetched component.
 pub struct Fetched {
     /// The component.
     pub bytes: Vec<u8>,
     /// Its digest.
     pub digest: Digest,
-    /// The digest of the manifest, where it came from a registry.
+    /// The digest of the manifest, if it came from a registry.
     pub manifest: Option<String>,
 }
 
-/// Fetches a remote source. `digest`, where it is known, is demanded.
+/// Fetches a remote source. A given `digest` must match.
 pub async fn fetch(
     source: &str,
     digest: Option<Digest>,
@@ -57,7 +57,7 @@ pub async fn fetch(
     Ok(Fetched { bytes, digest: found, manifest })
 }
 
-/// Takes in what arrives, up to the limit.
+/// Collects data up to the limit.
 struct Intake<'a> {
     bytes: Vec<u8>,
     total: Option<u64>,
@@ -94,7 +94,8 @@ mod tests {
 
     use super::*;
 
-    /// A registry on loopback that wants to see a token, and the endless answer at this path.
+    /// Starts a registry on loopback that demands a token and gives the endless response at this
+    /// path.
     async fn registry(endless: &'static str) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,5 @@
-//! A component from an OCI registry, in the layout that `wkg` and others push: one layer, the component as it is.
+//! Components from an OCI registry, in the layout that `wkg` and others push: one layer, which is
+//! the component.
 
 use oci_client::Reference;
 use oci_client::manifest::{
@@ -11,10 +12,10 @@ use crate::error::{Context, Error, Result};
 use crate::event::Events;
 use crate::https;
 
-/// What the layer with a component is called, today and by older tools.
+/// The media types of a component's layer, today's and older ones.
 const LAYERS: [&str; 2] = ["application/wasm", "application/vnd.wasm.content.layer.v1+wasm"];
 
-/// The component behind a reference, and the digest of its manifest.
+/// Returns the component behind a reference, and its manifest's digest.
 pub(super) async fn pull(
     reference: &str,
     login: Option<Login>,
@@ -34,7 +35,7 @@ pub(super) async fn pull(
     }
     let manifest: OciImageManifest = serde_json::from_slice(&manifest).what(no_manifest)?;
     let layer = layer(&manifest)?;
-    // Checked before it becomes part of an address.
+    // Checked before it becomes part of a URL.
     let wanted: Digest = layer.digest.parse().what(no_manifest)?;
     let mut intake = Intake::new(u64::try_from(layer.size).ok(), task, events)?;
     let asked = repository.blob(&wanted.to_string()).await;
@@ -50,7 +51,7 @@ pub(super) async fn pull(
     Ok((intake.bytes, digest))
 }
 
-/// The one layer that is a component.
+/// Returns the only layer that is a component.
 pub(crate) fn layer(manifest: &OciImageManifest) -> Result<&OciDescriptor> {
     let mut found =
         manifest.layers.iter().filter(|layer| LAYERS.contains(&layer.media_type.as_str()));

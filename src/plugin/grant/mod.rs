@@ -1,4 +1,5 @@
-//! What one plugin may do: requested by it and granted by its site. The one place that decides.
+//! The permissions of one plugin: requested by it and granted by its site. All of them are decided
+//! here.
 
 #![expect(
     clippy::disallowed_methods,
@@ -22,47 +23,47 @@ use crate::exit::Exit;
 use crate::path::SitePath;
 pub(in crate::plugin) use protected::{Protected, resolved};
 
-/// Something that a plugin is about to do.
+/// An access that a plugin is about to make.
 #[derive(Clone, Debug)]
 pub(in crate::plugin) enum Wish<'a> {
-    /// Read what is in this folder.
+    /// Read from this directory.
     Read(&'a Folder),
-    /// See this environment variable.
+    /// Read this environment variable.
     Env(&'a str),
-    /// Have a file installed here.
+    /// Install a file at this path.
     Install(&'a SitePath),
     /// Send a request.
     Send { plain: bool, host: &'a str, port: u16 },
-    /// Get what belongs to a network below HTTP: a socket, a name's addresses.
+    /// Use the network below HTTP: a socket, or a name lookup.
     Socket(&'a str),
     /// Connect to an address that a name resolved to.
     Connect { host: &'a str, address: SocketAddr },
 }
 
-/// A wish that is not granted.
+/// A refused access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::plugin) struct Refusal {
-    /// What was refused and why.
+    /// The access and the reason.
     pub(in crate::plugin) what: String,
-    /// The line that would allow it, where one would.
+    /// The grant that would allow it, if any.
     pub(in crate::plugin) hint: Option<String>,
 }
 
-/// A folder that a plugin may read. It is opened once, when the grant is judged: whatever its path
-/// leads to later, the plugin sees what was judged.
+/// A readable directory. It is opened once, when the grant is judged: whatever its path names
+/// later, the plugin sees the judged directory.
 #[derive(Clone, Debug)]
 pub(in crate::plugin) struct Folder {
-    /// The path under which the plugin sees it: the one in `cowhand.toml`.
+    /// The path for the plugin: the one in `cowhand.toml`.
     pub(in crate::plugin) seen_as: String,
-    /// Where it is, links resolved.
+    /// The path with links resolved.
     pub(in crate::plugin) path: PathBuf,
-    /// The same for an approval, which is bound to it: relative to the site where it lies below it.
+    /// The path in an approval, which is bound to it: relative to the site if it is below it.
     pub(in crate::plugin) place: String,
     held: Arc<Held>,
 }
 
 impl Folder {
-    /// Opens the directory at a path without links; none is followed.
+    /// Opens the directory at a path without following links.
     pub(in crate::plugin) fn open(
         seen_as: String,
         path: PathBuf,
@@ -83,7 +84,7 @@ impl Folder {
     }
 }
 
-/// What one plugin may do.
+/// The permissions of one plugin.
 #[derive(Clone, Debug)]
 pub(in crate::plugin) struct Permissions {
     name: String,
@@ -100,8 +101,8 @@ pub(in crate::plugin) struct Permissions {
 }
 
 impl Permissions {
-    /// Requested and granted. An error where a grant makes no sense or is never given; the second part are grants
-    /// without effect, for a warning.
+    /// Combines requests and grants. Fails if a grant is not valid or never allowed. The second
+    /// part of the result lists grants without effect, for a warning.
     pub(in crate::plugin) fn new(
         spec: &Spec,
         requests: &[Request],
@@ -184,7 +185,7 @@ impl Permissions {
         self.requests.iter().filter(move |request| request.capability == capability)
     }
 
-    /// The part of a granted folder that was requested: the inner of the two.
+    /// Returns the requested part of a granted directory: the inner one of the two.
     fn narrow_path(&self, capability: Capability, granted: &Path) -> Vec<PathBuf> {
         let requests = self.requested(capability);
         let narrowed = requests.filter_map(|request| {
@@ -201,7 +202,7 @@ impl Permissions {
         narrowed
     }
 
-    /// Finds a folder that is to be read, links resolved; a relative one is below the site and stays there.
+    /// Resolves a readable directory's links. A relative one is below the site and stays there.
     fn folder(&self, granted: &Path) -> Result<Folder> {
         let shown = granted.display();
         let seen_as = granted
@@ -259,7 +260,7 @@ impl Permissions {
         let (place, plain) =
             (resolved(&self.protected.site.join(granted)), self.protected.site.join(granted));
         if place != plain || self.protected.given_away_at(&place).is_some() {
-            // The switch would not write through it either.
+            // The switch would refuse to write through it too.
             let what = format!("`{path}` leads through a link to {}", place.display());
             return Err(self
                 .wrong_grant(&what)
@@ -277,7 +278,7 @@ impl Permissions {
             .exit(Exit::Usage)
     }
 
-    /// Decides. Everything that a plugin does outside its sandbox passes here.
+    /// Decides an access. Everything that a plugin does outside its sandbox passes here.
     pub(in crate::plugin) fn authorize(&self, wish: &Wish<'_>) -> Result<(), Refusal> {
         let (granted, what, line) = match wish {
             Wish::Read(folder) => {
@@ -331,7 +332,7 @@ impl Permissions {
         Err(Refusal { what, hint: line.map(|(capability, value)| self.line(capability, &value)) })
     }
 
-    /// What is requested and not granted at all: what, and the line that would grant it.
+    /// Returns the requests that are not granted, with the lines that would grant them.
     pub(in crate::plugin) fn lacking(&self) -> Vec<(String, String)> {
         self.requests
             .iter()
@@ -340,7 +341,8 @@ impl Permissions {
             .collect()
     }
 
-    /// The part of it that a plugin of the site's can miss without a refusal: what is not granted is not there.
+    /// Returns those of them that a plugin misses without a refusal: what is not granted does not
+    /// exist for it.
     pub(in crate::plugin) fn lacking_in_silence(&self) -> Vec<(String, String)> {
         let silent =
             |request: &&Request| matches!(request.capability, Capability::Read | Capability::Env);
@@ -373,7 +375,7 @@ impl Permissions {
         (format!("{key} `{}`", request.value), self.line(request.capability, &value))
     }
 
-    /// The lines of `cowhand.toml` that would allow this, or why none would.
+    /// Returns the lines of `cowhand.toml` that would allow this, or the reason why none would.
     fn line(&self, capability: Capability, value: &str) -> String {
         let key = capability.key();
         if self.requested(capability).next().is_none() {
@@ -404,7 +406,7 @@ impl Permissions {
     }
 }
 
-/// Whether a path lies in a folder or deeper.
+/// Returns true if a path is in a directory or below it.
 fn is_below(path: &SitePath, folder: &SitePath) -> bool {
     path.as_bytes()
         .strip_prefix(folder.as_bytes())

@@ -1,4 +1,4 @@
-//! The files that no plugin ever gets, and which directories would give it away.
+//! Files that no plugin can read, and the directories that would expose them.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 
 use crate::dir::{Held, Identity};
 
-/// The paths protected from grants: directories and files that no plugin ever gets.
+/// The paths that grants cannot expose: directories and files that no plugin can read.
 #[derive(Clone, Debug)]
 pub(in crate::plugin) struct Protected {
-    /// The site's directory, links resolved.
+    /// The site's directory with links resolved.
     pub(in crate::plugin) site: PathBuf,
-    /// Its git directory, `mailcow.conf` and Docker's sockets. Links are resolved when it is
-    /// decided, which few plugins need.
+    /// The site's git directory, `mailcow.conf` and Docker's sockets. Links are resolved on demand,
+    /// which few plugins need.
     inside: Vec<PathBuf>,
 }
 
 impl Protected {
-    /// Of the site in this directory, with more that its caller knows of.
+    /// Returns the protected paths of the site in this directory, with additional ones.
     pub(in crate::plugin) fn of(site: &Path, more: &[PathBuf]) -> Self {
         let of_env = |name: &str| std::env::var(name).ok();
         let docker =
@@ -40,17 +40,17 @@ impl Protected {
         Self { site: resolved(site), inside: inside.collect() }
     }
 
-    /// Returns what of it an opened directory would give away.
+    /// Returns the protected paths that an open directory would expose.
     pub(super) fn given_away_by(&self, held: &Held) -> Option<PathBuf> {
         self.given_away(held.around().first().copied(), held.around())
     }
 
-    /// Returns what of it a directory would give away that need not exist yet.
+    /// Returns the protected paths that a directory would expose, which may not exist yet.
     pub(super) fn given_away_at(&self, path: &Path) -> Option<PathBuf> {
         self.given_away(Identity::of(path), &around(path))
     }
 
-    /// What lies in the directory, and what the directory lies in. Paths say nothing: what is
+    /// Compares identities of files, in both directions: paths do not matter, because something
     /// mounted in two places has one identity.
     fn given_away(&self, directory: Option<Identity>, around_it: &[Identity]) -> Option<PathBuf> {
         let lies_in_it =
@@ -65,12 +65,12 @@ impl Protected {
     }
 }
 
-/// The identities of what is at a path and of the directories above it, as far as they exist.
+/// Returns the identities of a path and of the directories above it, as far as they exist.
 fn around(path: &Path) -> Vec<Identity> {
     path.ancestors().filter_map(Identity::of).collect()
 }
 
-/// Links resolved as far as the path exists.
+/// Resolves links as far as the path exists.
 pub(in crate::plugin) fn resolved(path: &Path) -> PathBuf {
     let mut found = path
         .ancestors()

@@ -1,4 +1,4 @@
-//! Grants: what is never given, what was not requested, and what a refusal says.
+//! Tests of grants: forbidden ones, unrequested ones, and the messages of refusals.
 
 use super::*;
 

@@ -1,11 +1,11 @@
-//! What conflict resolvers are told, what they may ask, and what comes of it.
+//! Conflicts for resolvers, the text merge, and their decisions.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::path::SitePath;
 
-/// How the two sides of a path disagree.
+/// The kind of a conflict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictKind {
@@ -24,7 +24,7 @@ pub enum ConflictKind {
     RenameDelete,
     /// Both renamed it.
     RenameRename,
-    /// A folder on one side, a file on the other.
+    /// A directory on one side, a file on the other.
     DirectoryFile,
     /// Both changed its mode.
     Mode,
@@ -34,63 +34,63 @@ pub enum ConflictKind {
     Submodule,
 }
 
-/// A file of the site's, in no commit, that is in the way of one that upstream adds.
+/// An uncommitted file of the site at the path of a new file of upstream's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Collision {
-    /// Git does not know it.
+    /// Git does not track it.
     Untracked,
-    /// `.gitignore` covers it.
+    /// `.gitignore` matches it.
     Ignored,
 }
 
 /// One conflict.
 #[derive(Clone, Debug)]
 pub struct Conflict {
-    /// The path; where the sides have different ones, upstream's if upstream has one.
+    /// The path. If the sides have different ones, upstream's, unless upstream has none.
     pub path: SitePath,
-    /// How the sides disagree.
+    /// The kind.
     pub kind: ConflictKind,
-    /// Whether the site's side is in no commit.
+    /// Set if the site's side is not committed.
     pub collision: Option<Collision>,
-    /// What the site wants where nothing else is known: [`Favor::Ours`] or [`Favor::Theirs`].
+    /// The site's default: [`Favor::Ours`] or [`Favor::Theirs`].
     pub prefers: Favor,
-    /// What both sides started from.
+    /// The base.
     pub base: Option<Version>,
-    /// The site's.
+    /// The site's side.
     pub ours: Option<Version>,
-    /// Upstream's.
+    /// Upstream's side.
     pub theirs: Option<Version>,
 }
 
 /// The file on one side of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Its name there.
+    /// Its name on that side.
     pub path: SitePath,
-    /// What it is there.
+    /// Its mode on that side.
     pub mode: FileMode,
 }
 
-/// What a path is.
+/// The mode of a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileMode {
     /// A plain file.
     #[default]
     File,
-    /// A file that can be executed.
+    /// An executable file.
     Executable,
     /// A symbolic link; its content is its target.
     Link,
     /// A submodule, which has no content here.
     Submodule,
-    /// A folder, which has no content here.
+    /// A directory, which has no content here.
     Folder,
 }
 
 impl FileMode {
-    /// Whether there is something to read.
+    /// Returns true if it has content.
     pub fn has_content(self) -> bool {
         matches!(self, Self::File | Self::Executable | Self::Link)
     }
@@ -99,26 +99,26 @@ impl FileMode {
 /// One of the three texts of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What both sides started from.
+    /// The base.
     Base,
-    /// The site's.
+    /// The site's side.
     Ours,
-    /// Upstream's.
+    /// Upstream's side.
     Theirs,
 }
 
-/// Reads the sides of one conflict when a plugin asks.
+/// Reads the sides of one conflict on demand.
 pub trait Blobs: Send + Sync {
-    /// How many bytes it has; asked only for sides that the conflict has, and that have content.
+    /// Returns the size in bytes. Called only for sides that exist and have content.
     fn size(&self, side: Side) -> Result<u64>;
-    /// The whole content; asked likewise.
+    /// Returns the whole content. Called only for sides that exist and have content.
     fn read(&self, side: Side) -> Result<Vec<u8>>;
 }
 
-/// The host's three-way merge of texts, offered to plugins.
+/// The host's three-way merge of texts, for plugins.
 pub trait TextMerge: Send + Sync {
-    /// Merges three texts; the hunks in order make up the result. With `favor`, none of them is a conflict. An error for what
-    /// is not text.
+    /// Merges three texts into hunks, whose sequence is the result. With `favor`, no hunk is a
+    /// conflict. Fails if a side is not text.
     fn merge(
         &self,
         base: &[u8],
@@ -128,77 +128,78 @@ pub trait TextMerge: Send + Sync {
     ) -> Result<Vec<Hunk>>;
 }
 
-/// Whose side wins where both changed the same lines.
+/// The side that wins if both changed the same lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Favor {
-    /// The site's.
+    /// The site's side.
     Ours,
-    /// Upstream's.
+    /// Upstream's side.
     #[default]
     Theirs,
     /// Both: the site's lines, then upstream's.
     Union,
 }
 
-/// A piece of a text merge.
+/// A hunk of a text merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hunk {
-    /// Lines on which the sides agree, or that one of them changed alone, or that were favoured.
+    /// Lines without a conflict, or with a favoured side.
     Clean(Vec<u8>),
-    /// Lines that both changed.
+    /// Lines that both sides changed.
     Conflict {
-        /// What both started from.
+        /// The base.
         base: Vec<u8>,
-        /// The site's.
+        /// The site's lines.
         ours: Vec<u8>,
-        /// Upstream's.
+        /// Upstream's lines.
         theirs: Vec<u8>,
     },
 }
 
-/// How a plugin decides a conflict.
+/// A plugin's decision on a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The site's side, whole.
+    /// The whole site's side.
     Ours,
-    /// Upstream's side, whole.
+    /// The whole upstream's side.
     Theirs,
-    /// What does not conflict from both; where lines conflict, as it says. Never the union of what has no lines.
+    /// The merge of both sides, with this side's lines in conflicts. Union is not valid for files
+    /// without lines.
     Favor(Favor),
     /// This content.
     Content {
-        /// What the file holds.
+        /// The file's content.
         content: Vec<u8>,
-        /// A file, an executable or a link; without it, as merged from both sides.
+        /// The mode. `None` merges the sides' modes.
         mode: Option<FileMode>,
     },
-    /// The path goes.
+    /// Remove the path.
     Remove,
 }
 
-/// What came of asking the conflict resolvers.
+/// The combined answer of the conflict resolvers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decided {
-    /// Decided.
+    /// A decision.
     By {
-        /// Who decided.
+        /// The plugin that decided.
         plugin: String,
-        /// How.
+        /// The decision.
         answer: Answer,
     },
     /// Every plugin passed.
     Undecided,
-    /// A plugin wants a person to look.
+    /// A plugin wants the operator to decide.
     Stop {
-        /// Who said so.
+        /// The plugin.
         plugin: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What one conflict resolver says.
+/// The answer of one conflict resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::plugin) enum ResolverAnswer {
     Pass,

@@ -1,4 +1,4 @@
-//! What the pipeline hands to the hooks and what it gets back, in plain Rust. The WIT text says what the fields mean to an author.
+//! The hooks' inputs and answers, in plain Rust. The WIT explains the fields to authors.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ pub use prune::{Candidate, CandidateKind, Cause, Kept, PrePrune};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct End {
-    /// Its commit's id, in hexadecimal.
+    /// The commit's id, in hexadecimal.
     pub commit: String,
-    /// Its branch: `master`, `origin/master`.
+    /// The branch: `master`, `origin/master`.
     pub branch: String,
 }
 
-/// A commit of upstream's.
+/// A commit of upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Commit {
@@ -36,7 +36,7 @@ pub struct Commit {
     pub id: String,
     /// Its parents' ids.
     pub parents: Vec<String>,
-    /// When it was committed: seconds since 1970, UTC.
+    /// The commit's time, in seconds since 1970, UTC.
     pub time: i64,
     /// The first line of its message.
     pub subject: String,
@@ -48,95 +48,96 @@ pub struct Commit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ChangedPath {
-    /// Where; after a renaming, the new name.
+    /// The path; after a rename, the new one.
     pub path: SitePath,
-    /// What happened.
+    /// The kind of change.
     #[serde(rename = "kind")]
     pub change: Change,
 }
 
-/// What happened to a path.
+/// The kind of a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
-    /// It is new.
+    /// Added.
     Added,
-    /// Its content changed, and perhaps its mode.
+    /// The content changed, and perhaps the mode.
     Modified,
-    /// Only its mode or type changed.
+    /// Only the mode or the type changed.
     Mode,
-    /// It is gone.
+    /// Removed.
     Deleted,
-    /// It had this name before.
+    /// Renamed from this path.
     Renamed(SitePath),
 }
 
-/// What pre-merge plugins are told.
+/// The input of pre-merge plugins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PreMerge {
     /// The time, in the site's time zone.
     pub now: ZonedDateTime,
-    /// The id of the commit that both sides have.
+    /// The id of the merge base.
     pub base: String,
     /// The site's side.
     pub ours: End,
     /// Upstream's side.
     pub theirs: End,
-    /// The commits that upstream has and the site has not, newest first.
+    /// The commits that the site lacks, newest first.
     pub commits: Vec<Commit>,
-    /// What the site changed since the base, uncommitted changes included.
+    /// The site's changes since the base, with uncommitted ones.
     pub our_changes: Vec<ChangedPath>,
-    /// What upstream changed since the base.
+    /// Upstream's changes since the base.
     pub their_changes: Vec<ChangedPath>,
 }
 
-/// What came of asking the pre-merge plugins.
+/// The combined answer of the pre-merge plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PreMergeVerdict {
-    /// Go on.
+    /// Continue.
     Proceed {
-        /// Only as far as this commit, one of [`PreMerge::commits`]: the oldest where several plugins named one.
+        /// Update only to this commit, one of [`PreMerge::commits`]: the oldest if several plugins
+        /// named one.
         to: Option<Narrowed>,
-        /// Files to install; where two plugins gave the same path, the later one's.
+        /// Files to install. If plugins gave the same path, the last one counts.
         files: Vec<HandedFile>,
     },
     /// Not now.
     NotNow {
-        /// Who said so.
+        /// The plugin.
         plugin: String,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// When to try again, if known.
+        /// The earliest time for another try, if known.
         until: Option<jiff::Timestamp>,
     },
-    /// Not at all.
+    /// Stop.
     Stop {
-        /// Who said so.
+        /// The plugin.
         plugin: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// An older commit to stop at.
+/// An older commit as the update's target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Narrowed {
     /// The commit's id.
     pub commit: String,
-    /// Who said so.
+    /// The plugin.
     pub plugin: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What post-pull plugins are told.
+/// The input of post-pull plugins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PostPull {
     /// The time, in the site's time zone.
     pub now: ZonedDateTime,
-    /// The images of the merged stack, those that did not change included.
+    /// The images of the merged stack, with unchanged ones.
     pub images: Vec<Image>,
 }
 
@@ -144,40 +145,40 @@ pub struct PostPull {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Image {
-    /// The reference as the compose file has it.
+    /// The reference in the compose file.
     pub reference: String,
     /// The services that use it.
     pub services: Vec<String>,
-    /// What the running containers have: `sha256:…`; none for a new service.
+    /// The image id of the running containers: `sha256:…`. `None` for a new service.
     pub old_digest: Option<String>,
-    /// What the new ones will have; none where the registry gave none.
+    /// The image id of the new containers. `None` if the registry gave none.
     pub new_digest: Option<String>,
     /// Its size in bytes.
     pub size: Option<u64>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// When it was made.
+    /// The time of its creation.
     pub created: Option<jiff::Timestamp>,
 }
 
-/// What came of asking the post-pull plugins.
+/// The combined answer of the post-pull plugins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostPullVerdict {
-    /// Go on.
+    /// Continue.
     Proceed {
-        /// Files to install; where two plugins gave the same path, the later one's.
+        /// Files to install. If plugins gave the same path, the last one counts.
         files: Vec<HandedFile>,
     },
     /// Stop.
     Stop {
-        /// Who said so.
+        /// The plugin.
         plugin: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What one pre-merge plugin says.
+/// The answer of one pre-merge plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PreMergeAnswer {
     Proceed { to: Option<(String, String)>, files: Vec<HandedFile> },
@@ -185,7 +186,7 @@ pub(super) enum PreMergeAnswer {
     Stop { reason: String },
 }
 
-/// What one post-pull plugin says.
+/// The answer of one post-pull plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PostPullAnswer {
     Proceed { files: Vec<HandedFile> },

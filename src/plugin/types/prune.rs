@@ -1,27 +1,27 @@
-//! What pre-prune plugins are told, and what comes of it.
+//! The input of pre-prune plugins, and their answers.
 
 use std::collections::BTreeMap;
 
 use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
-/// What pre-prune plugins are told.
+/// The input of pre-prune plugins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PrePrune {
     /// The time, in the site's time zone.
     pub now: ZonedDateTime,
-    /// What would go.
+    /// The candidates for removal.
     pub candidates: Vec<Candidate>,
-    /// The references of the images that the stack now uses.
+    /// The references of the images that the stack uses now.
     pub in_use: Vec<String>,
 }
 
-/// Something that prune would remove.
+/// A candidate for removal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Candidate {
-    /// What it is.
+    /// Its kind.
     pub kind: CandidateKind,
     /// The image's id or the volume's name.
     pub id: String,
@@ -29,17 +29,17 @@ pub struct Candidate {
     pub references: Vec<String>,
     /// Its size in bytes, if the engine says so.
     pub size: Option<u64>,
-    /// When it was made.
+    /// The time of its creation.
     pub created: Option<jiff::Timestamp>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Why it could go.
+    /// The reason.
     pub cause: Cause,
-    /// The same for people.
+    /// The reason as text.
     pub reason: String,
 }
 
-/// What prune looks at.
+/// The kinds of candidates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CandidateKind {
@@ -50,26 +50,26 @@ pub enum CandidateKind {
     Volume,
 }
 
-/// Why something could go.
+/// The reason why a candidate can be removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// The release just left used it.
+    /// The previous release used it.
     Previous,
     /// An older release used it.
     #[default]
     Superseded,
-    /// Nothing names it.
+    /// Nothing references it.
     Dangling,
 }
 
-/// A candidate that stays.
+/// A candidate that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Its [`Candidate::id`].
     pub id: String,
-    /// Who keeps it.
+    /// The plugin that keeps it.
     pub plugin: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
