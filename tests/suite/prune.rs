@@ -1,5 +1,6 @@
 //! What an update takes away in the end, and what it never does.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cowhand::demo::images::LABEL;
@@ -15,6 +16,10 @@ tests! {
     a_volume_that_a_container_of_the_project_mounted_stays,
     nothing_goes_while_a_service_lacks_its_container,
 }
+
+/// Held by tests that remove dangling volumes: the engine, which they share, does not say whose one
+/// without a name is.
+static DANGLING_VOLUMES: Mutex<()> = Mutex::new(());
 
 /// An image without a name, as a pull over a tag leaves one; gives its id.
 fn leave_a_dangling_image(site: &Site) -> String {
@@ -77,6 +82,7 @@ fn an_image_that_somebody_is_just_pulling_stays() {
 }
 
 fn a_volume_goes_only_on_request_and_never_the_project_s() {
+    let _alone = DANGLING_VOLUMES.lock().unwrap_or_else(PoisonError::into_inner);
     let site = Site::customised().behind_one_release().running();
     let label = format!("com.docker.compose.project={}", site.project());
     let nobody_s = site.engine().lines(&["volume", "create"]).unwrap().remove(0);
@@ -103,6 +109,7 @@ fn volumes_of(site: &Site, service: &str) -> Vec<String> {
 }
 
 fn a_volume_that_a_container_of_the_project_mounted_stays() {
+    let _alone = DANGLING_VOLUMES.lock().unwrap_or_else(PoisonError::into_inner);
     let site = Site::customised();
     let program = cowhand::demo::images::Image::new().listens(5432, "ready");
     site.images.push("postgres", "15", &program).unwrap();

@@ -179,7 +179,7 @@ fn a_stack_that_does_not_come_up_is_rolled_back() {
     site.cowhand(["update", "--yes"])
         .exits(20)
         .says("postfix-mailcow")
-        .says("the site is as before");
+        .says("rolled back to its state before the run");
     is_old(&site, &old);
 }
 
