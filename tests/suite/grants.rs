@@ -41,7 +41,7 @@ fn set_mode(site: &Site, path: &str, bits: u32) {
 fn refused(site: &Site, fix: &str) {
     plan(site)
         .exits(10)
-        .says("must be approved")
+        .says("needs an approval")
         .says(&fix.replace("SITE", &site.root().display().to_string()))
         .says("As root, `cowhand plugin approve mine`");
 }
@@ -141,7 +141,7 @@ fn root_approves_exactly_one_grant() {
     refused(&site, "`chown root SITE/cowhand.toml`");
     site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(0).says("may env: PROBE");
     plan(&site).exits(0);
-    site.cowhand(["plugin", "approve"]).exits(0).says("nothing to approve");
+    site.cowhand(["plugin", "approve"]).exits(0).says("Nothing to approve");
     // What jo writes into the site's own files changes nothing.
     give(&site, "cowhand.lock", JO);
     plan(&site).exits(0);
@@ -178,7 +178,7 @@ fn a_mount_of_what_holds_the_site_is_not_granted() {
             [mounted, mount.path(), &binary].map(|path| path.to_str().unwrap());
         let mounts = ["-m", "sh", "-c", script, "sh", from, to, binary];
         let plan = [&mounts[..], &["plan", "--until", "merge"]].concat();
-        site.by("unshare", &plan).run().exits(2).says("would give away");
+        site.by("unshare", &plan).run().exits(2).says("would expose");
     }
 }
 

@@ -81,7 +81,7 @@ fn a_component_from_a_registry_is_pinned_and_a_run_needs_no_registry() {
     let asked = registry.log().len();
     site.cowhand(["plan", "--until", "merge"]).exits(0);
     assert_eq!(registry.log().len(), asked, "a run fetches nothing");
-    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("since it was approved");
+    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("since its approval");
     assert_eq!(pinned(&site)["digest"].as_str(), Some(sha256(&newer).as_str()));
     // What lies here is checked each time.
     let file =
@@ -124,7 +124,7 @@ fn an_image_that_is_no_component_is_told() {
     );
     let site = Site::without_engine();
     let before = site.state();
-    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(13).says("no WebAssembly");
+    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(13).says("not WebAssembly");
     let missing = reference.replace("image:1", "missing:1");
     site.cowhand(["plugin", "add", &missing, "--yes"]).exits(13).says("ould not fetch");
     let (broken, _) =
@@ -192,7 +192,7 @@ fn an_https_address_needs_a_digest_and_is_held_to_it() {
     };
     let before = site.state();
     site.cowhand(["plugin", "add", &address, "--yes"]).exits(2).says("--digest sha256:");
-    add(&address, &sha256(b"other")).exits(10).says("is not what it should be");
+    add(&address, &sha256(b"other")).exits(10).says("has an unexpected digest");
     add(&server.address("plain"), &digest).exits(13).says("ould not fetch");
     assert!(server.plain.accept().is_err(), "plain http was asked");
     // Without the root the server is nobody.
@@ -288,5 +288,5 @@ fn keys_of_the_site_decide_whose_plugins_it_takes() {
     site.has("cowhand.toml", "[trust]\nkeys = [\"nonsense\"]\n")
         .cowhand(["plan"])
         .exits(2)
-        .says("no key of minisign's");
+        .says("is not a minisign key");
 }

@@ -36,7 +36,7 @@ pub async fn add(call: &Call, options: &AddOptions) -> Result<Finished> {
     let lacking = proposal.found.lacking.clone();
     shelf.accept(proposal).await?;
     let done = Finished::done(format!(
-        "`{name}` is added; it is asked after the plugins above it in cowhand.toml."
+        "Added `{name}`. It is called after the plugins above it in cowhand.toml."
     ));
     Ok(lacking
         .into_iter()
@@ -47,7 +47,7 @@ pub async fn approve(call: &Call, names: &[String]) -> Result<Finished> {
     let mut shelf = open(call)?;
     let specs = if names.is_empty() { needy(&shelf) } else { named(&shelf, names)? };
     if specs.is_empty() {
-        return Ok(Finished::done("There is nothing to approve."));
+        return Ok(Finished::done("Nothing to approve."));
     }
     let (mut told, mut failed) = (Vec::new(), false);
     for spec in &specs {
@@ -55,7 +55,7 @@ pub async fn approve(call: &Call, names: &[String]) -> Result<Finished> {
             Ok(Some(done)) => told.push(done),
             Ok(None) if told.is_empty() => return Ok(declined()),
             Ok(None) => {
-                told.push(format!("Nobody agreed to `{}`: it was left as it is.", spec.name));
+                told.push(format!("`{}` was declined and is unchanged.", spec.name));
                 return Ok(Finished::with(Exit::Declined, told.join(" ")));
             }
             // Who names none means all that can be approved.
@@ -89,7 +89,7 @@ async fn approve_one(call: &Call, shelf: &mut Shelf, spec: &Spec) -> Result<Opti
 pub fn remove(call: &Call, name: &str) -> Result<Finished> {
     let mut shelf = open(call)?;
     if shelf.remove(name)? {
-        return Ok(Finished::done(format!("`{name}` is no plugin of the site any more.")));
+        return Ok(Finished::done(format!("Removed `{name}` from the site.")));
     }
     Err(unknown(name, shelf.specs()))
 }
@@ -117,7 +117,7 @@ fn named(shelf: &Shelf, names: &[String]) -> Result<Vec<Spec>> {
 }
 
 fn declined() -> Finished {
-    Finished::with(Exit::Declined, "Nobody agreed: nothing was changed.")
+    Finished::with(Exit::Declined, "Declined. Nothing was changed.")
 }
 
 /// What a person is about to agree to, and what of it is new.
@@ -128,7 +128,7 @@ fn show(call: &Call, shelf: &Shelf, proposal: &Proposal) {
     lines.extend(view::effective(&found.allowed));
     let news = before.as_ref().map(|_| trust(shelf).standing(found));
     if let Some(Standing::Unapproved(changes)) = news {
-        lines.push("  since it was approved:".to_owned());
+        lines.push("  since its approval:".to_owned());
         lines.extend(changes.iter().map(|change| format!("    {change}")));
         let asked = before.as_ref().map(|before| before.requests.as_slice()).unwrap_or_default();
         let new = found.inspection.requests.iter().filter(|request| !asked.contains(request));

@@ -61,10 +61,10 @@ impl Shelf {
         let own = self.specs().iter().any(|spec| spec.name == name && spec.source == source);
         if place.exists() && !own {
             let what =
-                format!("{} is there already, and belongs to no plugin `{name}`", place.display());
+                format!("{} exists and does not belong to the plugin `{name}`", place.display());
             return Err(Error::new(what)
                 .exit(Exit::Usage)
-                .hint("Choose another name with --name, or remove that file."));
+                .hint("Choose another name with `--name`, or remove that file."));
         }
         Ok((brought, source, Some(place)))
     }
@@ -87,7 +87,7 @@ impl Shelf {
         match (Source::of(wanted.source), wanted.digest.or_else(known)) {
             (Source::Https(address), None) => {
                 Err(Error::new(format!("{address} needs a digest")).exit(Exit::Usage).hint(format!(
-                    "`cowhand plugin add {address} --name {name} --digest sha256:…`: its publisher says which."
+                    "Run `cowhand plugin add {address} --name {name} --digest sha256:…` with the digest that its publisher names."
                 )))
             }
             (Source::Registry(_), _) => Ok(wanted.digest),
@@ -110,9 +110,9 @@ pub(super) fn name_of(source: &str) -> Result<String> {
         .unwrap_or_default()
         .replace('_', "-");
     if stem.is_empty() || stem.starts_with('.') {
-        return Err(Error::new(format!("`{source}` gives no name"))
+        return Err(Error::new(format!("could not derive a name from `{source}`"))
             .exit(Exit::Usage)
-            .hint("Give one with --name."));
+            .hint("Choose one with `--name`."));
     }
     Ok(stem)
 }

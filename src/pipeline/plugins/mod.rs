@@ -35,7 +35,7 @@ pub use bring::login;
 
 /// What a source can be, for who named none.
 pub const SOURCES: &str =
-    "Name a file, stock:NAME, an https:// address, or a reference in a registry.";
+    "Use a file, `stock:NAME`, an https:// URL, or a reference in a registry.";
 
 /// How a site's plugins are looked at and loaded.
 pub fn options(
@@ -200,7 +200,9 @@ impl Shelf {
             let what = format!("only root can approve the plugin `{}` here", found.spec.name);
             let exposures = trust.exposures.iter().map(|exposure| &exposure.why);
             let error = exposures.fold(Error::new(what), Error::because).exit(Exit::Refused);
-            return Err(error.left("Nothing was changed.").hint("Run it again with sudo."));
+            return Err(error
+                .left("Nothing was changed.")
+                .hint("Run the command again with sudo."));
         }
         if let (Some(trust), false) = (&self.options.trust, stock) {
             trust.check_signature(&found.spec.name, &found.bytes, proposal.signature.as_deref())?;
@@ -228,7 +230,7 @@ impl Shelf {
             .as_ref()
             .is_some_and(|(before, _)| self.config_text().ok().as_ref() != Some(before))
         {
-            let error = Error::new("cowhand.toml was changed meanwhile: nothing was written")
+            let error = Error::new("cowhand.toml changed meanwhile; nothing was written")
                 .exit(Exit::Refused);
             return Err(error.hint("Run the command again."));
         }
