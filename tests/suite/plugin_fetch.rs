@@ -1,5 +1,5 @@
-//! Plugins that come from elsewhere: a registry, an https server; and signatures. What is fetched is fetched when it is added, never in
-//! a run.
+//! Plugins that come from elsewhere: a registry, an https server; and signatures. What is fetched
+//! is fetched when it is added, never in a run.
 
 use std::fs;
 
@@ -22,7 +22,8 @@ tests! {
     an_image_that_is_no_component_is_told;
 }
 
-/// Pushes a component as `wkg oci push` does: the component is the one layer. The reference and the manifest's digest.
+/// Pushes a component as `wkg oci push` does: the component is the one layer. The reference and the
+/// manifest's digest.
 fn push(registry: &str, name: &str, layer: &str, bytes: Vec<u8>) -> (String, String) {
     let reference = format!("{registry}/{name}");
     let image = reference.parse().unwrap();
@@ -83,7 +84,7 @@ fn a_component_from_a_registry_is_pinned_and_a_run_needs_no_registry() {
     assert_eq!(registry.log().len(), asked, "a run fetches nothing");
     site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("since its approval");
     assert_eq!(pinned(&site)["digest"].as_str(), Some(sha256(&newer).as_str()));
-    // What lies here is checked each time.
+    // Local components are checked each time.
     let file =
         site.root().join(".git/cowhand/plugins").join(sha256(&newer).replace(':', "-") + ".wasm");
     fs::write(&file, another_probe("other")).unwrap();
@@ -133,7 +134,8 @@ fn an_image_that_is_no_component_is_told() {
     site.is_untouched_since(&before);
 }
 
-/// An https server on loopback that gives the probe at `/probe.wasm`, and sends on to there from `/moved` and to plain http from
+/// An https server on loopback that gives the probe at `/probe.wasm`, and sends on to there from
+/// `/moved` and to plain http from
 /// `/plain`. Its port, the certificate to trust, and who would answer to plain http.
 struct Server {
     port: u16,

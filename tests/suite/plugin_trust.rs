@@ -1,4 +1,5 @@
-//! What plugins a site has and who approved them, from outside: a run takes nothing that nobody agreed to.
+//! Plugins of a site and their approvals, seen from outside: a run accepts no plugin without an
+//! approval.
 
 use std::fs;
 
@@ -74,7 +75,7 @@ fn data(ran: &Ran) -> Value {
 fn what_is_granted_something_must_be_approved_first() {
     let site = site(GRANT);
     refused(&site, &["env `PROBE`"]);
-    // What fails may be skipped; what nobody approved may not.
+    // A failure may be skipped; a missing approval may not.
     let site = with(site, &format!("on-failure = \"skip\"\n{GRANT}"));
     refused(&site, &[]);
     site.cowhand(["plugin", "approve", "mine"]).exits(11).says("was declined");

@@ -90,7 +90,7 @@ fn line(name: &str, outcome: &Outcome) -> String {
     format!("FAILED  {name}: {why}")
 }
 
-/// What the author's tools have made in this folder.
+/// Finds the component that the author's tools built in this directory.
 fn built_here() -> Result<String> {
     let mut found = Vec::new();
     for folder in [".", "target/wasm32-wasip2/release"] {

@@ -1,4 +1,5 @@
-//! The commands that change what plugins a site has: `add`, `remove`, `approve`. A person sees what it is about and agrees.
+//! The commands that change what plugins a site has: `add`, `remove`, `approve`. A person sees what
+//! it is about and agrees.
 
 use serde_json::json;
 
@@ -58,7 +59,7 @@ pub async fn approve(call: &Call, names: &[String]) -> Result<Finished> {
                 told.push(format!("`{}` was declined and is unchanged.", spec.name));
                 return Ok(Finished::with(Exit::Declined, told.join(" ")));
             }
-            // Who names none means all that can be approved.
+            // Without names, every plugin that can be approved is meant.
             Err(error) if names.is_empty() => {
                 call.company.events.warn(error.summary(), error.hints().first().cloned());
                 told.push(format!("`{}` cannot be approved.", spec.name));
@@ -102,7 +103,8 @@ fn trust(shelf: &Shelf) -> Trust {
 fn needy(shelf: &Shelf) -> Vec<Spec> {
     let needs = |spec: &&Spec| match shelf.options.examine(spec) {
         Ok(found) => shelf.options.judge(&found).is_err(),
-        // What was not fetched yet is fetched when it is approved; what is wrong otherwise is told then.
+        // A plugin that is not fetched yet is fetched for its approval; other errors are reported
+        // then.
         Err(_) => true,
     };
     shelf.specs().iter().filter(needs).cloned().collect()
@@ -120,7 +122,7 @@ fn declined() -> Finished {
     Finished::with(Exit::Declined, "Declined. Nothing was changed.")
 }
 
-/// What a person is about to agree to, and what of it is new.
+/// Returns the details of an approval, and what is new in it.
 fn show(call: &Call, shelf: &Shelf, proposal: &Proposal) {
     let Proposal { found, before, .. } = proposal;
     let mut lines = vec![format!("{}  ({})", found.spec.name, found.spec.source)];

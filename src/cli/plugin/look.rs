@@ -83,7 +83,7 @@ pub async fn inspect(call: &Call, source: &str) -> Result<Finished> {
     Ok(Finished::done(""))
 }
 
-/// Whether a run would take every plugin as it is. What is not compiled yet is compiled now, so that no run has to.
+/// Checks if a run would accept every plugin. Plugins are compiled now, so that no run has to.
 pub async fn verify(call: &Call) -> Result<Finished> {
     let (site, options, trust) = open(call)?;
     let specs = &site.config().plugin;

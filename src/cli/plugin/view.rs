@@ -81,7 +81,7 @@ fn may(allowed: &Allowed) -> Vec<String> {
     ["read", "install", "http", "env"].into_iter().filter_map(key).collect()
 }
 
-/// What a component is.
+/// Returns the lines on a component.
 pub fn inspected(found: &Inspection) -> Vec<String> {
     let size = bytesize::ByteSize::b(found.size as u64);
     let mut lines = vec![
@@ -93,7 +93,7 @@ pub fn inspected(found: &Inspection) -> Vec<String> {
     lines
 }
 
-/// What it imports.
+/// Returns the line on its imports.
 pub fn imports(found: &Inspection) -> String {
     let imports =
         if found.imports.is_empty() { "nothing".to_owned() } else { found.imports.join(", ") };
@@ -124,7 +124,7 @@ pub fn long(found: &Examined, trust: &Trust) -> Vec<String> {
     lines
 }
 
-/// What it may do, memory and time included.
+/// Returns the lines on its permissions, with memory and time.
 pub fn effective(allowed: &Allowed) -> Vec<String> {
     let mut lines = may(allowed);
     if lines.is_empty() {
