@@ -56,8 +56,8 @@ const POLICIES: [Policy; 2] = [
     },
 ];
 
-/// The measured side: merges two commits, asks the plugin about each conflict, writes the tree, and ends. Tells the tree and the most
-/// memory that it took, in KiB.
+/// The measured side: merges two commits, asks the plugin about each conflict, writes the tree, and
+/// ends. Tells the tree and the most memory that it took, in KiB.
 pub fn once(root: &str, ours: &str, theirs: &str) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

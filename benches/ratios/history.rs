@@ -14,8 +14,8 @@ const AHEAD: usize = 120;
 /// Files that the site edited.
 pub const EDITS: usize = 20;
 
-/// Makes a bare repository with `master`, the branch `site` (the release before, plus a commit with local edits) and gives the
-/// two commits: the site's and upstream's.
+/// Makes a bare repository with `master`, the branch `site` (the release before, plus a commit with
+/// local edits) and gives the two commits: the site's and upstream's.
 pub fn make(folder: &Path) -> (String, String) {
     git(folder, &["init", "--quiet", "--bare", "--initial-branch=master", "."]);
     let mut import = Command::new("git");

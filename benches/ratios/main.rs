@@ -1,7 +1,7 @@
 //! Ratios of Cowhand against the command that people would use instead, measured in turns.
 //!
-//! Started with the name of a part, it measures that part alone; with other arguments, it is the side that is measured where no command
-//! of Cowhand's does just that and no more.
+//! Started with the name of a part, it measures that part alone; with other arguments, it is the
+//! side that is measured where no command of Cowhand's does just that and no more.
 
 #![allow(clippy::disallowed_methods, reason = "benchmarks open what they made")]
 #![allow(

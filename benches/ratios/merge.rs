@@ -14,8 +14,8 @@ use crate::measure::{RUNS, Row, compare, compare_times, now, time};
 const COMMITS: &str = "commits";
 const SITE: &str = "site";
 
-/// The measured side: opens the repository, merges with theirs favoured, writes the tree, and ends. Tells the tree, and how long it took
-/// without the start of the process.
+/// The measured side: opens the repository, merges with theirs favoured, writes the tree, and ends.
+/// Tells the tree, and how long it took without the start of the process.
 pub fn once(what: &str, root: &str, ours: &str, theirs: &str) {
     let (ours, theirs) = (ours.parse().unwrap(), theirs.parse().unwrap());
     let since = Instant::now();

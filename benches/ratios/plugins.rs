@@ -1,5 +1,5 @@
-//! The host of the plugins in one process: a call against a bare wasmtime program's and against a shell script, many plugins against few,
-//! and what compiling costs once.
+//! The host of the plugins in one process: a call against a bare wasmtime program's and against a
+//! shell script, many plugins against few, and what compiling costs once.
 
 use std::path::Path;
 use std::process::Command;
@@ -199,7 +199,8 @@ impl TextMerge for Unread {
     }
 }
 
-/// The program that one would write to try a component: wasmtime as it is, all that keep-images imports, and the call.
+/// The program that one would write to try a component: wasmtime as it is, all that keep-images
+/// imports, and the call.
 mod bare {
     use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
     use wasmtime::{Engine, Store};

@@ -15,7 +15,8 @@ pub const NEW: &str = "label=release=2026-03";
 
 /// The services whose images change: those of mailcow's step from 2026-05 to 2026-07a.
 pub const CHANGED: &[&str] = &["unbound", "rspamd", "php-fpm", "sogo", "postfix", "nginx", "acme"];
-/// The files that change, each mounted by one service: redis, which changes in nothing else, and php-fpm.
+/// The files that change, each mounted by one service: redis, which changes in nothing else, and
+/// php-fpm.
 pub const FILES: &[&str] =
     &["data/conf/redis/redis-conf.sh", "data/conf/phpfpm/php-fpm.d/pools.conf"];
 /// The service that changes by a file alone.

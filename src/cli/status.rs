@@ -21,8 +21,13 @@ pub async fn status(call: &Call) -> Result<Finished> {
     let facts = pipeline::observe(&repo, &standing).await;
     let (state, mut lines) = match &standing {
         Standing::NoRun => ("old", vec!["Cowhand has not changed this site yet.".to_owned()]),
-        Standing::Old(record) => ("old", vec![format!("Old: run {} was rolled back.", record.id)]),
-        Standing::New(record) => ("new", vec![format!("New: updated by run {}.", record.id)]),
+        Standing::Old(record) => (
+            "old",
+            vec![format!("The site is in its old state: run {} was rolled back.", record.id)],
+        ),
+        Standing::New(record) => {
+            ("new", vec![format!("The site is updated, by run {}.", record.id)])
+        }
         Standing::Between(record) => ("between", between(record, holder.is_some())),
     };
     let at_work = holder.as_ref().and(pipeline::unfinished(&site)?);
@@ -52,10 +57,10 @@ fn between(record: &Record, at_work: bool) -> Vec<String> {
     let (id, stage) = (&record.id, pipeline::last_stage(record).unwrap_or("its beginning"));
     let [forward, back] = pipeline::ways_out(record);
     if at_work {
-        return vec![format!("Between old and new: run {id} is in progress.")];
+        return vec![format!("The site is between old and new: run {id} is in progress.")];
     }
     vec![
-        format!("Between old and new: run {id} stopped in {stage}."),
+        format!("The site is between old and new: run {id} stopped in {stage}."),
         format!("  → {forward}"),
         format!("  → {back}"),
     ]

@@ -25,7 +25,7 @@ pub fn for_name(name: &str) -> Result<Certificate> {
 }
 
 impl Certificate {
-    /// How a server speaks TLS with it.
+    /// Returns the TLS configuration of a server with this certificate.
     pub fn server(&self) -> Result<Arc<ServerConfig>> {
         let doing = "could not set up a server with a certificate";
         let certificate =

@@ -37,19 +37,19 @@ pub fn answer(stream: impl Read + Write, folder: &Path) {
     }
 }
 
-/// What a client asks for.
+/// A client's request.
 pub struct Request {
     method: String,
-    /// What stands before the query; of a proxy, the host and port that are wanted.
+    /// The part before the query, or a proxy's target host and port.
     pub path: String,
-    /// What stands behind the question mark.
+    /// The query.
     pub query: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Request {
-    /// The next one of a connection; none where there is none any more.
+    /// Reads the next request of a connection. `None` at its end.
     pub fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut line = String::new();
         stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
@@ -95,7 +95,7 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// What `git http-backend` answers, as HTTP.
+    /// Returns the response of `git http-backend`, as HTTP.
     pub fn ask_git(&self, folder: &Path) -> Option<Vec<u8>> {
         let mut backend = Command::new("git");
         backend.arg("http-backend").env("GIT_PROJECT_ROOT", folder).env("GIT_HTTP_EXPORT_ALL", "1");

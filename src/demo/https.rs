@@ -11,11 +11,11 @@ use super::{certificate, http};
 use crate::error::{Context, Result};
 use crate::https::BUNDLE;
 
-/// A folder of repositories, served until this process ends.
+/// A directory of repositories, served until this process ends.
 pub struct Https {
     /// `https://localhost:PORT`
     pub url: String,
-    /// What this machine trusts, and the server's certificate: for `SSL_CERT_FILE`.
+    /// The machine's certificates with the server's one, for `SSL_CERT_FILE`.
     pub trusted: PathBuf,
 }
 
@@ -25,7 +25,7 @@ impl Https {
         let doing = "could not serve repositories over https";
         let made = certificate::for_name("localhost")?;
         let trusted = folder.join("trusted.pem");
-        // Whoever checks a certificate reads as much as on any machine.
+        // So that clients read as many certificates as on any machine.
         std::fs::write(
             &trusted,
             std::fs::read_to_string(BUNDLE).unwrap_or_default() + &made.certificate,

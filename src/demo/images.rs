@@ -15,17 +15,17 @@ use tokio::sync::Mutex;
 use super::wait;
 use crate::error::{Context, Result};
 
-/// The static program that is in every image; see `service.rs` for what it can be told.
+/// The static program in every image; `service.rs` describes its settings.
 pub const SERVICE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/service"));
 
 /// The label that every image bears; its value is the prefix of the fixture, so that clean-up finds
 /// what is whose.
 pub const LABEL: &str = "org.cowhand.fixture";
 
-/// Who sends a layer that others share.
+/// The thread that uploads a shared layer.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// What an image shall be like. Two that differ in anything have different ids.
+/// The properties of an image. Images with different properties have different ids.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     environment: Vec<(String, String)>,
@@ -66,7 +66,7 @@ impl Image {
         self
     }
 
-    /// Has a `HEALTHCHECK`: healthy once it listens, unless it was told to be unhealthy.
+    /// Adds a `HEALTHCHECK`: healthy once it listens, unless set to be unhealthy.
     pub fn healthcheck(mut self) -> Self {
         self.healthcheck = true;
         self
@@ -104,7 +104,7 @@ impl Image {
     }
 }
 
-/// Often at the beginning, so that nobody waits long for a test's container; times in nanoseconds.
+/// Frequent at the beginning, so that tests wait briefly; times in nanoseconds.
 fn healthcheck() -> Value {
     json!({"Test": ["CMD", "/service", "health"], "Interval": 500_000_000, "Timeout": 5_000_000_000_u64, "Retries": 3})
 }
@@ -114,7 +114,7 @@ pub struct Images {
     client: Client,
     registry: String,
     prefix: String,
-    /// Whether references name the registry.
+    /// True if references name the registry.
     named: bool,
 }
 
@@ -147,7 +147,7 @@ impl Images {
         &self.prefix
     }
 
-    /// What comes before an image's name in a reference.
+    /// Returns the prefix of an image's name in a reference.
     pub fn base(&self) -> String {
         if self.named { format!("{}/{}", self.registry, self.prefix) } else { self.prefix.clone() }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::{Context, Result};
 use crate::process::{Command, Daemon};
 
-/// A registry with a folder of its own, both gone when dropped.
+/// A registry with its own directory, both removed when dropped.
 #[derive(Debug)]
 pub struct Registry {
     address: String,

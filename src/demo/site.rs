@@ -157,12 +157,12 @@ impl Site {
         Ok(site)
     }
 
-    /// The site's folder.
+    /// Returns the site's directory.
     pub fn root(&self) -> PathBuf {
         self.folder.join("site")
     }
 
-    /// A folder outside the site, as an external ACME client has one.
+    /// Returns a directory outside the site, such as an external ACME client has.
     pub fn outside(&self) -> PathBuf {
         self.folder.join("acme")
     }
@@ -182,7 +182,7 @@ impl Site {
         &self.slot
     }
 
-    /// Writes a file of the site, with the folders above it. The mode of an existing one stays.
+    /// Writes a file of the site and creates its directories. The mode of an existing file stays.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> Result<()> {
         let path = self.root().join(path);
         let doing = || format!("could not write {}", path.display());
@@ -202,7 +202,7 @@ impl Site {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Runs git in the site and gives what it printed.
+    /// Runs git in the site and returns its output.
     pub fn git(&self, arguments: &[&str]) -> Result<String> {
         let git =
             Command::new("git", Duration::from_mins(1)).arg("-C").arg(self.root()).args(arguments);
@@ -215,7 +215,7 @@ impl Site {
         self.engine.run(compose.run_ok())
     }
 
-    /// Starts the stack as it stands and returns when its containers run.
+    /// Starts the stack and returns when its containers run.
     pub fn up(&self) -> Result<()> {
         let up = || {
             self.compose(&["--progress", "plain", "up", "--detach", "--remove-orphans"]).map(drop)
@@ -235,7 +235,7 @@ impl Site {
         Ok(lines)
     }
 
-    /// What a file looks like from within a service's container.
+    /// Returns a file's content as seen in a service's container.
     pub fn seen_by(&self, service: &str, path: &str) -> Result<String> {
         Ok(self.compose(&["exec", "-T", service, "/service", "cat", path])?.text())
     }
@@ -317,7 +317,7 @@ impl Site {
         self.write("data/conf/rspamd/override.d/worker-proxy.inc", "max_retries = 3;\n")?;
         self.write("data/web/inc/vars.local.inc.php", "<?php\n$SHOW_LAST_LOGIN = false;\n")?;
         self.write("data/hooks/unbound/00-site.sh", "#!/bin/bash\necho 'hook of the site'\n")?;
-        // Postfix writes everything below the last line of its main.cf anew at each start.
+        // Postfix rewrites everything below the last line of its main.cf at each start.
         self.edit("data/conf/postfix/main.cf", |text| {
             text + "myhostname = mail.example.org\nmessage_size_limit = 52428800\n"
         })?;
@@ -349,7 +349,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        // Nobody is there to hear of a failure; what is left bears the project's name.
+        // Failures cannot be reported here; leftovers have the project's name.
         let _ = self.end();
         let _ = fs::remove_dir_all(&self.folder);
     }

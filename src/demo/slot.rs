@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use crate::error::{Context, Error, Result};
 
-/// How many fixtures can run at the same time.
+/// The most fixtures at the same time.
 const SLOTS: u16 = 200;
-/// How many ports each has.
+/// The ports of each slot.
 const PORTS: u16 = 50;
 /// The first port of the first slot: below the range from which systems take ports for outgoing
 /// connections.

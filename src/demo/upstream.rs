@@ -65,7 +65,7 @@ impl Upstream {
         Ok(upstream)
     }
 
-    /// Makes one in `folder` without a commit.
+    /// Creates an upstream in `folder` without a commit.
     pub fn empty(folder: &Path) -> Result<Self> {
         let mut options = RepositoryInitOptions::new();
         options.bare(true).no_reinit(true).initial_head("master");
@@ -74,7 +74,7 @@ impl Upstream {
         Ok(Self { folder: folder.to_owned(), repository })
     }
 
-    /// Where it is: a site's `origin`.
+    /// Returns its URL: a site's `origin`.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -191,7 +191,7 @@ impl<'a> Release<'a> {
         self.edit("docker-compose.yml", move |text| with_tag(&text, name, tag))
     }
 
-    /// Makes the commit the new tip of `master`, sets the tag, and gives the commit's id.
+    /// Commits to `master`, sets the tag, and returns the commit's id.
     pub fn publish(self) -> Result<Oid> {
         let upstream = self.upstream;
         let repository = &upstream.repository;

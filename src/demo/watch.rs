@@ -11,7 +11,7 @@ use super::engine::Engine;
 use crate::error::{Context, Error, Result};
 use crate::process::Daemon;
 
-/// How long the engine may take to tell what happened.
+/// The time limit for the engine to report events.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Listens to the engine from its beginning to [`Watch::end`]: the engine itself remembers too few
@@ -27,7 +27,7 @@ pub struct Watch<'a> {
 /// same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// How often its container ended.
+    /// The number of times its container ended.
     pub ends: u32,
     /// For how long, in all, it had no running container before it had one again.
     pub gone: Duration,
@@ -38,7 +38,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether it ended and is there again.
+    /// Returns true if it ended and is back.
     pub fn is_interrupted(&self) -> bool {
         self.ends > 0 && self.started > self.ended
     }
@@ -59,7 +59,7 @@ impl<'a> Watch<'a> {
     /// Ends it, and gives what happened by service; those to which nothing happened are not among
     /// them.
     pub fn end(self) -> Result<BTreeMap<String, Seen>> {
-        // The engine tells in order: once it tells of this, it has told everything before.
+        // The engine reports in order: after this event, all earlier ones have been reported.
         let last = self.engine.lines(&["volume", "create"])?.pop().unwrap_or_default();
         self.engine.lines(&["volume", "rm", &last])?;
         let since = std::time::Instant::now();

@@ -19,7 +19,7 @@ use crate::stack::disk;
 use crate::stack::engine::Engine;
 use crate::stack::exec::Ended;
 
-/// The dump's name in the run's folder.
+/// The dump's name in the run's directory.
 const DUMP: &str = "database.sql";
 /// The space that a dump leaves free, in bytes: as much as preflight demands for the engine, whose
 /// disk it often is.

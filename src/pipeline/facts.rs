@@ -12,7 +12,7 @@ use crate::path::SitePath;
 pub const OPTIONS: &str = "options";
 /// [`crate::plan::Plan`]: what is to be done.
 pub const PLAN: &str = "plan";
-/// [`Before`]: where the branch was.
+/// [`Before`]: the branch before the run.
 pub const BEFORE: &str = "before";
 /// [`Chosen`]: what is merged.
 pub const CHOSEN: &str = "chosen";
@@ -26,7 +26,7 @@ pub const SWITCH: &str = "switch";
 pub const PROJECT: &str = "project";
 /// [`OldImage`], one a container: what ran before.
 pub const OLD_IMAGES: &str = "old-images";
-/// [`crate::stack::images::Pulled`], one an image: what the containers shall run from.
+/// [`crate::stack::images::Pulled`], one per image: the images for the new containers.
 pub const PULLED: &str = "pulled";
 /// [`Install`], one a file: what plugins gave.
 pub const INSTALL: &str = "install";
@@ -44,7 +44,7 @@ pub const DUMPED: &str = "dumped";
 pub const ROLLING_BACK: &str = "rolling-back";
 /// `true` once a service that migrates data has been started from a new image.
 pub const DATA_MIGRATED: &str = "data-migrated";
-/// Whether services were stopped before the files changed: going back starts them again.
+/// True if services were stopped before the switch: a rollback starts them again.
 pub const STOPPED_FIRST: &str = "stopped-first";
 
 /// A git object id that was recorded.
@@ -52,18 +52,18 @@ pub fn oid(text: &str) -> Result<Oid> {
     Oid::from_str(text).what_with(|| format!("`{text}` is no object id"))
 }
 
-/// Where the site was when the run began.
+/// The site's branch at the beginning of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Before {
     /// The branch that the site is on.
     pub branch: String,
     /// Its commit.
     pub head: String,
-    /// What it follows, as `REMOTE/BRANCH`.
+    /// Its upstream, as `REMOTE/BRANCH`.
     pub upstream: String,
 }
 
-/// What the fetch stage, and whoever was asked there, chose.
+/// The choice of the fetch stage and its plugins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Chosen {
     /// Upstream's commit to merge.
@@ -72,7 +72,7 @@ pub struct Chosen {
     pub newest: String,
 }
 
-/// What a container of the old stack ran from.
+/// The image of a container of the old stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OldImage {
     /// The service.
@@ -86,12 +86,12 @@ pub struct OldImage {
 /// A file that a plugin gave, kept in the run until it is installed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Install {
-    /// Where it goes.
+    /// Its destination.
     pub path: SitePath,
     /// Its permission bits.
     pub mode: u32,
-    /// Who gave it.
+    /// The plugin's name.
     pub plugin: String,
-    /// The digest of its content, which is its name in the run's folder `install` too.
+    /// The digest of its content, which is also its name in the run's directory `install`.
     pub content: Digest,
 }

@@ -14,11 +14,11 @@ use crate::process::{self, Command};
 use crate::site::mailcow::host::{self, Ipv6};
 use crate::site::mailcow::{self, Conf};
 
-/// Where the kernel lists its routes for IPv6.
+/// The kernel's routes for IPv6.
 const ROUTES: &str = "/proc/net/ipv6_route";
-/// How long a look at the machine may take.
+/// The time limit of a look at the host.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long the service that knows blocked networks may take.
+/// The time limit of the Spamhaus check.
 const ASN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Refuses where upstream's functions could not run.
@@ -40,7 +40,7 @@ pub fn tools() -> Result<()> {
     }
 }
 
-/// Whether Spamhaus blocks the machine's network; asked only where the site wants that.
+/// Reports if Spamhaus blocks the machine's network, if the site is configured to ask.
 pub async fn asn(run: &Run) {
     let Some(service) = &run.site.config().preflight.asn_check else { return };
     let seconds = ASN_LIMIT.as_secs().to_string();
@@ -61,7 +61,7 @@ pub async fn asn(run: &Run) {
     }
 }
 
-/// Adds to the plan what update.sh would do to the machine. What cannot be looked up is not told.
+/// Adds update.sh's changes to the host to the plan. Unknown ones are left out.
 pub async fn tell(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     let mut told = nat(run, resolved).await;
     told.extend(ipv6(run).await?);
@@ -87,7 +87,7 @@ async fn nat(run: &Run, resolved: &Resolutions) -> Vec<String> {
     foreign.map(|rule| format!("delete the rule `{rule}` from the firewall's table nat")).collect()
 }
 
-/// What a release that makes the machine fit for IPv6 would do to that end.
+/// Returns the changes that a release's IPv6 controller would make.
 async fn ipv6(run: &mut Run) -> Result<Vec<String>> {
     if !scratch::carries(run, host::IPV6_MODULE)? {
         return Ok(Vec::new());

@@ -83,7 +83,7 @@ pub fn tell_left_out(events: &Events, names: &[String]) {
     }
 }
 
-/// What git must not know is no part of the site's side.
+/// Files that git must not track are not part of the site's side.
 fn untrack(run: &Run, mut local: Local, theirs: Oid) -> Result<Local> {
     let theirs = run.repo.tree_of(theirs)?;
     for (path, reason) in migrations::untracked() {

@@ -163,36 +163,36 @@ pub const STAGES: [Stage; 13] = [
     },
 ];
 
-/// One step of the pipeline.
+/// A stage of the pipeline.
 pub struct Stage {
     /// Its name.
     pub name: StageName,
-    /// Where it belongs.
+    /// Its phase.
     pub phase: Phase,
-    /// What it cannot do without.
+    /// Its requirement.
     pub needs: &'static [Need],
-    /// The exit code of its failures, where the failure itself does not know better.
+    /// The exit code of its failures, unless the failure sets one.
     pub fails: Exit,
-    /// What it does. Doing it twice does no more than doing it once.
+    /// The stage's function, which is idempotent.
     pub act: Act,
-    /// How it is undone.
+    /// The function that undoes it.
     pub undo: Undo,
 }
 
-/// What a stage does, or how it is undone.
+/// A function of a stage.
 pub type Act = for<'r> fn(&'r mut Run) -> Pin<Box<dyn Future<Output = Result<Progress>> + 'r>>;
 
-/// How a stage is undone.
+/// The way to undo a stage.
 pub enum Undo {
-    /// It leaves nothing behind that is not the run's own.
+    /// Nothing to undo: everything that it writes is the run's own.
     Nothing,
     /// By this, which may be repeated, also after a kill in its middle.
     With(Act),
 }
 
-/// What a stage came to.
+/// The result of a stage.
 pub enum Progress {
-    /// It did its work; a line for people.
+    /// It is done, with a line for the report.
     Done(String),
     /// There was nothing for it to do; why.
     Skipped(String),
@@ -207,7 +207,7 @@ pub enum Phase {
     Prepare,
     /// The site becomes the new one.
     Apply,
-    /// What nobody needs any more goes.
+    /// Superseded images and volumes are removed.
     Clean,
 }
 
@@ -217,7 +217,7 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-/// What a stage cannot do without.
+/// A requirement of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// The engine and compose.
@@ -258,7 +258,7 @@ pub enum StageName {
 }
 
 impl StageName {
-    /// The name as it stands in events, journals and on the command line.
+    /// Returns the name in events, journals and on the command line.
     pub fn text(self) -> &'static str {
         match self {
             Self::Preflight => "preflight",

@@ -34,7 +34,7 @@ struct Touched {
     existed: bool,
 }
 
-/// Which of two versions.
+/// One of two versions.
 #[derive(Clone, Copy)]
 enum Version {
     Old,
@@ -99,7 +99,7 @@ fn candidates(run: &Run) -> Result<Vec<PathBuf>> {
     Ok(fixed.chain(installs).chain(provided).chain([diff_path(run)?]).collect())
 }
 
-/// Changes them; gives how many of which sort.
+/// Applies the changes and returns their numbers by kind.
 pub fn change(run: &Run) -> Result<Vec<(usize, &'static str)>> {
     save_diff(run)?;
     let installed = install(run)?;
@@ -182,7 +182,7 @@ fn save_diff(run: &Run) -> Result<()> {
     put_unless_blocked(run, &diff_path(run)?, diff.as_bytes(), Attributes::bits(0o600)).map(drop)
 }
 
-/// Writes a file of the site; one that lies behind a link is left alone, as was said before.
+/// Writes a file of the site. A file behind a link is left alone, as reported before.
 fn put_unless_blocked(run: &Run, path: &Path, content: &[u8], like: Attributes) -> Result<bool> {
     match run.site.dir().write(path, content, like) {
         Ok(()) => Ok(true),

@@ -15,7 +15,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     if run.options.skip_start {
         return Ok(Progress::Skipped("nothing is pruned while the stack is not up".to_owned()));
     }
-    // What was fetched ahead for this update runs now, under its own tags.
+    // Prefetched images now run under their own tags.
     let project: String = run.journal.record().need(facts::PROJECT)?;
     images::hold_prefetched(&run.stack().await?.engine, &project, &[]).await?;
     let items = candidates(run).await?;
@@ -27,7 +27,7 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     }
 }
 
-/// What prune would remove now, after every plugin was asked what to keep.
+/// Returns the candidates for removal, after the plugins chose what to keep.
 pub async fn candidates(run: &mut Run) -> Result<Vec<PruneItem>> {
     let mut items = preview(run).await?;
     let previous: Vec<OldImage> = run.journal.record().fact(facts::OLD_IMAGES)?.unwrap_or_default();
@@ -102,7 +102,7 @@ fn replaces(action: Action) -> bool {
     matches!(action, Action::Recreate | Action::Remove)
 }
 
-/// What the journals of this site's runs know of images.
+/// The images in the journals of the site's runs.
 struct Known {
     /// Every reference that a run found or brought.
     references: Vec<String>,
@@ -127,7 +127,7 @@ impl Known {
     }
 }
 
-/// Removes what shall go, and gives the number of items that went.
+/// Removes the candidates and returns the number of removed items.
 pub async fn remove(run: &mut Run, items: &[PruneItem]) -> Result<usize> {
     let events = run.events.clone();
     let removed = prune::remove(&run.stack().await?.engine, items, &events).await?;

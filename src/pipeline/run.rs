@@ -34,9 +34,9 @@ pub struct Finished {
     pub exit: Exit,
     /// In a sentence.
     pub message: String,
-    /// What to do next.
+    /// The hints.
     pub hints: Vec<String>,
-    /// The run, where there was one.
+    /// The run's id, if there is one.
     pub run: Option<String>,
 }
 
@@ -103,14 +103,14 @@ impl Goal {
     }
 }
 
-/// What was asked for.
+/// The options of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
-    /// How far.
+    /// The goal.
     pub goal: Goal,
-    /// Whose side wins, where the command line says so.
+    /// The side that wins, if the command line says so.
     pub favor: Option<Favor>,
-    /// The branch of upstream to follow from now on, where the command line names one.
+    /// The new branch of upstream, if the command line names one.
     #[serde(default)]
     pub branch: Option<String>,
     /// Apply only this tree.
@@ -142,18 +142,18 @@ impl Options {
 /// The things that a run needs besides the site.
 #[derive(Clone)]
 pub struct Company {
-    /// Where to tell what happens.
+    /// The events.
     pub events: Events,
-    /// Who is asked.
+    /// The prompt.
     pub person: Person,
-    /// Whether somebody wants this to end.
+    /// The request to stop.
     pub interrupt: Interrupt,
 }
 
 /// The engine and compose.
 #[derive(Clone)]
 pub struct Stack {
-    /// What only compose knows.
+    /// The properties that only compose knows.
     pub compose: Compose,
     /// Everything else.
     pub engine: Engine,
@@ -165,25 +165,25 @@ pub struct Run {
     pub site: Site,
     /// Its git side.
     pub repo: Repo,
-    /// What was asked for.
+    /// The options.
     pub options: Options,
-    /// Where to tell what happens.
+    /// The events.
     pub events: Events,
-    /// Who is asked.
+    /// The prompt.
     pub person: Person,
-    /// Whether somebody wants this to end.
+    /// The request to stop.
     pub interrupt: Interrupt,
     /// When the run began, in the site's time zone.
     pub now: ZonedDateTime,
-    /// Where the run keeps what it must.
+    /// The run's directory.
     pub folder: RunFolder,
-    /// What was done.
+    /// The journal.
     pub journal: Journal,
-    /// What is to be done.
+    /// The plan.
     pub plan: Plan,
-    /// Who is asked at the hooks, once loaded.
+    /// The plugins, once loaded.
     pub plugins: Option<Plugins>,
-    /// What the run came to, once it is known.
+    /// The outcome, once known.
     pub finished: Option<Finished>,
     store: Store,
     stack: Option<Stack>,
@@ -257,7 +257,7 @@ impl Run {
         })
     }
 
-    /// Whose side wins: what the command line says, else `cowhand.toml`.
+    /// Returns the side that wins: from the command line, or else from `cowhand.toml`.
     pub fn favor(&self) -> Favor {
         self.options.favor.unwrap_or(self.site.config().merge.favor)
     }
@@ -287,12 +287,12 @@ impl Run {
         self.journal.set(facts::PLAN, &self.plan)
     }
 
-    /// What the prepare phase chose to merge.
+    /// Returns the choice of the fetch stage.
     pub fn chosen(&self) -> Result<Chosen> {
         self.journal.record().need(facts::CHOSEN)
     }
 
-    /// Where the content of files lies that plugins gave.
+    /// Returns the directory with the contents of plugins' files.
     pub fn installs_folder(&self) -> PathBuf {
         self.folder.path().join("install")
     }
@@ -335,7 +335,7 @@ impl Run {
         self.journal.set(facts::INSTALL, &installs)
     }
 
-    /// Sends the observers the outcome and gives them a moment to pass it on.
+    /// Sends the outcome to the observers and gives them a moment to process it.
     pub async fn finish_observers(&mut self, outcome: &Event) {
         const DEADLINE: Duration = Duration::from_secs(15);
         if let Some(plugins) = &mut self.plugins {

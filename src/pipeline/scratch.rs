@@ -17,14 +17,14 @@ use crate::site::mailcow::{self, Conf, migrations};
 use crate::site::settings::{self, Functions, Wish};
 use crate::stack::{ComposeFiles, Resolved};
 
-/// The folder of the stack as it is, in the run.
+/// The directory of the current stack, in the run.
 const OLD: &str = "old";
-/// The folder of the merged stack, in the run.
+/// The directory of the merged stack, in the run.
 const NEW: &str = "new";
 /// The run's directory for a site's compose file that compose can only read in a corrected form.
 const RESPELT: &str = "respelt";
 
-/// The old stack and the new one, as compose understands them.
+/// The old stack and the new one, resolved by compose.
 pub struct Resolutions {
     /// The site's, as it is.
     pub old: Resolved,
@@ -128,7 +128,7 @@ pub fn settings(run: &Run) -> Result<(Vec<u8>, Vec<u8>)> {
     Ok((read(folder(run, OLD))?, read(folder(run, NEW))?))
 }
 
-/// Whether the merged release carries this file.
+/// Returns true if the merged release has this file.
 pub fn carries(run: &Run, name: &str) -> Result<bool> {
     let merged: Merged = run.journal.record().need(facts::MERGED)?;
     run.repo.has_path(merged.tree, &SitePath::from(name))
@@ -163,7 +163,7 @@ async fn migrated_settings(
         limit: settings::LIMIT,
     };
     let (dir, repo) = (run.site.dir(), &run.repo);
-    // As it will be: a file that the merge replaces is upstream's own by then.
+    // A file that the merge replaces is upstream's own by then.
     let file = |name: &str| match repo.file_in(merged.tree, &SitePath::from(name))? {
         Some(content) => Ok(Some(content)),
         None => Ok(dir.read(Path::new(name), MOST_OF_A_TEXT).ok()),
@@ -189,7 +189,7 @@ fn folder(run: &Run, which: &str) -> PathBuf {
 fn compose_files(run: &Run, folder: &Path) -> ComposeFiles {
     ComposeFiles {
         project_directory: run.site.root().to_owned(),
-        // One that lies outside of the site has an absolute path, and is used where it is.
+        // A file outside of the site has an absolute path and is used in place.
         files: run.site.compose_files().iter().map(|file| folder.join(file)).collect(),
         env_file: Some(folder.join(mailcow::CONF)),
         project_name: None,

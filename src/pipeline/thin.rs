@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::exit::Exit;
 use crate::site::journal::{Record, State};
 
-/// So many runs are kept, the newest ones.
+/// The number of runs that are kept, the newest ones.
 const RUNS_KEPT: usize = 10;
 /// So many dumps of the database are kept, the newest ones: a dump is by far the largest part of a
 /// run, and after a failure that is tried again the one from before it is wanted.

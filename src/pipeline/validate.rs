@@ -52,7 +52,8 @@ async fn refuse_problems(run: &mut Run, resolved: &Resolutions) -> Result<()> {
     let stack = run.stack().await?;
     let containers = stack.engine.all_containers().await?;
     if let Some(problem) = validate::elsewhere(&resolved.old, &containers, &root) {
-        // Its ports would be named as somebody else's: freeing them is the last thing to do.
+        // Its ports would be reported as in use by another project, and freeing them is the last
+        // thing to do.
         return refuse(vec![problem]);
     }
     problems.extend(validate::left_over(&stack.compose, &old, &new, &resolved.new).await?);

@@ -11,7 +11,7 @@ use crate::git::local::Local;
 use crate::git::merge::Merged;
 use crate::path::SitePath;
 
-/// The folder in the run's folder: below it `base`, `ours`, `theirs` and `result`.
+/// The directory in the run's directory, with `base`, `ours`, `theirs` and `result`.
 pub const FOLDER: &str = "versions";
 
 /// Keeps them.
@@ -36,7 +36,7 @@ pub fn keep(run: &Run, local: &Local, merged: &Merged) -> Result<()> {
     Ok(())
 }
 
-/// Paths are git's and were checked by the merge: none leads out of the folder.
+/// Paths are git's, and the merge has checked that none leads out of the directory.
 fn put(run: &Run, side: &str, path: &SitePath, content: Option<Vec<u8>>) -> Result<()> {
     let Some(content) = content else { return Ok(()) };
     let target = run.folder.path().join(FOLDER).join(side).join(path.as_path());

@@ -72,7 +72,7 @@ impl About {
             return failure;
         }
         let (request, line) = lacking.swap_remove(0);
-        failure.hint(format!("It requests {request}, and is not granted it. {line}"))
+        failure.hint(format!("It requests {request}, which is not granted. {line}"))
     }
 
     fn emit(&self, event: Event) {

@@ -58,7 +58,7 @@ impl Plugin {
             }
             merge::Answer::ProceedTo(target) => {
                 let what = format!(
-                    "it wants to proceed to `{}`, which is none of the commits",
+                    "`proceed-to` names `{}`, which is not one of the commits",
                     target.commit
                 );
                 return Err(nonsense(what));
@@ -66,7 +66,7 @@ impl Plugin {
             merge::Answer::NotNow(postponement) => {
                 let until = postponement.until.map(Timestamp::from_second).transpose();
                 let until =
-                    until.map_err(|error| nonsense(format!("its time makes no sense: {error}")))?;
+                    until.map_err(|error| nonsense(format!("its time is not valid: {error}")))?;
                 PreMergeAnswer::NotNow { reason: reason(postponement.reason), until }
             }
             merge::Answer::Stop(said) => PreMergeAnswer::Stop { reason: reason(said) },
@@ -136,7 +136,7 @@ impl Plugin {
         let answer = answer.and_then(|keeps| {
             let unknown = |id: &str| input.candidates.iter().all(|candidate| candidate.id != id);
             if let Some(keep) = keeps.iter().find(|keep| unknown(&keep.id)) {
-                let what = format!("it keeps `{}`, which is none of the candidates", keep.id);
+                let what = format!("it keeps `{}`, which is not a candidate", keep.id);
                 return Err(nonsense(what));
             }
             // Repeated ids count once.
@@ -197,12 +197,12 @@ fn check_resolution(
     let has_lines = matches!(conflict.kind, ConflictKind::Content | ConflictKind::AddAdd);
     match answer {
         ResolverAnswer::Decide(Answer::Favor(Favor::Union)) if !has_lines => {
-            Err(nonsense("it wants the union of what has no lines".to_owned()))
+            Err(nonsense("union is not possible for files without lines".to_owned()))
         }
         ResolverAnswer::Decide(Answer::Content { content, .. })
             if markers::left_behind(content, conflict, blobs) =>
         {
-            Err(nonsense("its content has conflict markers in it".to_owned()))
+            Err(nonsense("its content contains conflict markers".to_owned()))
         }
         _ => Ok(()),
     }
@@ -217,7 +217,7 @@ fn resolution(answer: &ResolverAnswer) -> String {
         ResolverAnswer::Decide(Answer::Theirs) => "theirs".to_owned(),
         ResolverAnswer::Decide(Answer::Favor(Favor::Ours)) => "favour ours".to_owned(),
         ResolverAnswer::Decide(Answer::Favor(Favor::Theirs)) => "favour theirs".to_owned(),
-        ResolverAnswer::Decide(Answer::Favor(Favor::Union)) => "favour the union".to_owned(),
+        ResolverAnswer::Decide(Answer::Favor(Favor::Union)) => "favour union".to_owned(),
         ResolverAnswer::Decide(Answer::Content { content, .. }) => {
             format!("content of {} bytes", content.len())
         }

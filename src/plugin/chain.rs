@@ -121,7 +121,7 @@ impl Plugins {
                     Ok(()) => Vec::new(),
                     Err(error) => {
                         plugin.about.events.warn(error.summary(), error.hints().first().cloned());
-                        let reason = format!("`{name}` failed, so that everything is kept");
+                        let reason = format!("`{name}` failed, so everything is kept");
                         input
                             .candidates
                             .iter()
@@ -148,8 +148,10 @@ impl Plugin {
         let policy = self.about.policy(hook, Class::Refused);
         if policy == Policy::Warn {
             let text =
-                format!("the plugin `{}` said no at {}: {reason}", self.about.name, hook.name());
-            self.about.events.warn(text, Some("The run goes on, as cowhand.toml says.".to_owned()));
+                format!("the plugin `{}` refused at {}: {reason}", self.about.name, hook.name());
+            self.about
+                .events
+                .warn(text, Some("The run continues, as configured in cowhand.toml.".to_owned()));
         }
         policy != Policy::Stop
     }
@@ -172,7 +174,7 @@ impl Plugin {
                 let error = failure.hint.into_iter().fold(error, Error::hint);
                 let key = failure.class.key();
                 Err(error.hint(format!(
-                    "To go on without it: `on-failure = {{ {key} = \"skip\" }}` for `{name}` in cowhand.toml."
+                    "To continue without it, set `on-failure = {{ {key} = \"skip\" }}` for `{name}` in cowhand.toml."
                 )))
             }
         }

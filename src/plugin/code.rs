@@ -65,6 +65,6 @@ impl Code {
         if let Some(cache) = &self.cache {
             cache.put(engine, &about.digest, &compiled);
         }
-        load(engine, &compiled).what("could not load what was compiled")
+        load(engine, &compiled).what("could not load the compiled component")
     }
 }

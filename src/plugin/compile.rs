@@ -59,7 +59,7 @@ impl Compiler {
             .called("cowhand")
             .arg(COMMAND)
             .args(self.fuel.then_some("--fuel"))
-            .stdin(in_memory(component).what("could not hand over the component")?)
+            .stdin(in_memory(component).what("could not pass the component to the compiler")?)
             .most_output(MOST_CODE)
             .confined(limits)
             .run()

@@ -148,8 +148,8 @@ fn replacement_mode(mode: resolver::Mode) -> Result<FileMode, String> {
         resolver::Mode::Executable => Ok(FileMode::Executable),
         resolver::Mode::Link => Ok(FileMode::Link),
         resolver::Mode::Submodule => Err("content cannot be a submodule".to_owned()),
-        resolver::Mode::Folder => Err("content cannot be a folder".to_owned()),
-        resolver::Mode::Other(other) => Err(format!("there is no mode `{other}`")),
+        resolver::Mode::Folder => Err("content cannot be a directory".to_owned()),
+        resolver::Mode::Other(other) => Err(format!("unknown mode `{other}`")),
     }
 }
 

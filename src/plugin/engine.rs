@@ -22,7 +22,7 @@ pub(super) fn build(fuel: bool) -> Result<Engine> {
     let clock = engine.clone();
     let spawned =
         std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || tick(&clock));
-    spawned.what("could not start the clock that stops plugins which loop")?;
+    spawned.what("could not start the plugins' clock")?;
     Ok(engine)
 }
 

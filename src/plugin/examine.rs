@@ -92,7 +92,7 @@ impl Options {
                 return error;
             }
             error.hint(format!(
-                "`cowhand plugin approve {}` fetches what was approved; a run never does.",
+                "Run `cowhand plugin approve {}` to fetch it; a run never fetches plugins.",
                 spec.name
             ))
         })

@@ -44,14 +44,14 @@ impl Failure {
 /// standard error.
 pub(super) fn classify(error: &wasmtime::Error, denied: Option<String>, said: &str) -> Failure {
     let failure = match (denied, limit_of(error)) {
-        (Some(denied), _) => Failure::new(Class::Limit, format!("it wanted {denied}"))
+        (Some(denied), _) => Failure::new(Class::Limit, format!("it requested {denied}"))
             .hint("If it needs that much, raise `memory` in its grant in cowhand.toml."),
         (None, Some(limit)) => Failure::new(Class::Limit, limit),
         (None, None) => trapped(error),
     };
     match said.lines().rfind(|line| !line.trim().is_empty()) {
         Some(_) => {
-            let message = format!("{}; it said: {}", failure.message, said.trim());
+            let message = format!("{}; standard error: {}", failure.message, said.trim());
             Failure { message: cut(message, MOST_OF_A_TEXT), ..failure }
         }
         None => failure,
@@ -70,11 +70,11 @@ fn limit_of(error: &wasmtime::Error) -> Option<String> {
         // wasmtime does not export these errors' types.
         let said = cause.to_string();
         if let Some(parts) = said.strip_prefix("resource limit exceeded: ") {
-            return Some(format!("it is made of more parts than the limit: {parts}"));
+            return Some(format!("it has too many parts: {parts}"));
         }
         let flood = said.contains("fuel allocated for hostcalls has been exhausted");
         let limit = bytesize::ByteSize::b(MOST_HANDED_OVER as u64);
-        flood.then(|| format!("it handed over more than the limit of {limit} at once"))
+        flood.then(|| format!("it passed more than the limit of {limit} at once"))
     })
 }
 
@@ -90,7 +90,7 @@ fn trapped(error: &wasmtime::Error) -> Failure {
             | Trap::ListOutOfBounds
             | Trap::InvalidDiscriminant
             | Trap::UnalignedPointer,
-        ) => Failure::new(Class::BadOutput, format!("its answer cannot be read: {cause}")),
+        ) => Failure::new(Class::BadOutput, format!("its answer is not valid: {cause}")),
         Some(Trap::OutOfFuel) => Failure::new(Class::Limit, "it used more than the limit of fuel"),
         Some(Trap::StackOverflow) => {
             Failure::new(Class::Limit, "it used more than the limit of call stack")

@@ -79,11 +79,11 @@ fn flaw(path: &SitePath) -> Option<&'static str> {
     let bytes = path.as_bytes();
     let mut parts = bytes.split(|byte| *byte == b'/');
     if bytes.is_empty() || parts.clone().any(|part| matches!(part, b"" | b"." | b"..")) {
-        Some("which is not a plain path below the site's folder")
+        Some("which is not a plain path in the site")
     } else if parts.any(|part| part.eq_ignore_ascii_case(b".git")) {
-        Some("which is git's")
+        Some("which belongs to git")
     } else if bytes.contains(&0) || bytes.len() > LONGEST_PATH {
-        Some("which no file system takes")
+        Some("which is too long")
     } else {
         None
     }

@@ -92,7 +92,7 @@ impl text_merge::Host for State {
         if base.len().max(ours.len()).max(theirs.len()) > MOST_MERGED {
             let limit = bytesize::ByteSize::b(MOST_MERGED as u64);
             return Err(LimitReached(format!(
-                "it wanted to merge a text of more than the limit of {limit}"
+                "it requested the merge of a text larger than the limit of {limit}"
             ))
             .into());
         }

@@ -14,7 +14,7 @@ const PACKAGE: &str = "cowhand:hooks/";
 /// The version of the hooks that this Cowhand offers. Plugins for any `0.1.x` work.
 pub const HOOKS_VERSION: &str = "0.1";
 /// The message for bytes that cannot be parsed.
-const DAMAGED: &str = "it is not WebAssembly, or damaged";
+const DAMAGED: &str = "it is damaged or not WebAssembly";
 /// The limit for nested components. Nesting is cheap in a file, and compilers do not produce it.
 const DEEPEST: usize = 100;
 /// The most requests that an operator would read before approving.
@@ -74,14 +74,14 @@ fn parts(bytes: &[u8]) -> Result<Parts> {
         let whole = outside.is_empty();
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } if whole => {
-                let hint = "Build it for `wasm32-wasip2`, or turn it into a component with the tools of its language.";
+                let hint = "Build it for `wasm32-wasip2`, or convert it into a component with its language's tools.";
                 return Err(Error::new("it is a core module, not a component").hint(hint));
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. }
                 if outside.len() == DEEPEST =>
             {
                 return Err(Error::new(format!(
-                    "its components are nested more than {DEEPEST} deep"
+                    "its components are nested more than {DEEPEST} levels deep"
                 )));
             }
             Payload::ModuleSection { parser: inner, .. }
@@ -128,14 +128,16 @@ fn hooks(exports: &[String]) -> Result<(Vec<Hook>, String)> {
     {
         if !is_ours(version) {
             let what = format!(
-                "it is for version {version} of the hooks, and this Cowhand has {HOOKS_VERSION}"
+                "it is for version {version} of the hooks, but this Cowhand has {HOOKS_VERSION}"
             );
             return Err(Error::new(what).hint(
-                "Use a build of the plugin for these hooks, or a Cowhand that has its own.",
+                "Use a build of the plugin for this version, or a Cowhand with that version.",
             ));
         }
         let hook = Hook::from_name(name).ok_or_else(|| {
-            Error::new(format!("it exports `{name}`, which is no hook of version {HOOKS_VERSION}"))
+            Error::new(format!(
+                "it exports `{name}`, which is not a hook of version {HOOKS_VERSION}"
+            ))
         })?;
         hooks.push(hook);
         found = Some(version.to_owned());
@@ -163,17 +165,17 @@ pub(crate) fn requests(sections: &[Vec<u8>]) -> Result<Vec<Request>> {
     let mut all = Vec::new();
     for section in sections {
         let some: Vec<Request> = serde_json::from_slice(section)
-            .what_with(|| format!("its section `{SECTION}` is not understood"))?;
+            .what_with(|| format!("its section `{SECTION}` is not valid"))?;
         all.extend(some);
     }
     if all.len() > MOST_REQUESTS {
-        return Err(Error::new(format!("it requests more than {MOST_REQUESTS} things")));
+        return Err(Error::new(format!("it has more than {MOST_REQUESTS} requests")));
     }
     let wrong = |text: &&String| !is_plain(text);
     if let Some(text) = all.iter().flat_map(|request| [&request.value, &request.reason]).find(wrong)
     {
         let shown = format!("{text:?}");
-        return Err(Error::new(format!("it has a request that is no plain line: {shown:.60}")));
+        return Err(Error::new(format!("it has a request that is not a plain line: {shown:.60}")));
     }
     Ok(all)
 }
@@ -201,7 +203,7 @@ mod tests {
         for bad in ["a\nb", "a\u{1b}[2K", "a\u{9b}", "a\u{202e}b", "a\u{2066}b", "a\u{200f}b"] {
             let error = requested(bad, 1).unwrap_err().summary();
             assert!(
-                error.contains("no plain line") && !error.chars().any(char::is_control),
+                error.contains("not a plain line") && !error.chars().any(char::is_control),
                 "{error}"
             );
         }

@@ -130,7 +130,7 @@ impl Plugin {
         let mut record = Record { calls: 1, ..Record::blank(hook) };
         let _ticking = Ticking::new();
         if self.about.spent.is_hopeless() {
-            let what = "it ran out of time too often in this run, and is not called any more";
+            let what = "it timed out too often in this run and is not called again";
             return (Err(Failure::new(Class::Unavailable, what)), record);
         }
         let session = match self.idle.take() {

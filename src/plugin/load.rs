@@ -162,7 +162,7 @@ impl<'a> Loader<'a> {
     async fn start(&self, found: Examined) -> Result<Plugin> {
         for grant in &found.idle {
             let what = format!(
-                "the plugin `{}` does not request what it was granted: {grant}",
+                "the plugin `{}` has a grant that it does not request: {grant}",
                 found.spec.name
             );
             self.options.events.warn(what, None);

@@ -97,16 +97,19 @@ impl LockFile {
         }
         let broken = |error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            Error::new(format!("{file}, line {line}: {}", error.message().lines().next().unwrap_or("not valid")))
-                .exit(Exit::Refused)
-                .hint("Take it from a backup, or move it away and approve the plugins again: `cowhand plugin approve`.")
+            Error::new(format!(
+                "{file}, line {line}: {}",
+                error.message().lines().next().unwrap_or("not valid")
+            ))
+            .exit(Exit::Refused)
+            .hint("Restore it from a backup, or move it away and run `cowhand plugin approve`.")
         };
         let Version { version } = toml::from_str(text).map_err(broken)?;
         if version > VERSION {
-            let what = format!("{file} has version {version}, and this Cowhand knows {VERSION}");
+            let what = format!("{file} has version {version}, but this Cowhand knows {VERSION}");
             return Err(Error::new(what)
                 .exit(Exit::Refused)
-                .hint("Use the Cowhand that wrote it, or a later one."));
+                .hint("Use the version of Cowhand that wrote it, or a later one."));
         }
         toml::from_str(text).map_err(broken)
     }

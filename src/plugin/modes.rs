@@ -16,8 +16,9 @@ pub(super) fn mode(granted: &[Folder], path: &Path) -> Result<u32> {
     // The innermost of several directories counts, as in the plugin's view of the file system.
     let innermost =
         granted.iter().filter_map(below).min_by_key(|(_, rest)| rest.components().count());
-    let (folder, rest) = innermost
-        .ok_or_else(|| Error::new(ErrorKind::PermissionDenied, "it is in no granted folder"))?;
+    let (folder, rest) = innermost.ok_or_else(|| {
+        Error::new(ErrorKind::PermissionDenied, "it is not in a granted directory")
+    })?;
     let opened = Dir::from_std_file(folder.handle()?);
     let about =
         if rest.as_os_str().is_empty() { opened.dir_metadata() } else { opened.metadata(rest) }?;

@@ -129,7 +129,7 @@ impl Plugins {
         one.task.abort();
         let mut receipt = one.receipt.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if late {
-            let message = format!("it was not done {limit:?} after the end of the run");
+            let message = format!("it did not finish within {limit:?} after the end of the run");
             receipt.failure = Some(Failure::new(Class::TimeOut, message));
         }
         let name = &receipt.plugin;

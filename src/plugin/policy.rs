@@ -60,7 +60,9 @@ impl OnFailure {
             }
             (None, Some(class), Entry::One(policy)) => drop(self.classes.insert(class, policy)),
             (None, Some(_), Entry::Classes(_)) => {
-                return Err(E::custom(format_args!("`{key}` is \"stop\", \"skip\" or \"warn\"")));
+                return Err(E::custom(format_args!(
+                    "`{key}` must be \"stop\", \"skip\" or \"warn\""
+                )));
             }
             (None, None, _) => return Err(unknown(key)),
         }
@@ -72,7 +74,7 @@ fn unknown<E: de::Error>(key: &str) -> E {
     let keys = Hook::ALL.map(Hook::name).into_iter().chain(Class::ALL.map(Class::key));
     let near =
         nearest(key, keys).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    E::custom(format_args!("`{key}` is neither a hook nor a sort of failure{near}"))
+    E::custom(format_args!("`{key}` is neither a hook nor a class of failures{near}"))
 }
 
 /// The value of one key.
@@ -93,7 +95,7 @@ impl<'de> Visitor<'de> for Whole {
     type Value = OnFailure;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"stop\", \"skip\", \"warn\", or a table of hooks and sorts of failure")
+        f.write_str("\"stop\", \"skip\", \"warn\", or a table of hooks and classes of failures")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<OnFailure, E> {
@@ -121,7 +123,7 @@ impl<'de> Visitor<'de> for One {
     type Value = Entry;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"stop\", \"skip\", \"warn\", or a table of sorts of failure")
+        f.write_str("\"stop\", \"skip\", \"warn\", or a table of classes of failures")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Entry, E> {

@@ -18,7 +18,7 @@ const SYSTEM: &str = "/var/lib/cowhand";
 /// The environment variable for another directory, for tests.
 #[cfg(feature = "testing")]
 const VARIABLE: &str = "COWHAND_STATE";
-const HEAD: &str = "# What root approved for the plugins of the site in ";
+const HEAD: &str = "# Root's approvals for the plugins of the site in ";
 
 /// A directory with one file for each site.
 #[derive(Clone, Debug)]

@@ -90,7 +90,7 @@ impl State {
     pub(super) fn blobs(&self) -> wasmtime::Result<Arc<dyn Blobs>> {
         self.blobs
             .clone()
-            .ok_or_else(|| wasmtime::Error::msg("it reads a blob outside the call that got it"))
+            .ok_or_else(|| wasmtime::Error::msg("it reads a blob outside of its call"))
     }
 
     /// Emits a line of the plugin's log. Beyond the limit the call ends.

@@ -14,7 +14,7 @@ impl<'de> Deserialize<'de> for Key {
         let text = String::deserialize(deserializer)?;
         let key = PublicKey::from_base64(text.trim());
         key.map(Self).map_err(|error| {
-            serde::de::Error::custom(format_args!("`{text}` is no key of minisign's: {error}"))
+            serde::de::Error::custom(format_args!("`{text}` is not a minisign key: {error}"))
         })
     }
 }
@@ -22,7 +22,7 @@ impl<'de> Deserialize<'de> for Key {
 impl Key {
     /// Returns true if this key signed these bytes. Fails if the signature cannot be parsed.
     pub(super) fn has_signed(&self, bytes: &[u8], signature: &str) -> Result<bool> {
-        let signature = Signature::decode(signature).what("it is no signature of minisign's")?;
+        let signature = Signature::decode(signature).what("it is not a minisign signature")?;
         // Older signatures are of the bytes, newer ones of their hash; both are valid.
         Ok(self.0.verify(bytes, &signature, true).is_ok())
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_is_no_key_or_signature_is_told() {
-        assert!(key("nonsense").unwrap_err().to_string().contains("no key of minisign's"));
+        assert!(key("nonsense").unwrap_err().to_string().contains("is not a minisign key"));
         assert!(key(KEY).unwrap().has_signed(b"", "nonsense").is_err());
     }
 }

@@ -76,20 +76,23 @@ pub(super) fn read(
             stock(name).map(|stock| (stock.bytes.into(), Digest::known(stock.sha256)))
         }
         Source::File(file) if file.contains("://") => {
-            Err(Error::new(format!("plugins do not come from `{file}`"))
-                .hint("Name a file, an https:// address, or a reference in a registry."))
+            Err(Error::new(format!("`{file}` is not a supported source"))
+                .hint("Use a file, an https:// URL, or a reference in a registry."))
         }
         Source::File(file) => read_file(&site.join(file)),
         Source::Https(_) | Source::Registry(_) => {
             let missing = |what: &str| Error::new(what).exit(Exit::Refused);
-            let pinned = pinned.ok_or_else(|| missing("it was not fetched yet"))?;
+            let pinned = pinned.ok_or_else(|| missing("it is not fetched yet"))?;
             let path = fetched_path(fetched, pinned);
             if !path.exists() {
-                return Err(missing("what was fetched is gone"));
+                return Err(missing("the fetched component is missing"));
             }
             let (bytes, digest) = read_file(&path)?;
             if digest != *pinned {
-                return Err(missing(&format!("{} is damaged: it is {digest}", path.display())));
+                return Err(missing(&format!(
+                    "{} is damaged: its digest is {digest}",
+                    path.display()
+                )));
             }
             Ok((bytes, digest))
         }
@@ -106,7 +109,7 @@ pub fn demand(source: &str, wanted: Option<Digest>, found: Digest) -> Result<()>
     match wanted {
         Some(wanted) if wanted != found => {
             let error =
-                Error::new(format!("{source} is not what it should be")).exit(Exit::Refused);
+                Error::new(format!("{source} has an unexpected digest")).exit(Exit::Refused);
             Err(error.because(format!("it is {found}, not {wanted}")))
         }
         _ => Ok(()),
@@ -125,7 +128,7 @@ pub(super) fn read_file(path: &Path) -> Result<(Cow<'static, [u8]>, Digest)> {
     let file = opened.what_with(doing)?;
     let found = file.metadata().what_with(doing)?;
     if !found.is_file() {
-        return Err(Error::new(doing()).because("it is no file"));
+        return Err(Error::new(doing()).because("it is not a file"));
     }
     if found.len() > LARGEST {
         return Err(too_large(&path.display().to_string()));
@@ -142,10 +145,10 @@ pub(super) fn too_large(what: &str) -> Error {
 fn stock(name: &str) -> Result<&'static Stock> {
     STOCK.iter().find(|stock| stock.name == name).ok_or_else(|| {
         let names: Vec<&str> = STOCK.iter().map(|stock| stock.name).collect();
-        let error = Error::new(format!("there is no stock plugin `{name}`"));
+        let error = Error::new(format!("unknown stock plugin `{name}`"));
         match crate::nearest::nearest(name, names.iter().copied()) {
             Some(near) => error.hint(format!("Did you mean `{STOCK_PREFIX}{near}`?")),
-            None => error.hint(format!("There are: {}.", names.join(", "))),
+            None => error.hint(format!("The stock plugins are {}.", names.join(", "))),
         }
     })
 }

@@ -112,7 +112,7 @@ impl Trust {
         let mut changes = changes(found, approved);
         let less = approved.grant.beyond(&found.allowed);
         if needs_root && !less.is_empty() {
-            changes.push(format!("root approved more than it is granted: {}", less.join(", ")));
+            changes.push(format!("its grants are less than root's approval: {}", less.join(", ")));
         }
         if changes.is_empty() {
             return Standing::Approved;
@@ -124,9 +124,8 @@ impl Trust {
         if needs_root {
             let exposures = self.exposures.iter();
             reasons.extend(
-                exposures.map(|exposure| {
-                    format!("what the site grants does not count: {}", exposure.why)
-                }),
+                exposures
+                    .map(|exposure| format!("the site's grants do not count: {}", exposure.why)),
             );
         }
         reasons
@@ -136,13 +135,10 @@ impl Trust {
         let reaches: Vec<String> =
             found.allowed.reaches().map(|(key, value)| format!("{key} `{value}`")).collect();
         if !reaches.is_empty() {
-            return Some(format!(
-                "nobody has approved it yet, and it is granted {}",
-                reaches.join(", ")
-            ));
+            return Some(format!("it is not approved yet, and has grants: {}", reaches.join(", ")));
         }
         let demanded = self.policy.approval == Approval::Always || !found.in_site;
-        demanded.then(|| "nobody has approved it yet".to_owned())
+        demanded.then(|| "it is not approved yet".to_owned())
     }
 
     /// Refuses a plugin without a valid approval.
@@ -150,20 +146,25 @@ impl Trust {
         let name = &found.spec.name;
         let standing = self.approval(found);
         if let Standing::Unapproved(reasons) = standing {
-            let error =
-                Error::new(format!("the plugin `{name}` ({}) must be approved", found.spec.source));
+            let error = Error::new(format!(
+                "the plugin `{name}` ({}) needs an approval",
+                found.spec.source
+            ));
             let error = reasons.into_iter().fold(error, Error::because).exit(Exit::Refused);
             if !self.needs_root(found) {
-                let hint = format!("`cowhand plugin approve {name}` shows what it is and asks.");
+                let hint = format!("`cowhand plugin approve {name}` shows the details and asks.");
                 return Err(error.hint(hint));
             }
             let fixes: Vec<String> =
                 self.exposures.iter().map(|exposure| format!("`{}`", exposure.fix)).collect();
             return Err(error
                 .hint(format!(
-                    "As root, `cowhand plugin approve {name}` shows what it is and asks."
+                    "As root, `cowhand plugin approve {name}` shows the details and asks."
                 ))
-                .hint(format!("Or let root alone write the files: {}.", fixes.join(", "))));
+                .hint(format!(
+                    "Or make root the only user who can write these files: {}.",
+                    fixes.join(", ")
+                )));
         }
         self.check_kept_signature(found)
     }
@@ -197,7 +198,7 @@ impl Trust {
         let wrong =
             |what: &str| Error::new(format!("the plugin `{name}` {what}")).exit(Exit::Refused);
         let signature = signature.ok_or_else(|| {
-            wrong("is not signed, and `[trust] keys` in cowhand.toml demands it").hint(
+            wrong("is not signed, but `[trust] keys` in cowhand.toml requires it").hint(
                 "Add it again with its signature: `cowhand plugin add SOURCE --signature FILE`.",
             )
         })?;
@@ -205,7 +206,7 @@ impl Trust {
         match keys.iter().map(signed).collect::<Result<Vec<bool>>>() {
             Ok(found) if found.contains(&true) => Ok(()),
             Ok(_) => Err(wrong("is not signed by any of the `[trust] keys` in cowhand.toml")
-                .hint("Do not use it, unless you know why: then add the key it was signed with.")),
+                .hint("Do not use it unless you know why; in that case add its key.")),
             Err(error) => Err(wrong("has a signature that cannot be read").because(error)),
         }
     }
@@ -219,18 +220,16 @@ fn is_stock(found: &Examined) -> bool {
 fn changes(found: &Examined, approved: &Approved) -> Vec<String> {
     let mut changes = Vec::new();
     if found.spec.source != approved.source {
-        changes.push(format!("it was approved from `{}`", approved.source));
+        changes.push(format!("it was approved with the source `{}`", approved.source));
     }
     let digest = found.inspection.digest;
     if digest != approved.digest {
-        changes.push(format!(
-            "it changed since it was approved: it was {}, it is {digest}",
-            approved.digest
-        ));
+        changes
+            .push(format!("it changed since its approval, from {} to {digest}", approved.digest));
     }
     let more = found.allowed.beyond(&approved.grant);
     if !more.is_empty() {
-        changes.push(format!("it is granted more than was approved: {}", more.join(", ")));
+        changes.push(format!("its grants exceed its approval: {}", more.join(", ")));
     }
     changes
 }

@@ -20,7 +20,7 @@ use crate::files;
 /// written.
 pub const FORMAT: u32 = 1;
 
-/// What is written: the whole account of a run.
+/// The content of the file: the whole record of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// [`FORMAT`] of who wrote it.
@@ -31,20 +31,20 @@ pub struct Record {
     pub command: String,
     /// The version of Cowhand that began it.
     pub version: String,
-    /// How many records it has had, this one counted.
+    /// The number of records so far, with this one.
     #[serde(default)]
     pub records: u32,
     /// When it began.
     pub started: Timestamp,
-    /// How it ended; none while it is under way or after it was killed.
+    /// The outcome. `None` while the run is in progress or after a kill.
     pub ended: Option<Ended>,
-    /// What happened, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// What later stages, resume and rollback need to know, by name.
+    /// Facts for later stages, resume and rollback, by name.
     pub facts: BTreeMap<String, serde_json::Value>,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ended {
     /// When.
@@ -83,7 +83,7 @@ pub enum State {
 }
 
 impl State {
-    /// Whether a stage may go from `before` (none: nothing is recorded of it) to this state.
+    /// Returns true if a stage may go from `before` (`None`: not recorded) to this state.
     /// Beginning and undoing may be repeated, because a kill can come after any of them.
     fn may_follow(self, before: Option<Self>) -> bool {
         use State::{Done, Failed, Started, Undoing, Undone};
@@ -171,14 +171,14 @@ impl Journal {
         self.change(|record| record.ended = None)
     }
 
-    /// Changes the account in the file and then here; where the file cannot be written, in neither.
+    /// Changes the record in the file and then in memory; in neither if the file cannot be written.
     fn change(&mut self, change: impl FnOnce(&mut Record)) -> Result<()> {
         let before = self.record.clone();
         change(&mut self.record);
         self.save().inspect_err(|_| self.record = before)
     }
 
-    /// The previous account stays beside the new one, so that a damaged file can still be judged.
+    /// The previous record stays next to the new one, so that a damaged file can be recovered.
     fn save(&mut self) -> Result<()> {
         self.record.records += 1;
         let sealed = sealed(&self.record).what("could not write the journal")?;
@@ -216,12 +216,12 @@ impl Record {
     }
 }
 
-/// Reads the journal at `path`; where it is damaged, the account before it.
+/// Reads the journal at `path`, or the previous record if it is damaged.
 pub fn read(path: &Path) -> Result<Record> {
     parse(path).or_else(|damaged| parse(&previous(path)).map_err(|_| damaged))
 }
 
-/// Whether more than the first record was written to the journal at `path`.
+/// Returns true if the journal at `path` has more than the first record.
 pub fn has_begun(path: &Path) -> bool {
     previous(path).exists()
 }

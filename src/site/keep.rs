@@ -82,7 +82,7 @@ impl<'a, W: Fn(&Path) -> bool> Copying<'a, W> {
                 self.copied.left.push(Left { path: relative.to_owned(), why });
                 Ok(())
             }
-            // It has just gone.
+            // It has just been removed.
             Err(missing) if missing.kind() == ErrorKind::NotFound => Ok(()),
             outcome => outcome,
         }

@@ -1,4 +1,4 @@
-//! One run a site: a lock that dies with its holder, and says who holds it.
+//! One run per site: a lock that dies with its holder and names it.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
 
@@ -17,12 +17,12 @@ use crate::exit::Exit;
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
-/// Who holds the lock.
+/// The holder of the lock.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Holder {
     /// The process.
     pub pid: u32,
-    /// What it runs.
+    /// Its command line.
     pub command: String,
     /// Since when.
     pub since: Timestamp,
@@ -62,7 +62,7 @@ impl Lock {
         }
     }
 
-    /// Who holds the lock at `path` now, if anybody does.
+    /// Returns the current holder of the lock at `path`, if any.
     pub fn holder(path: &Path) -> Option<Holder> {
         let mut file = File::open(path).ok()?;
         match file.try_lock_shared() {

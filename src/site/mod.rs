@@ -26,14 +26,14 @@ use crate::exit::Exit;
 use crate::ownership::{Exposure, exposures};
 use mailcow::Conf;
 
-/// The name of the configuration file in the site's folder.
+/// The name of the configuration file in the site's directory.
 pub const CONFIG_FILE: &str = "cowhand.toml";
 /// Names in the site's directory that are the site's alone: nothing of upstream's gets there.
 pub const OWN_NAMES: [&str; 3] = [CONFIG_FILE, crate::plugin::LOCK_FILE, "plugins"];
 /// The largest settings, configuration or compose file that is read, in bytes.
 pub const MOST_OF_A_TEXT: u64 = 16 << 20;
 
-/// A site's folder, its `mailcow.conf` and its `cowhand.toml`.
+/// A site's directory with its `mailcow.conf` and `cowhand.toml`.
 #[derive(Clone, Debug)]
 pub struct Site {
     root: PathBuf,
@@ -72,17 +72,17 @@ impl Site {
         Ok(Self { root, dir: Arc::new(dir), conf, config, exposures })
     }
 
-    /// The site's folder, absolute and without links.
+    /// Returns the site's directory, absolute and without links.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The site's folder, held open: the way to every file below it.
+    /// Returns the open handle of the site's directory, for every file below it.
     pub fn dir(&self) -> &Dir {
         &self.dir
     }
 
-    /// A path below the site's folder, for messages and for programs that are told of it.
+    /// Returns a path in the site's directory, for messages and for programs.
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
     }
@@ -92,7 +92,7 @@ impl Site {
         &self.conf
     }
 
-    /// What `cowhand.toml` says.
+    /// Returns the settings in `cowhand.toml`.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -102,7 +102,7 @@ impl Site {
         &self.exposures
     }
 
-    /// Finds `mailcow.conf`, where its link leads if it is one.
+    /// Finds `mailcow.conf`, or the target of its link.
     pub fn conf_file(&self) -> Result<ConfFile> {
         ConfFile::find(&self.root, &self.dir)
     }
@@ -208,7 +208,7 @@ fn unreadable(path: &Path) -> Error {
     refused(format!("could not read {}", path.display())).hint("Run cowhand as root.")
 }
 
-/// Reads `cowhand.toml`, and tells how other users can change it or the directory that it is in.
+/// Reads `cowhand.toml` and reports how other users can change it or its directory.
 fn read_config(root: &Path, dir: &Dir) -> Result<(Config, Vec<Exposure>)> {
     let path = root.join(CONFIG_FILE);
     let unreadable = |error: std::io::Error| {

@@ -1,4 +1,4 @@
-//! What Cowhand keeps about a site, under `.git/cowhand/`: the lock and the runs.
+//! Cowhand's data on a site, in `.git/cowhand/`: the lock and the runs.
 
 #![expect(clippy::disallowed_methods, reason = "these paths are in git's own directory")]
 
@@ -14,11 +14,11 @@ use crate::error::{Context, Error, Result};
 use crate::exit::Exit;
 use crate::files;
 
-/// The folder `cowhand` inside the site's git folder, readable by its owner alone.
+/// The directory `cowhand` in the site's git directory, readable only by its owner.
 #[derive(Clone, Debug)]
 pub struct Store(PathBuf);
 
-/// The folder of one run.
+/// The directory of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     id: String,
@@ -26,17 +26,17 @@ pub struct RunFolder {
 }
 
 impl Store {
-    /// The store inside this git folder. Creates nothing.
+    /// Returns the store in this git directory. Creates nothing.
     pub fn of(git_folder: &Path) -> Self {
         Self(git_folder.join("cowhand"))
     }
 
-    /// Where the lock is.
+    /// Returns the path of the lock.
     pub fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }
 
-    /// Where the plugins lie that were fetched.
+    /// Returns the directory of fetched plugins.
     pub fn plugins(&self) -> PathBuf {
         self.0.join("plugins")
     }
@@ -60,7 +60,7 @@ impl Store {
         files::write(&path, &names, 0o600)
     }
 
-    /// Makes the store's folders where they are missing.
+    /// Creates the store's directories if they are missing.
     pub fn create(&self) -> Result<()> {
         files::private_folder(&self.runs_folder())
     }
@@ -106,7 +106,7 @@ impl Store {
         Ok(begun.find_map(|run| journal::read(&run.journal()).err().map(|error| (run, error))))
     }
 
-    /// One run by its id, or by the beginning of it.
+    /// Returns a run by its id or the beginning of it.
     pub fn run(&self, id: &str) -> Result<RunFolder> {
         let ids = self.ids()?;
         let mut found = ids.iter().filter(|known| known.starts_with(id));
@@ -128,7 +128,7 @@ impl Store {
         Ok(self.runs()?.into_iter().rev().find(wanted))
     }
 
-    /// Takes a run's folder away.
+    /// Removes a run's directory.
     pub fn forget(&self, run: &RunFolder) -> Result<()> {
         fs::remove_dir_all(&run.path)
             .what_with(|| format!("could not remove {}", run.path.display()))
@@ -142,7 +142,7 @@ impl Store {
         self.0.join("runs")
     }
 
-    /// Returns the folder of the run with this id.
+    /// Returns the directory of the run with this id.
     pub fn run_folder(&self, id: &str) -> RunFolder {
         RunFolder { id: id.to_owned(), path: self.runs_folder().join(id) }
     }
@@ -204,7 +204,7 @@ impl RunFolder {
         &self.id
     }
 
-    /// The run's folder.
+    /// Returns the run's directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -224,12 +224,12 @@ impl RunFolder {
         self.path.join("kept")
     }
 
-    /// Opens the folder of the copies.
+    /// Opens the directory of the copies.
     pub fn kept_dir(&self) -> Result<Dir> {
         open(&self.kept())
     }
 
-    /// Opens the folder of what a rollback replaced.
+    /// Opens the directory of files that a rollback replaced.
     pub fn replaced_dir(&self) -> Result<Dir> {
         open(&self.path.join("replaced"))
     }

@@ -22,7 +22,8 @@ const DOWN: Duration = Duration::from_mins(15);
 /// The first version whose `up` knows `--pull`.
 const KNOWS_PULL: (u32, u32) = (2, 5);
 
-/// A compose command of major version 2 or later that talks to the same engine as [`super::Engine`].
+/// A compose command of major version 2 or later that talks to the same engine as
+/// [`super::Engine`].
 #[derive(Clone, Debug)]
 pub struct Compose {
     program: Program,

@@ -45,7 +45,7 @@ async fn files_that_are_not_plugins_are_refused() {
     assert!(refused(b"\0asm\x0d\0\x01\0").await.summary().contains("exports no hook"));
     let probe = fs::read(probe()).unwrap();
     assert!(
-        refused(&probe[..probe.len() / 2]).await.summary().contains("not WebAssembly, or damaged")
+        refused(&probe[..probe.len() / 2]).await.summary().contains("damaged or not WebAssembly")
     );
 }
 
@@ -53,7 +53,7 @@ async fn files_that_are_not_plugins_are_refused() {
 async fn an_unknown_version_of_the_hooks_is_refused() {
     let error = refused(&renamed("@0.1.0", "@0.2.0")).await;
     assert!(
-        error.summary().contains("for version 0.2.0 of the hooks, and this Cowhand has 0.1"),
+        error.summary().contains("for version 0.2.0 of the hooks, but this Cowhand has 0.1"),
         "{error}"
     );
 }
@@ -61,7 +61,7 @@ async fn an_unknown_version_of_the_hooks_is_refused() {
 #[tokio::test]
 async fn an_unknown_interface_is_refused() {
     let error = refused(&renamed("cowhand:hooks/observer@", "cowhand:hooks/observes@")).await;
-    assert!(error.summary().contains("`observes`, which is no hook"), "{error}");
+    assert!(error.summary().contains("`observes`, which is not a hook"), "{error}");
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_missing_file_and_an_unknown_stock_plugin_are_refused() {
     assert!(error.summary().contains("No such file"), "{error}");
     let error =
         site.load("[[plugin]]\nname = \"mine\"\nsource = \"stock:no-such\"\n").await.err().unwrap();
-    assert!(error.summary().contains("there is no stock plugin `no-such`"), "{error}");
+    assert!(error.summary().contains("unknown stock plugin `no-such`"), "{error}");
 }
 
 #[tokio::test]

@@ -219,7 +219,7 @@ async fn http_goes_where_it_is_granted_and_nowhere_else() {
         assert_eq!(site.receipt("probe").refusals, [format!("a request to `{address}`")]);
         let note = site.notes().pop().unwrap();
         assert!(
-            note.contains("below `[plugin.grant]` of `probe`")
+            note.contains("add to `[plugin.grant]` of `probe`")
                 && note.ends_with(&format!("\"{address}\"]")),
             "{note}"
         );
@@ -236,7 +236,7 @@ async fn a_name_with_an_inner_address_is_refused_unless_the_address_is_granted_t
     let name = format!("grant.http = [\"http://localhost:{port}\"]\n");
     assert_eq!(probe_sees(&site, &url, &name).await, "Err(\"ErrorCode::HttpRequestDenied\")");
     assert!(
-        site.receipt("probe").refusals[0].contains("not a public address"),
+        site.receipt("probe").refusals[0].contains("is not public"),
         "{:?}",
         site.receipt("probe").refusals
     );

@@ -1,4 +1,4 @@
-//! What may be answered to a conflict, and what cannot stand: nothing of it reaches the site.
+//! Valid and invalid answers to conflicts. Nothing of an invalid one reaches the site.
 
 use cowhand::git::merge::{Answer, Conflict, Favor, Merge, Mode, Options};
 use cowhand::path::SitePath;

@@ -1,4 +1,5 @@
-//! Clones of every kind: what a site may be is updated, what cannot be is refused with what to do about it.
+//! Clones of every kind: what a site may be is updated, what cannot be is refused with what to do
+//! about it.
 
 use std::os::unix::fs::{MetadataExt, chown};
 

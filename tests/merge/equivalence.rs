@@ -1,5 +1,5 @@
-//! The stock policy gives the tree that `git merge -Xtheirs -Xpatience` (or ours) gives once what one side deleted is removed:
-//! generated cases, the same ones every time, compared by tree id.
+//! The stock policy gives the tree that `git merge -Xtheirs -Xpatience` (or ours) gives once what
+//! one side deleted is removed: generated cases, the same ones every time, compared by tree id.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -51,7 +51,8 @@ fn what_the_fuzzer_starts_from_gives_git_s_trees() {
     }
 }
 
-/// Where every common line comes back too often to tell anything, git compares by another method. The fuzzer found that its last bit counts.
+/// Where every common line comes back too often to tell anything, git compares by another method.
+/// The fuzzer found that its last bit counts.
 #[test]
 fn lines_that_come_back_too_often_give_git_s_trees() {
     let lab = Lab::new();
@@ -70,7 +71,8 @@ fn lines_that_come_back_too_often_give_git_s_trees() {
     }
 }
 
-/// The closed list of docs/merge.md: a file against a link becomes the favoured side, whole. Everything else is as git has it.
+/// The closed list of docs/merge.md: a file against a link becomes the favoured side, whole.
+/// Everything else is as git has it.
 fn is_listed(lab: &Lab, case: &Case, merged: &Merged, expected: Oid, favor: Favor) -> bool {
     let types = merged
         .decisions
@@ -342,7 +344,8 @@ impl Dice {
     }
 }
 
-/// Sets a file; what stands in its way (a folder of that name, a file where it needs a folder) goes.
+/// Sets a file; what stands in its way (a folder of that name, a file where it needs a folder)
+/// goes.
 fn put(files: &mut Files, path: Vec<u8>, file: (Mode, Vec<u8>)) {
     let beneath = [&path, &b"/"[..]].concat();
     files.retain(|other, _| {

@@ -1,4 +1,5 @@
-//! Where the site and upstream stand to each other: crossed histories, rewritten ones, unrelated ones; each as git would have it.
+//! Relations of the site and upstream: crossed, rewritten and unrelated histories, each as git
+//! merges it.
 
 use cowhand::event::Events;
 use cowhand::git::Oid;
@@ -135,7 +136,8 @@ fn an_unrelated_upstream_is_refused() {
     assert_ne!(code, 0, "git refuses too");
 }
 
-/// Upstream replaced the commit that the site has by another one: the site's history stays, and both are merged.
+/// Upstream replaced the commit that the site has by another one: the site's history stays, and
+/// both are merged.
 #[test]
 fn a_rewritten_upstream() {
     let site = Site::new(&lines(&[]));
@@ -158,7 +160,8 @@ fn a_rewritten_upstream() {
     assert_eq!(site.git(&["rev-parse", "origin/master"]), rewritten.to_string());
 }
 
-/// A tag that upstream moved stays where the site has it, as `git fetch` leaves it; new ones come along.
+/// A tag that upstream moved stays where the site has it, as `git fetch` leaves it; new ones come
+/// along.
 #[test]
 fn a_tag_that_upstream_moved() {
     let site = Site::new(&lines(&[]));

@@ -1,5 +1,5 @@
-//! An upstream that means harm: trees that no clone should check out are refused before anything of the site has changed, and what
-//! a clone could be made to execute is not.
+//! An upstream that means harm: trees that no clone should check out are refused before anything of
+//! the site has changed, and what a clone could be made to execute is not.
 
 use cowhand::git::Oid;
 use cowhand::git::merge::{Favor, Merge, Mode, Options};
@@ -12,7 +12,8 @@ const FOLDER: u32 = 0o040_000;
 const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_000;
 
-/// A tree object of these entries, as they stand: libgit2 and git themselves refuse to make most of these.
+/// A tree object of these entries, as they stand: libgit2 and git themselves refuse to make most of
+/// these.
 fn raw_tree(lab: &Lab, entries: &[(u32, &[u8], Oid)]) -> Oid {
     let mut bytes = Vec::new();
     for (mode, name, oid) in entries {
@@ -24,7 +25,8 @@ fn raw_tree(lab: &Lab, entries: &[(u32, &[u8], Oid)]) -> Oid {
     lab.git.odb().unwrap().write(ObjectType::Tree, &bytes).unwrap()
 }
 
-/// Upstream's next release is this tree: the site refuses it, at the fetch and at the merge, for this reason, and is as it was.
+/// Upstream's next release is this tree: the site refuses it, at the fetch and at the merge, for
+/// this reason, and is as it was.
 fn refused(site: &Site, tree: Oid, because: &str) {
     let head = site.upstream.git.refname_to_id("refs/heads/master").unwrap();
     let theirs = site.upstream.commit_tree(tree, &[head], 1_700_000_001);
@@ -107,7 +109,7 @@ fn a_tree_that_unfolds_without_end_is_refused() {
     refused(&site, raw_tree(lab, &[(FILE, &long, blob)]), "too long");
 }
 
-/// What upstream ships as a link cannot be written through, now or by a later release.
+/// A link from upstream cannot be written through, now or by a later release.
 #[test]
 fn files_beneath_a_link_that_upstream_shipped_stay_inside() {
     let outside = tempfile::tempdir().unwrap();
@@ -136,7 +138,8 @@ fn files_beneath_a_link_that_upstream_shipped_stay_inside() {
     );
 }
 
-/// Hooks, filters, external merge drivers, a file-system monitor, an editor: none of them runs, whoever names them.
+/// Hooks, filters, external merge drivers, a file-system monitor, an editor: none of them runs,
+/// whoever names them.
 #[test]
 fn nothing_that_a_clone_could_execute_is_executed() {
     let site = Site::new(&tree_of(&[

@@ -1,4 +1,5 @@
-//! Makes small repositories quickly, merges in them with the stock policy, and asks git for the same.
+//! Makes small repositories quickly, merges in them with the stock policy, and asks git for the
+//! same.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -31,7 +32,8 @@ impl Lab {
         Self { git, repo, folder }
     }
 
-    /// Whatever is written meanwhile goes into one pack: thousands of small files would take longer than the merges.
+    /// Whatever is written meanwhile goes into one pack: thousands of small files would take longer
+    /// than the merges.
     pub fn in_one_pack<T>(&self, write: impl FnOnce(&Self) -> T) -> T {
         let odb = self.git.odb().unwrap();
         let memory = odb.add_new_mempack_backend(1000).unwrap();
@@ -145,7 +147,7 @@ pub fn git(folder: &Path) -> Command {
     command
 }
 
-/// What `stock-conflicts` answers.
+/// Returns the answer of `stock-conflicts`.
 pub fn stock(conflict: &Conflict, favor: Favor) -> Answer {
     match conflict.kind {
         Kind::ModifyDelete | Kind::DeleteModify | Kind::RenameDelete => Answer::Remove,

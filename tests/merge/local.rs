@@ -1,4 +1,5 @@
-//! What the site has not committed, and what becomes of owners, lists of permissions, line ends and times of its files.
+//! The site's uncommitted changes, and the owners, access control lists, line endings and times of
+//! its files.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
@@ -179,7 +180,8 @@ fn owners_permissions_and_their_lists_stay() {
     }
 }
 
-/// A container may hold a file open, or have it mounted: the old one is replaced, never written into.
+/// A container may hold a file open, or have it mounted: the old one is replaced, never written
+/// into.
 #[test]
 fn a_replaced_file_is_another_file() {
     use std::io::Read;

@@ -1,4 +1,5 @@
-//! What the site had written and a merge does not have: named line by line, also where git calls it clean, and after renames.
+//! Losses: local changes that a merge lacks, line by line, even if git calls it clean, and after
+//! renames.
 
 use cowhand::git::conflict::Was;
 use cowhand::git::merge::{Answer, Favor, Merge, Merged, Options};
@@ -191,7 +192,8 @@ fn a_change_without_lines_is_named_where_the_file_goes_or_comes_back() {
     let merged =
         lab.merge(lab.commit(&executable, &[first]), *theirs, Favor::Theirs, "origin/master");
     assert_eq!(lost(&merged), ["a"], "the site made it executable, upstream deleted it");
-    // The site deleted an empty file, which upstream changed; and has one of its own, which becomes upstream's.
+    // The site deleted an empty file, which upstream changed; and has one of its own, which becomes
+    // upstream's.
     let lab = Lab::new();
     let first = lab.commit(&tree_of(&[("a", ""), ("k", "k\n")]), &[]);
     let mut theirs = tree_of(&[("b", "b\n"), ("k", "k\n")]);
@@ -203,7 +205,8 @@ fn a_change_without_lines_is_named_where_the_file_goes_or_comes_back() {
     assert_eq!(lost(&three.answered(&Answer::Theirs)), ["a", "b"]);
 }
 
-/// Whatever comes out: each line that the site added, and that upstream never had, is in the result or among the losses.
+/// Whatever comes out: each line that the site added, and that upstream never had, is in the result
+/// or among the losses.
 #[test]
 fn no_line_goes_without_being_named() {
     let mut seed = 7_u64;

@@ -1,5 +1,6 @@
-//! Releases of the real upstream with random local edits, for looking for differences from git: `COWHAND_UPSTREAM` names a clone of it;
-//! nothing of it is kept here. `COWHAND_MERGE_CASES` and `COWHAND_MERGE_SEED` choose how many and which.
+//! Releases of the real upstream with random local edits, for looking for differences from git:
+//! `COWHAND_UPSTREAM` names a clone of it; nothing of it is kept here. `COWHAND_MERGE_CASES` and
+//! `COWHAND_MERGE_SEED` choose how many and which.
 
 use std::path::Path;
 
@@ -72,7 +73,8 @@ fn releases(upstream: &Path) -> Vec<Oid> {
     releases.into_iter().map(|(_, commit)| commit).collect()
 }
 
-/// A site on one release, with edits where upstream's next ones changed something, and a later release.
+/// A site on one release, with edits where upstream's next ones changed something, and a later
+/// release.
 fn case(lab: &Lab, releases: &[Oid], seed: u64) -> Pair {
     let mut dice = Dice::new(seed);
     let from = dice.below(releases.len() - 1);

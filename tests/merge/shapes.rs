@@ -1,5 +1,6 @@
-//! The shapes that real updates of mailcow had: what upstream did from one release to the next, what a site had done, and what
-//! comes out under the stock policy. Contents are made up; git's own result for each is compared too.
+//! The shapes that real updates of mailcow had: what upstream did from one release to the next,
+//! what a site had done, and what comes out under the stock policy. Contents are made up; git's own
+//! result for each is compared too.
 
 use cowhand::git::conflict::{Kind, Was};
 use cowhand::git::merge::{Favor, Merged, Mode};
@@ -98,7 +99,8 @@ fn a_port_that_the_merge_brings_back_is_a_loss() {
     assert_eq!(lost(&merged), [(path.to_owned(), vec![deleted(6, "      - 110")])]);
 }
 
-/// 2024-11b → 2025-01, docker-compose.yml: upstream removed a service whose port the site had edited.
+/// 2024-11b → 2025-01, docker-compose.yml: upstream removed a service whose port the site had
+/// edited.
 #[test]
 fn a_service_that_upstream_removed_and_the_site_edited() {
     let base = "services:\n  solr:\n    ports:\n      - 18983:8983\n  web:\n    image: w\n";
@@ -125,7 +127,8 @@ fn a_list_of_the_site_s_own() {
     assert_eq!(lost(&merged), [("main.cf".to_owned(), lines)]);
 }
 
-/// 2026-05c → 2026-07, data/conf/postfix/main.cf: upstream renamed a directive whose value the site had changed.
+/// 2026-05c → 2026-07, data/conf/postfix/main.cf: upstream renamed a directive whose value the site
+/// had changed.
 #[test]
 fn a_renamed_directive() {
     let base = "x = 1\npostscreen_blacklist_action = drop\ny = 2\n";
@@ -139,7 +142,8 @@ fn a_renamed_directive() {
     assert_eq!(text(&files, "main.cf").unwrap(), ours);
 }
 
-/// 2025-02 → 2025-03, `data/conf/sogo/plist_ldap` → `plist_ldap.sh`: renamed and made executable; the site appended a block.
+/// 2025-02 → 2025-03, `data/conf/sogo/plist_ldap` → `plist_ldap.sh`: renamed and made executable;
+/// the site appended a block.
 #[test]
 fn a_rename_with_a_mode_is_followed() {
     let long: String = (0..20).map(|line| format!("line {line}\n")).collect();
@@ -157,7 +161,8 @@ fn a_rename_with_a_mode_is_followed() {
     assert_eq!((files.len(), merged.decisions.len(), merged.losses.len()), (1, 0, 0));
 }
 
-/// The same where upstream changed the end of the file too: the edit is lost, and named under the new name.
+/// The same where upstream changed the end of the file too: the edit is lost, and named under the
+/// new name.
 #[test]
 fn a_rename_that_loses_the_edit_names_it_under_the_new_name() {
     let long: String = (0..20).map(|line| format!("line {line}\n")).collect();
@@ -170,7 +175,8 @@ fn a_rename_that_loses_the_edit_names_it_under_the_new_name() {
     assert_eq!(lost(&merged), [("plist_ldap.sh".to_owned(), vec![added(21, "the site's block")])]);
 }
 
-/// 2025-07 → 2025-09, docker-compose.yml: IPv6 switched off by the site, made configurable by upstream.
+/// 2025-07 → 2025-09, docker-compose.yml: IPv6 switched off by the site, made configurable by
+/// upstream.
 #[test]
 fn a_half_merged_switch() {
     let base = "networks:\n  net:\n    enable_ipv6: true\n    subnet6: a\nend: 1\n";
@@ -183,7 +189,8 @@ fn a_half_merged_switch() {
     assert_eq!(lost(&merged), [("docker-compose.yml".to_owned(), lines)]);
 }
 
-/// 2025-01 → 2025-02, data/conf/redis/redis-conf.sh: upstream's is executable, the site's copy lost the bit.
+/// 2025-01 → 2025-02, data/conf/redis/redis-conf.sh: upstream's is executable, the site's copy lost
+/// the bit.
 #[test]
 fn a_lost_exec_bit_is_merged_as_git_merges_it() {
     let mut shape = Shape::new(&[(
@@ -211,7 +218,8 @@ fn a_mode_that_is_lost_is_named() {
     assert_eq!(merged.losses[0].path.text(), "tool");
 }
 
-/// 2026-03 → 2026-05, `data/conf/postfix/postscreen_access.cidr`: regenerated; the site had lines under the header and at the end.
+/// 2026-03 → 2026-05, `data/conf/postfix/postscreen_access.cidr`: regenerated; the site had lines
+/// under the header and at the end.
 #[test]
 fn a_regenerated_list() {
     let list = |date: &str, from: u32| {
@@ -245,8 +253,10 @@ fn a_rename_that_keeps_the_edit() {
     assert_eq!((merged.decisions.len(), merged.losses.len(), files.len()), (0, 0, 1));
 }
 
-/// 2024-11b → 2025-01, data/conf/dovecot/conf.d/fts.conf: upstream adds and ignores it; the site has it, untracked.
-/// 2023-11 → 2023-11a, data/conf/rspamd/local.d/ratelimit.conf: upstream force-adds what it ignores; the site has it.
+/// 2024-11b → 2025-01, data/conf/dovecot/conf.d/fts.conf: upstream adds and ignores it; the site
+/// has it, untracked.
+/// 2023-11 → 2023-11a, data/conf/rspamd/local.d/ratelimit.conf: upstream force-adds what it
+/// ignores; the site has it.
 #[test]
 fn files_in_the_way() {
     let ignore = "data/conf/rspamd/local.d/*\n";
@@ -279,7 +289,8 @@ fn files_in_the_way() {
     }
 }
 
-/// The site's key pair in ssl-example is rewritten by `generate_config.sh`: its lines are not for showing.
+/// The site's key pair in ssl-example is rewritten by `generate_config.sh`: its lines are not for
+/// showing.
 #[test]
 fn a_private_key_that_is_lost_is_named_without_its_lines() {
     let key =

@@ -10,7 +10,8 @@ use cowhand::git::switch::{Standing, Switch};
 use crate::kit::{Files, tree_of};
 use crate::site::{Prepared, Site};
 
-/// A site with an edit of its own, an ignored and an untracked file in the way, and a release that touches all of it.
+/// A site with an edit of its own, an ignored and an untracked file in the way, and a release that
+/// touches all of it.
 fn busy_site() -> Site {
     let mut files = tree_of(&[
         (".gitignore", "local.d/*\nmailcow.conf\n"),
@@ -136,7 +137,7 @@ fn a_kill_between_any_two_steps_can_be_finished_or_undone() {
         switch.steps.iter().cloned().partition(|step| step.becomes.is_none());
     let in_order: Vec<_> = removals.into_iter().rev().chain(writes).collect();
     for stop in 0..=in_order.len() {
-        // What a kill leaves after that many steps: files moved, index and branch not.
+        // The state after a kill at that step: files moved, index and branch not.
         let cut = Switch { steps: in_order[..stop].to_vec(), ..switch.clone() };
         cut.apply(&site.repo, "cut short", &events()).unwrap();
         site.git(&["update-ref", "refs/heads/master", &switch.from.to_string()]);

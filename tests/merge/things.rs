@@ -1,5 +1,6 @@
-//! Everything that git can hold: odd names, links, folders against files, binary files, line ends, submodules, large files. The merge is
-//! git's, and the switch leaves the working tree exactly at it.
+//! Everything that git can hold: odd names, links, folders against files, binary files, line ends,
+//! submodules, large files. The merge is git's, and the switch leaves the working tree exactly at
+//! it.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -117,7 +118,8 @@ fn links() {
     );
     assert_eq!(kinds(&merged), [("link".to_owned(), Kind::Binary)]);
     assert_eq!((merged.losses.len(), merged.losses[0].lines.len()), (1, 0), "a link has no lines");
-    // One side replaces a link by a folder, the other lets it point elsewhere; and a folder by a link.
+    // One side replaces a link by a folder, the other lets it point elsewhere; and a folder by a
+    // link.
     let folder = with(&without(&base, &[b"link"]), &[(b"link/inner", text("x\n"))]);
     merge(&base, &with(&base, &[(b"link", link("mine"))]), &folder);
     merge(&base, &folder, &with(&base, &[(b"link", link("theirs"))]));
@@ -146,7 +148,8 @@ fn links_are_switched_and_not_followed() {
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
 }
 
-/// The site put a link to elsewhere where upstream has a folder, and upstream changes what is in it.
+/// The site put a link to elsewhere where upstream has a folder, and upstream changes what is in
+/// it.
 #[test]
 fn a_link_of_the_site_s_leads_nothing_out() {
     for favor in [Favor::Theirs, Favor::Ours] {

@@ -1,5 +1,6 @@
-//! What git and upstream's script make of a merge: `git merge -X… -Xpatience`, then paths that one side deleted are removed and
-//! the rest is taken as it lies there. From `git merge-tree` where it knows `-X` (git 2.43), else from real merges.
+//! What git and upstream's script make of a merge: `git merge -X… -Xpatience`, then paths that one
+//! side deleted are removed and the rest is taken as it lies there. From `git merge-tree` where it
+//! knows `-X` (git 2.43), else from real merges.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::kit::Lab;
 
-/// What upstream's side is called: a ref that each worktree has for itself.
+/// The name of upstream's side: a ref that each worktree has for itself.
 pub const LABEL: &str = "worktree/theirs";
 /// The same in file names.
 pub const ASIDE: &str = "worktree_theirs";
@@ -51,7 +52,8 @@ fn in_memory(lab: &Lab, pairs: &[Pair], favor: &str) -> Vec<Oid> {
     let mut fields = out.split(|byte| *byte == 0);
     let mut trees = Vec::new();
     for pair in pairs {
-        // Whether it was clean; the tree; then a line for each stage of each conflicted path; then an empty one.
+        // The output: clean or not; the tree; a line for each stage of each conflicted path; an
+        // empty line.
         fields.next().unwrap();
         let tree: Oid = std::str::from_utf8(fields.next().unwrap()).unwrap().parse().unwrap();
         let mut stages: BTreeMap<Vec<u8>, u8> = BTreeMap::new();
@@ -64,7 +66,8 @@ fn in_memory(lab: &Lab, pairs: &[Pair], favor: &str) -> Vec<Oid> {
     trees
 }
 
-/// The tree without the paths that have a base and one side only, and with the names that `git merge` itself gives.
+/// The tree without the paths that have a base and one side only, and with the names that `git
+/// merge` itself gives.
 fn finished(lab: &Lab, pair: &Pair, tree: Oid, stages: &BTreeMap<Vec<u8>, u8>) -> Oid {
     let mut index = Index::new().unwrap();
     index.read_tree(&lab.git.find_tree(tree).unwrap()).unwrap();

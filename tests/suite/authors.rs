@@ -1,4 +1,5 @@
-//! Authors of plugins, from outside: what `plugin new` writes builds with its language's own tools and passes its own tests.
+//! Authors of plugins, from outside: what `plugin new` writes builds with its language's own tools
+//! and passes its own tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,8 @@ fn tool(command: &mut Command, project: &Path) {
     assert!(output.status.success(), "{command:?}: {told}");
 }
 
-/// Builds the component, unless that was done before from the same files: it takes some of these tools ten seconds.
+/// Builds the component, unless that was done before from the same files: it takes some of these
+/// tools ten seconds.
 fn built(project: &Path, build: impl FnOnce()) {
     let kept = project.parent().unwrap().with_extension(format!("{}.wasm", digest(project)));
     let component = project.join("mine.wasm");
@@ -128,7 +130,7 @@ fn rust() -> PathBuf {
     project
 }
 
-/// What is compiled of the Rust project stays from run to run.
+/// The Rust project's build directory is kept between runs.
 fn rust_target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("authors/rust-target")
 }

@@ -1,4 +1,5 @@
-//! The dump of the database, from outside: the stand-in in the fixture's image answers `mariadb-dump` and `mariadb` for the real ones.
+//! The dump of the database, from outside: the stand-in in the fixture's image answers
+//! `mariadb-dump` and `mariadb` for the real ones.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

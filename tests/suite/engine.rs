@@ -1,4 +1,5 @@
-//! An engine that restarts or vanishes in the middle of an update, has mirrors, or lacks room: what goes on, what is taken back, what is said.
+//! An engine that restarts or vanishes in the middle of an update, has mirrors, or lacks room: what
+//! goes on, what is taken back, what is said.
 
 use std::fs;
 use std::sync::Arc;
@@ -146,8 +147,8 @@ fn a_daemon_that_restarts_beside_live_containers_is_waited_for() {
     assert_eq!(site.started("mysql-mailcow"), mysql, "nobody else was interrupted");
 }
 
-/// A killed daemon ends no container and writes nothing down. What it left it sorts out before it answers again, and that may take longer
-/// than anybody waits.
+/// A killed daemon ends no container and writes nothing down. What it left it sorts out before it
+/// answers again, and that may take longer than anybody waits.
 fn a_daemon_that_is_killed_leaves_a_way_back() {
     let (engine, site) = own(&[]);
     let old = site.whole();

@@ -1,5 +1,6 @@
-//! Every stage and every fault, from the list of the stages: whatever strikes, every part of the site is old or new, and one command ends it.
-//! A stage that comes to the list is tested here without another line.
+//! Every stage and every fault, from the list of the stages: whatever strikes, every part of the
+//! site is old or new, and one command ends it. A stage that comes to the list is tested here
+//! without another line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,9 +27,10 @@ tests! {
     Nothing: a_share_touches_every_stage_and_every_fault;
 }
 
-/// What `make torture` sets: everything is tried.
+/// The variable of `make torture`: everything is tried.
 const TORTURE: &str = "COWHAND_TORTURE";
-/// How often [`kills_at_any_moment`] kills, and the seed of its moments; `make torture` sets both.
+/// The number of kills of [`kills_at_any_moment`], and the seed of their moments; `make torture`
+/// sets both.
 const KILLS: &str = "COWHAND_KILLS";
 const SEED: &str = "COWHAND_SEED";
 
@@ -43,8 +45,8 @@ fn faults_of_prepare() {
     site.site.cowhand(["update", "--yes"]).exits(0);
     assert_eq!(site.is_done(), Stands::New);
     site.site.cowhand(["history"]).exits(0).keeps_quiet_about("unfinished");
-    // Failed runs that changed nothing hold nothing either: what is held is the newest's, and the first one's, which was taken back, if it
-    // is among the runs that stay.
+    // Failed runs that changed nothing hold nothing either: what is held is the newest's, and the
+    // first one's, which was taken back, if it is among the runs that stay.
     let held = site.site.git(["for-each-ref", "--format=%(refname)", "refs/cowhand"]);
     let holders: BTreeSet<&str> = held.lines().filter_map(|line| line.split('/').nth(2)).collect();
     let newest =
@@ -64,12 +66,13 @@ fn faults_of_clean() {
     all_of(|stage, _| stage.phase == Phase::Clean);
 }
 
-/// Whether the process ends by the fault itself, without a word of its own on what comes of the site.
+/// Returns true if the fault itself ends the process, without an outcome.
 fn ends_it(fault: Fault) -> bool {
     matches!(fault, Fault::KilledBefore | Fault::KilledAfter | Fault::Term)
 }
 
-/// The cells that are tried: all in torture; else an error at each stage, two more faults in turn where the site changes, one elsewhere.
+/// The cells that are tried: all in torture; else an error at each stage, two more faults in turn
+/// where the site changes, one elsewhere.
 fn tried(place: usize, stage: &Stage, fault: Fault) -> bool {
     const OTHERS: [Fault; 6] = [
         Fault::KilledBefore,
@@ -84,7 +87,7 @@ fn tried(place: usize, stage: &Stage, fault: Fault) -> bool {
     torture() || fault == Fault::Error || in_turn
 }
 
-/// Which of them the suite tries is not left to chance: every stage, and every fault.
+/// The suite's share is fixed: every stage, and every fault.
 fn a_share_touches_every_stage_and_every_fault() {
     for (place, stage) in STAGES.iter().enumerate() {
         assert!(Fault::ALL.into_iter().filter(|fault| tried(place, stage, *fault)).count() > 1);
@@ -116,7 +119,7 @@ fn all_of(wanted: impl Fn(&Stage, Fault) -> bool) -> Option<Faulty> {
     site
 }
 
-/// What a run that was struck may have come to.
+/// Checks the outcome of a run with a fault.
 fn one(site: &Faulty, stage: &Stage, fault: Fault, ran: &Ran) {
     let (stands, told) = site.stands();
     let tell =
@@ -129,7 +132,7 @@ fn one(site: &Faulty, stage: &Stage, fault: Fault, ran: &Ran) {
     );
     assert!(ran.code().is_none_or(|code| may_end(stage, fault, code)), "{}", tell());
     match ran.code() {
-        // What the web interface shows may be missing until the run is ended.
+        // The version in the web interface may be missing until the run is ended.
         Some(1) => assert!(
             stands == Stands::New || fault == Fault::Full && told == "between",
             "{}",
@@ -149,7 +152,8 @@ fn one(site: &Faulty, stage: &Stage, fault: Fault, ran: &Ran) {
     }
 }
 
-/// Whether a run may end with this code when this struck in this phase. No service of the site migrates data in its update.
+/// Returns true if a run with this fault in this phase may end with this code. The update migrates
+/// no data.
 fn may_end(stage: &Stage, fault: Fault, code: i32) -> bool {
     // None of these waits for another process: upstream is a directory, `--yes` answers, and the
     // site asks for no dump.
@@ -254,8 +258,9 @@ fn both_damaged(site: &Faulty) {
     site.ends(false);
 }
 
-/// Kills at moments that are spread evenly over an update, at random within each part of it; each is ended by `resume` or `rollback`. The
-/// same seed kills at the same moments, as far as a machine does the same twice.
+/// Kills at moments that are spread evenly over an update, at random within each part of it; each
+/// is ended by `resume` or `rollback`. The same seed kills at the same moments, as far as a machine
+/// does the same twice.
 fn kills_at_any_moment() {
     let number = |name, otherwise| {
         std::env::var(name).map_or(otherwise, |text| text.parse::<u32>().unwrap())

@@ -1,4 +1,4 @@
-//! Who may grant, from outside: files that root or the caller alone can change, or root itself.
+//! Who may grant, seen from outside: files that only root or the caller can change, or root itself.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -41,7 +41,7 @@ fn set_mode(site: &Site, path: &str, bits: u32) {
 fn refused(site: &Site, fix: &str) {
     plan(site)
         .exits(10)
-        .says("must be approved")
+        .says("needs an approval")
         .says(&fix.replace("SITE", &site.root().display().to_string()))
         .says("As root, `cowhand plugin approve mine`");
 }
@@ -100,7 +100,7 @@ fn a_grant_in_a_file_that_others_may_write_is_refused() {
     plan(&site).exits(0);
     set_mode(&site, "", 0o777);
     refused(&site, "`chmod o-w SITE`");
-    // What lies above the site is not judged.
+    // Directories above the site are not judged.
     set_mode(&site, "", 0o755);
     let above = site.root().parent().unwrap().to_owned();
     let before = above.metadata().unwrap().mode();
@@ -141,8 +141,8 @@ fn root_approves_exactly_one_grant() {
     refused(&site, "`chown root SITE/cowhand.toml`");
     site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(0).says("may env: PROBE");
     plan(&site).exits(0);
-    site.cowhand(["plugin", "approve"]).exits(0).says("nothing to approve");
-    // What jo writes into the site's own files changes nothing.
+    site.cowhand(["plugin", "approve"]).exits(0).says("Nothing to approve");
+    // jo's changes to the site's own files have no effect.
     give(&site, "cowhand.lock", JO);
     plan(&site).exits(0);
     let site = granting(site, "env = [\"PROBE\"], http = [\"evil.example\"]");
@@ -166,7 +166,7 @@ fn a_mount_of_what_holds_the_site_is_not_granted() {
     let mount = tempfile::tempdir().unwrap();
     let root = site.root().canonicalize().unwrap();
     let [_, above, further, ..] = root.ancestors().collect::<Vec<_>>()[..] else { panic!() };
-    // What holds the site, what holds that, and what the site holds.
+    // The site's directory, its parent, and its content.
     for (mounted, granted) in
         [(above, ""), (further, ""), (above, "site"), (&*root.join(".git"), "hooks")]
     {
@@ -178,7 +178,7 @@ fn a_mount_of_what_holds_the_site_is_not_granted() {
             [mounted, mount.path(), &binary].map(|path| path.to_str().unwrap());
         let mounts = ["-m", "sh", "-c", script, "sh", from, to, binary];
         let plan = [&mounts[..], &["plan", "--until", "merge"]].concat();
-        site.by("unshare", &plan).run().exits(2).says("would give away");
+        site.by("unshare", &plan).run().exits(2).says("would expose");
     }
 }
 

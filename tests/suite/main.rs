@@ -1,4 +1,5 @@
-//! Cowhand from outside: the binary on real sites, with an engine and a registry that this suite starts for itself.
+//! Cowhand from outside: the binary on real sites, with an engine and a registry that this suite
+//! starts for itself.
 
 #![allow(clippy::disallowed_methods, reason = "tests open what they made")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
@@ -89,7 +90,7 @@ fn main() -> ExitCode {
     }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     world::end();
-    // Where everything could run, the runner's summary stays the last line.
+    // If everything could run, the runner's summary stays the last line.
     for (name, reason) in &skipped {
         println!("could not run: {name}: {reason}");
     }

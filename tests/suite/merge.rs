@@ -1,4 +1,5 @@
-//! The merge from outside: untracked files taken along, an upstream that means harm, losses asked about, and what is written down.
+//! The merge from outside: untracked files taken along, an upstream that means harm, losses asked
+//! about, and what is written down.
 
 use cowhand::exit::Exit;
 use git2::ObjectType;
@@ -75,7 +76,8 @@ fn losses_are_asked_about_refused_or_let_go_and_keys_stay_secret() {
         .publish()
         .unwrap();
     let before = site.state();
-    // At a terminal, which `script` makes: the lines are shown, then the question; the answer is no.
+    // At a terminal, which `script` makes: the lines are shown, then the question; the answer is
+    // no.
     let host = site.engine().host().map(|host| format!("DOCKER_HOST={host} ")).unwrap_or_default();
     let binary = crate::support::ran::binary();
     let command = format!("{host}{} update --site {}", binary.display(), site.root().display());

@@ -1,5 +1,5 @@
-//! What a power cut leaves, which no kill shows: the order of writes, syncs and renames at the commit points, as the kernel was asked for
-//! them, by us and by libgit2 (`strace`).
+//! What a power cut leaves, which no kill shows: the order of writes, syncs and renames at the
+//! commit points, as the kernel was asked for them, by us and by libgit2 (`strace`).
 
 use std::path::Path;
 
@@ -25,7 +25,8 @@ enum Deed {
     Named(String, String),
     /// Its name is gone.
     Gone(String),
-    /// A stage came to this state, as the run's log has it: said after it is recorded as started, and before it is recorded as done.
+    /// A stage came to this state, as the run's log has it: said after it is recorded as started,
+    /// and before it is recorded as done.
     Said(String),
     /// A command was started.
     Ran(String),
@@ -48,7 +49,8 @@ fn what_is_seen_after_a_power_cut_was_on_the_disk_before() {
     };
     let (switch, switched, start) = (at("switch started"), at("switch done"), at("start started"));
 
-    // Every name that is given, to a journal, a file of the site, the index, the branch, is given to what is on the disk, and then synced itself.
+    // Every name that is given, to a journal, a file of the site, the index, the branch, is given
+    // to what is on the disk, and then synced itself.
     let mut names = 0;
     for (place, deed) in deeds.iter().enumerate() {
         let Deed::Named(from, to) = deed else { continue };
@@ -65,7 +67,8 @@ fn what_is_seen_after_a_power_cut_was_on_the_disk_before() {
     }
     assert!(names > 10, "{names} names");
 
-    // The first commit point. The journal says so first; then what the site will point to is on the disk; then files, index, branch.
+    // The first commit point. The journal says so first; then what the site will point to is on the
+    // disk; then files, index, branch.
     let recorded =
         |deed: &Deed| matches!(deed, Deed::Named(_, to) if to.ends_with("/journal.json"));
     assert!(deeds[..switch].iter().any(recorded));
@@ -91,7 +94,8 @@ fn what_is_seen_after_a_power_cut_was_on_the_disk_before() {
             && branch < switched
     );
 
-    // The second: the switch is recorded as done and the start as begun before compose is let at a container.
+    // The second: the switch is recorded as done and the start as begun before compose is let at a
+    // container.
     assert!(deeds[switched..start].iter().filter(|deed| recorded(deed)).count() >= 2);
     let changes =
         |line: &str| ["\"create\"", "\"up\"", "\"down\""].iter().any(|word| line.contains(word));
@@ -100,7 +104,8 @@ fn what_is_seen_after_a_power_cut_was_on_the_disk_before() {
     assert!(start < containers);
 }
 
-/// Whether a file was synced after it was last written or put there: by itself, or with all others. A link has no content of its own.
+/// Returns true if a file was synced after its last write or rename: alone, or with all others. A
+/// link has no content.
 fn is_synced(deeds: &[Deed], file: &str) -> bool {
     let touches =
         |deed: &Deed| matches!(deed, Deed::Written(name) | Deed::Named(_, name) if name == file);
@@ -111,7 +116,8 @@ fn is_synced(deeds: &[Deed], file: &str) -> bool {
     written.is_none() || synced > written
 }
 
-/// What has to outlast a power cut: the journal and the site. Not git's fetched objects, which are synced as a whole, nor its logs.
+/// The files that must survive a power cut: the journal and the site. Not git's fetched objects,
+/// which are synced as a whole, nor its reflogs.
 fn counts(name: &str) -> bool {
     let git = name.strip_prefix(".git/");
     git.is_none_or(|git| {
@@ -123,7 +129,7 @@ fn counts(name: &str) -> bool {
         && Path::new(name).extension().is_none_or(|extension| extension != "lock")
 }
 
-/// Whether it changes a file of the site, its index or its branch.
+/// Returns true if it changes a file of the site, its index or its branch.
 fn changes_the_site(deed: &Deed) -> bool {
     match deed {
         Deed::Named(_, name) | Deed::Gone(name) | Deed::Written(name) => {
@@ -148,7 +154,8 @@ fn deeds(folder: &Path, root: &Path) -> Vec<Deed> {
     lines.iter().filter_map(|(_, call)| deed(call, &prefix)).collect()
 }
 
-/// One line of `strace -y`, such as `renameat(5</site/data>, "a", 5</site/data>, "b") = 0`; none where it is about something else.
+/// One line of `strace -y`, such as `renameat(5</site/data>, "a", 5</site/data>, "b") = 0`; none
+/// where it is about something else.
 fn deed(call: &str, prefix: &str) -> Option<Deed> {
     let (name, rest) = call.split_once('(')?;
     let site = |path: String| path.strip_prefix(prefix).map(str::to_owned);

@@ -1,4 +1,5 @@
-//! The same site updated by Cowhand under the script's name and by a small update.sh of our own: the same exit codes, lines and effects.
+//! The same site updated by Cowhand under the script's name and by a small update.sh of our own:
+//! the same exit codes, lines and effects.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -27,7 +28,8 @@ struct Both(TempDir);
 /// The flags that only ask, and what the script says when it has found something.
 const CHECKS: [&str; 3] = ["--check", "-c", "--check-tags"];
 
-/// A release's own functions: an option that is new, one with a secret, one that is obsolete; and a list of releases to read of.
+/// A release's own functions: an option that is new, one with a secret, one that is obsolete; and a
+/// list of releases to read of.
 const NEW_OPTIONS: &str = "adapt_new_options() {\n  sed -i --follow-symlinks '$a\\' mailcow.conf\n  \
     if ! grep -q '^SKIP_OLEFY=' mailcow.conf; then\n    echo '# Whether to look into office documents - y/n' >> mailcow.conf\n    \
     echo 'SKIP_OLEFY=n' >> mailcow.conf\n  fi\n  \
@@ -96,7 +98,8 @@ fn checks_and_refusals_end_alike() {
     both.end_alike(&site, &[], "");
 }
 
-/// Upstream changes, adds and removes what the site changed, has and needs; and its functions bring mailcow.conf up to date.
+/// Upstream changes, adds and removes what the site changed, has and needs; and its functions bring
+/// mailcow.conf up to date.
 fn with_much_to_do(site: Site) -> Site {
     let site = site
         .edited(
@@ -161,7 +164,7 @@ fn answers_end_alike(site: &Site, both: &Both) {
     site.is_wholly(&before);
 }
 
-/// What a site came to be.
+/// The state of a site.
 struct Effects {
     tree: String,
     history: String,
@@ -283,7 +286,8 @@ fn what_the_script_does_to_the_machine_is_told_and_not_done() {
     let (network, root) = (site.slot().network(), site.root());
     let rule =
         |bridge: &str| format!("-A POSTROUTING -s {network}.0/24 ! -o {bridge} -j MASQUERADE");
-    // A network of its own, without any route, so that the machine's own rules and routes play no part.
+    // A network of its own, without any route, so that the machine's own rules and routes play no
+    // part.
     let script = format!(
         "iptables -t nat {}; iptables -t nat {}; {} plan --until validate --site {}; iptables -t nat -S POSTROUTING",
         rule("br-mailcow"),

@@ -1,5 +1,5 @@
-//! Plugins that come from elsewhere: a registry, an https server; and signatures. What is fetched is fetched when it is added, never in
-//! a run.
+//! Plugins that come from elsewhere: a registry, an https server; and signatures. What is fetched
+//! is fetched when it is added, never in a run.
 
 use std::fs;
 
@@ -22,7 +22,8 @@ tests! {
     an_image_that_is_no_component_is_told;
 }
 
-/// Pushes a component as `wkg oci push` does: the component is the one layer. The reference and the manifest's digest.
+/// Pushes a component as `wkg oci push` does: the component is the one layer. The reference and the
+/// manifest's digest.
 fn push(registry: &str, name: &str, layer: &str, bytes: Vec<u8>) -> (String, String) {
     let reference = format!("{registry}/{name}");
     let image = reference.parse().unwrap();
@@ -81,9 +82,9 @@ fn a_component_from_a_registry_is_pinned_and_a_run_needs_no_registry() {
     let asked = registry.log().len();
     site.cowhand(["plan", "--until", "merge"]).exits(0);
     assert_eq!(registry.log().len(), asked, "a run fetches nothing");
-    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("since it was approved");
+    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("since its approval");
     assert_eq!(pinned(&site)["digest"].as_str(), Some(sha256(&newer).as_str()));
-    // What lies here is checked each time.
+    // Local components are checked each time.
     let file =
         site.root().join(".git/cowhand/plugins").join(sha256(&newer).replace(':', "-") + ".wasm");
     fs::write(&file, another_probe("other")).unwrap();
@@ -124,7 +125,7 @@ fn an_image_that_is_no_component_is_told() {
     );
     let site = Site::without_engine();
     let before = site.state();
-    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(13).says("no WebAssembly");
+    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(13).says("not WebAssembly");
     let missing = reference.replace("image:1", "missing:1");
     site.cowhand(["plugin", "add", &missing, "--yes"]).exits(13).says("ould not fetch");
     let (broken, _) =
@@ -133,7 +134,8 @@ fn an_image_that_is_no_component_is_told() {
     site.is_untouched_since(&before);
 }
 
-/// An https server on loopback that gives the probe at `/probe.wasm`, and sends on to there from `/moved` and to plain http from
+/// An https server on loopback that gives the probe at `/probe.wasm`, and sends on to there from
+/// `/moved` and to plain http from
 /// `/plain`. Its port, the certificate to trust, and who would answer to plain http.
 struct Server {
     port: u16,
@@ -192,7 +194,7 @@ fn an_https_address_needs_a_digest_and_is_held_to_it() {
     };
     let before = site.state();
     site.cowhand(["plugin", "add", &address, "--yes"]).exits(2).says("--digest sha256:");
-    add(&address, &sha256(b"other")).exits(10).says("is not what it should be");
+    add(&address, &sha256(b"other")).exits(10).says("has an unexpected digest");
     add(&server.address("plain"), &digest).exits(13).says("ould not fetch");
     assert!(server.plain.accept().is_err(), "plain http was asked");
     // Without the root the server is nobody.
@@ -288,5 +290,5 @@ fn keys_of_the_site_decide_whose_plugins_it_takes() {
     site.has("cowhand.toml", "[trust]\nkeys = [\"nonsense\"]\n")
         .cowhand(["plan"])
         .exits(2)
-        .says("no key of minisign's");
+        .says("is not a minisign key");
 }

@@ -1,4 +1,5 @@
-//! What plugins a site has and who approved them, from outside: a run takes nothing that nobody agreed to.
+//! Plugins of a site and their approvals, seen from outside: a run accepts no plugin without an
+//! approval.
 
 use std::fs;
 
@@ -57,7 +58,7 @@ fn refused(site: &Site, words: &[&str]) {
             None => site.cowhand([one, two, three]),
             Some(four) => site.cowhand([one, two, three, four]),
         };
-        let ran = ran.exits(10).says("must be approved").says("`cowhand plugin approve mine`");
+        let ran = ran.exits(10).says("needs an approval").says("`cowhand plugin approve mine`");
         words.iter().fold(ran, |ran, word| ran.says(word));
     }
     site.is_untouched_since(&before);
@@ -74,10 +75,10 @@ fn data(ran: &Ran) -> Value {
 fn what_is_granted_something_must_be_approved_first() {
     let site = site(GRANT);
     refused(&site, &["env `PROBE`"]);
-    // What fails may be skipped; what nobody approved may not.
+    // A failure may be skipped; a missing approval may not.
     let site = with(site, &format!("on-failure = \"skip\"\n{GRANT}"));
     refused(&site, &[]);
-    site.cowhand(["plugin", "approve", "mine"]).exits(11).says("Nobody agreed");
+    site.cowhand(["plugin", "approve", "mine"]).exits(11).says("was declined");
     assert!(!site.has_path("cowhand.lock"));
     site.prepared(["plugin", "approve", "mine"])
         .input("y\n")
@@ -95,7 +96,7 @@ fn what_is_granted_something_must_be_approved_first() {
     assert_eq!(mine["grant"]["env"].as_array().unwrap()[0].as_str(), Some("PROBE"));
     assert_eq!(mine["request"].as_array().unwrap().len(), 4);
     assert_eq!(site.git(["status", "--porcelain", "cowhand.lock", "cowhand.toml", "plugins"]), "");
-    site.cowhand(["plugin", "approve"]).exits(0).says("nothing to approve");
+    site.cowhand(["plugin", "approve"]).exits(0).says("Nothing to approve");
 }
 
 fn what_can_only_answer_needs_no_approval_unless_the_site_says_so() {
@@ -103,7 +104,7 @@ fn what_can_only_answer_needs_no_approval_unless_the_site_says_so() {
     taken(&site);
     assert!(!site.has_path("cowhand.lock"), "a run approves nothing");
     let site = with(site, "[trust]\napproval = \"always\"\n");
-    refused(&site, &["nobody has approved it"]);
+    refused(&site, &["it is not approved yet"]);
     site.cowhand(["plugin", "approve", "--yes"]).exits(0);
     taken(&site);
 }
@@ -112,8 +113,8 @@ fn a_changed_file_must_be_approved_again() {
     let site = site("");
     site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(0);
     site.write("plugins/mine.wasm", another_probe("new")).unwrap();
-    refused(&site, &["it changed since it was approved"]);
-    site.cowhand(["plugin", "approve", "--yes"]).exits(0).says("since it was approved");
+    refused(&site, &["it changed since its approval"]);
+    site.cowhand(["plugin", "approve", "--yes"]).exits(0).says("since its approval");
     taken(&site);
 }
 
@@ -204,7 +205,7 @@ fn adding_again_updates() {
     site.write("plugins/taken.wasm", "theirs").unwrap();
     site.cowhand(["plugin", "add", file.to_str().unwrap(), "--name", "taken", "--yes"])
         .exits(2)
-        .says("is there already");
+        .says("exists and does not belong");
     assert_eq!(site.file("plugins/taken.wasm"), "theirs");
 }
 
@@ -218,7 +219,7 @@ fn nobody_agrees_and_nothing_is_added() {
     let wrong = format!("sha256:{}", "0".repeat(64));
     site.cowhand(["plugin", "add", file, "--digest", &wrong, "--yes"])
         .exits(10)
-        .says("is not what it should be");
+        .says("has an unexpected digest");
     site.cowhand(["plugin", "add", file, "--grant", "sudo=yes", "--yes"])
         .exits(2)
         .says("KEY=VALUE");
@@ -247,7 +248,7 @@ fn verify_names_what_a_run_would_refuse() {
     assert_eq!((told[0]["name"].as_str(), told[0]["ok"].as_bool()), (Some("mine"), Some(false)));
     assert!(told[0]["hints"][0].as_str().unwrap().contains("cowhand plugin approve mine"));
     site.cowhand(["plugin", "approve", "--yes"]).exits(0);
-    site.cowhand(["plugin", "verify"]).exits(0).says("as it was approved");
+    site.cowhand(["plugin", "verify"]).exits(0).says("matches its approval");
     site.write("plugins/mine.wasm", "damaged").unwrap();
     site.cowhand(["plugin", "verify"]).exits(10).says("mine").says("not WebAssembly");
 }
@@ -274,7 +275,7 @@ fn explain_tells_requested_granted_and_effective() {
         .exits(0)
         .says("requested and not granted: http `*`");
     ran.says("below `[plugin.grant]` of `mine` in cowhand.toml: http = [");
-    site.cowhand(["plugin", "explain", "certificates"]).exits(0).says("standing stock");
+    site.cowhand(["plugin", "explain", "certificates"]).exits(0).says("status   stock");
     site.cowhand(["plugin", "explain", "certificate"]).exits(2).says("Did you mean `certificates`");
 }
 
@@ -299,7 +300,7 @@ fn inspect_runs_nothing() {
         .exits(0)
         .says("requests http")
         .says("digest");
-    site.cowhand(["plugin", "inspect", "/etc/hostname"]).exits(2).says("is no plugin");
+    site.cowhand(["plugin", "inspect", "/etc/hostname"]).exits(2).says("is not a plugin");
 }
 
 fn a_list_has_also_what_cannot_be_used() {
@@ -347,8 +348,8 @@ fn places_that_are_never_granted() {
     for (key, folder) in read.into_iter().chain(install) {
         site = with(site, &format!("[plugin.grant]\n{key} = [{folder:?}]\n"));
         let before = site.state();
-        site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(2).says("cannot be given");
-        site.cowhand(["plan", "--until", "merge"]).exits(2).says("cannot be given");
+        site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(2).says("is not valid");
+        site.cowhand(["plan", "--until", "merge"]).exits(2).says("is not valid");
         site.is_untouched_since(&before);
     }
 }
@@ -379,7 +380,7 @@ fn a_file_from_outside_the_site_must_be_approved() {
     for source in [outside.to_str().unwrap(), "plugins/link.wasm"] {
         site = site
             .has("cowhand.toml", &format!("[[plugin]]\nname = \"mine\"\nsource = {source:?}\n"));
-        refused(&site, &["nobody has approved it"]);
+        refused(&site, &["it is not approved yet"]);
     }
 }
 
@@ -393,7 +394,7 @@ fn what_must_be_approved_is_not_skipped() {
     site.cowhand(plan).exits(10).says("not WebAssembly");
     let site = with(site, &format!("{skip}[plugin.grant]\nread = [\"/\"]\n"));
     fs::copy(probe(), site.root().join("plugins/mine.wasm")).unwrap();
-    site.cowhand(plan).exits(2).says("cannot be given");
+    site.cowhand(plan).exits(2).says("is not valid");
     let site = with(site, skip);
     site.cowhand(["plugin", "approve", "mine", "--yes"]).exits(0);
     site.write("plugins/mine.wasm", "damaged").unwrap();

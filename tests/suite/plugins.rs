@@ -1,4 +1,5 @@
-//! A site's own plugins, from outside: what is refused before a run begins, and what they can and cannot do in one.
+//! A site's own plugins, from outside: what is refused before a run begins, and what they can and
+//! cannot do in one.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -99,7 +100,8 @@ fn with_probe(site: Site, says: &str, more: &str) -> Site {
     site.has("cowhand.toml", &toml)
 }
 
-/// Demands that a plan with the probe ends with this code and these words, and leaves the site untouched.
+/// Demands that a plan with the probe ends with this code and these words, and leaves the site
+/// untouched.
 fn stopped(says: &str, more: &str, code: i32, words: &[&str]) {
     refused(&in_conflict(says, more), code, words);
 }
@@ -143,7 +145,8 @@ fn one_that_answers_nonsense() {
 }
 
 fn one_that_answers_too_much() {
-    // More than a file may be; more than can be handed over; more than its memory, which 2 GB are too.
+    // More than a file may be; more than can be handed over; more than its memory, which 2 GB are
+    // too.
     stopped(
         "conflict-resolver = 'large 40'",
         "grant = { memory = \"500MiB\" }",
@@ -172,7 +175,7 @@ fn the_next_resolver_is_asked_where_the_site_wants_it_so() {
     }
 }
 
-/// Who decides the one conflict of a plan that leaves the site untouched.
+/// Returns the plugin that decides the one conflict of a plan, which leaves the site untouched.
 fn decided_by(site: &Site) -> String {
     let before = site.state();
     let plan = site.cowhand(["plan", "--until", "merge", "--json"]).exits(0).event("plan");

@@ -1,4 +1,4 @@
-//! What an update takes away in the end, and what it never does.
+//! Prune: what an update removes at its end, and what it never removes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,7 +62,8 @@ fn dangling_images_go() {
 fn an_image_that_somebody_is_just_pulling_stays() {
     let site = Site::customised().running();
     let scrap = leave_a_dangling_image(&site);
-    // The name comes after prune has listed what nothing leads to, as at the end of a pull, and before it looks once more.
+    // The name comes after prune has listed what nothing leads to, as at the end of a pull, and
+    // before it looks once more.
     let (engine, id, name) =
         (world::engine(), scrap.clone(), site.images.reference("postfix", "late"));
     let named = name.clone();

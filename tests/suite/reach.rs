@@ -1,4 +1,5 @@
-//! How upstream is reached: https with certificates, logins, redirects and proxies; and ssh, by a real `sshd`.
+//! Reaching upstream: https with certificates, logins, redirects and proxies; and ssh, by a real
+//! `sshd`.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -183,7 +184,7 @@ fn a_server_that_is_not_there() {
     served.looks(&[]).exits(99).says("lookup").says("Check the network");
 }
 
-/// What stands before a server, or in its place.
+/// A server in front of another one, or in its place.
 enum Answers {
     /// It is a proxy.
     Connect,
@@ -217,7 +218,7 @@ impl Front {
         Self { url, seen }
     }
 
-    /// How many have connected.
+    /// Returns the number of connections.
     fn seen(&self) -> usize {
         self.seen.load(Ordering::Relaxed)
     }
@@ -276,14 +277,16 @@ fn relay(mut stream: BufReader<TcpStream>, to: &str) {
     let _ = there.shutdown(Shutdown::Both);
 }
 
-/// An ssh server on loopback that lets one key in, and an `ssh` that is pointed to a configuration of the test's own.
+/// An ssh server on loopback that lets one key in, and an `ssh` that is pointed to a configuration
+/// of the test's own.
 struct Sshd {
     server: std::process::Child,
     folder: tempfile::TempDir,
     port: u16,
 }
 
-/// Debian's sshd wants a folder that it makes only where it is started as a service: here it has a `/run` of its own. It ends with the test.
+/// Debian's sshd wants a folder that it makes only where it is started as a service: here it has a
+/// `/run` of its own. It ends with the test.
 const ALONE: [&str; 7] = ["--mount", "setpriv", "--pdeathsig", "KILL", "sh", "-c", START];
 const START: &str = "mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec /usr/sbin/sshd -D -e -f \"$0/sshd_config\" 2>\"$0/log\"";
 
@@ -311,7 +314,8 @@ impl Sshd {
         sshd
     }
 
-    /// `ssh`, as Cowhand finds it, uses this key and these known hosts. The real one reads root's own files, wherever `HOME` is.
+    /// `ssh`, as Cowhand finds it, uses this key and these known hosts. The real one reads root's
+    /// own files, wherever `HOME` is.
     fn is_asked_with(&self, key: &str, known: &str) {
         let at = |name: &str| self.folder.path().join(name).display().to_string();
         let config = [
@@ -326,7 +330,7 @@ impl Sshd {
         outside::program(&bin.join("ssh"), script.as_bytes());
     }
 
-    /// How often somebody was let in.
+    /// Returns the number of logins.
     fn logins(&self) -> usize {
         std::fs::read_to_string(self.folder.path().join("log"))
             .unwrap()

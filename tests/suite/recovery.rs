@@ -1,4 +1,5 @@
-//! Old or new, never between: what people do with a run that was interrupted, failed or is under way. Faults at every step are in `faults`.
+//! Old or new, never between: what people do with a run that was interrupted, failed or is under
+//! way. Faults at every step are in `faults`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +28,8 @@ tests! {
     a_diff_keeps_its_name_in_another_time_zone;
 }
 
-/// A site whose update changes files, an image and a collision, and conflicts with what the site wrote.
+/// A site whose update changes files, an image and a collision, and conflicts with what the site
+/// wrote.
 fn behind() -> Site {
     behind_on(Site::customised())
 }
@@ -137,7 +139,8 @@ fn neither_way_out_needs_the_network() {
     site.is_wholly(&old);
 }
 
-/// The unit that is shipped: systemd finds nothing wrong with it, and what it starts ends what a reboot interrupted.
+/// The unit that is shipped: systemd finds nothing wrong with it, and what it starts ends what a
+/// reboot interrupted.
 fn the_unit_for_the_boot_resumes() {
     let unit =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd/cowhand-resume@.service");
@@ -193,10 +196,10 @@ fn a_finished_update_can_be_taken_back() {
     let line = site.cowhand(["history"]).exits(0).stdout;
     let run = line.lines().last().unwrap().split_whitespace().next().unwrap().to_owned();
     site.cowhand(["show", &run]).exits(0).says("data/conf/postfix/main.cf").says("threshold = 4");
-    // Nobody answers: no.
+    // No answer means no.
     site.cowhand(["rollback", &run]).exits(11);
     is_new(&site);
-    // What was written since is kept, also where going back is repeated.
+    // Later changes are kept, also by a second rollback.
     site.write(TOUCHED, "<?php // by hand\n").unwrap();
     site.prepared(["rollback", &run, "--yes"]).env(VARIABLE, "switch:undone:twice").run().exits(0);
     assert_eq!(
@@ -249,7 +252,7 @@ fn a_second_run_waits_if_asked() {
     first.stops();
     site.cowhand(["update", "--yes"]).exits(30).says("update --yes").says("--wait");
     site.cowhand(["status"]).exits(0).says("in stage snapshot");
-    // What only looks never waits.
+    // Read-only commands never wait.
     site.cowhand(["history"]).exits(0).says("unfinished");
     site.cowhand(["check"]).exits(0);
     site.cowhand(["plan", "--until", "merge"]).exits(0);

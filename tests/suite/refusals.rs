@@ -40,8 +40,8 @@ tests! {
     an_override_that_does_not_resolve,
 }
 
-/// Demands the exit code and the words from `update --yes`, that it says what was left as it was and what to do, and that the
-/// site is as before.
+/// Demands the exit code and the words from `update --yes`, that it says what was left as it was
+/// and what to do, and that the site is as before.
 fn refused(site: &Site, code: i32, words: &str) {
     untouched(site, code, words, || {
         let ran = site.cowhand(["update", "--yes", "--json"]);
@@ -102,7 +102,7 @@ fn an_unreadable_mailcow_conf() {
 
 fn somebody_who_is_not_root() {
     let site = Site::without_engine().behind_one_release();
-    // Somebody who can read the site and start the program, wherever it was built.
+    // A user who can read the site and start the program, wherever it was built.
     let program = tempfile::tempdir().unwrap();
     fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let cowhand = program.path().join("cowhand");

@@ -1,4 +1,5 @@
-//! The resolvers that ship, from outside: what git's strategies lose of a site, kept by the plugin that knows the file.
+//! The resolvers that ship, from outside: what git's strategies lose of a site, kept by the plugin
+//! that knows the file.
 
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ tests! {
 const MAIN_CF: &str = "data/conf/postfix/main.cf";
 const COMPOSE: &str = "docker-compose.yml";
 
-/// What a merge came to.
+/// The result of a merge.
 struct Merged {
     site: Site,
     merge: Value,
@@ -55,7 +56,7 @@ impl Merged {
         (!there.is_empty()).then(|| self.site.git(["show", &format!("{tree}:{path}")]) + "\n")
     }
 
-    /// Who decided about a file, and how.
+    /// Returns the plugin and the resolution for a file.
     fn decided(&self, path: &str) -> (&str, &str) {
         let conflicts = self.merge["conflicts"].as_array().unwrap();
         let found = conflicts.iter().find(|conflict| conflict["path"] == path);
@@ -113,7 +114,8 @@ fn a_renamed_file_keeps_the_block_that_was_appended() {
     assert_eq!(kept.lost(new), [""; 0]);
 }
 
-/// A site with its own DNSBL list, of which upstream removes all, and the container's lines below it.
+/// A site with its own DNSBL list, of which upstream removes all, and the container's lines below
+/// it.
 fn with_own_list() -> Site {
     let site = Site::without_engine().edited(
         MAIN_CF,
@@ -255,8 +257,8 @@ fn service(compose: &str, name: &str) -> Option<String> {
     )
 }
 
-/// A site with a pinned image, a port taken out and one moved, a service in a profile of its own, one that it removed, and one
-/// that upstream is about to remove.
+/// A site with a pinned image, a port taken out and one moved, a service in a profile of its own,
+/// one that it removed, and one that upstream is about to remove.
 fn with_pins() -> Site {
     let site = Site::without_engine();
     let solr = "\n    solr-mailcow:\n      image: solr:1.8\n      ports:\n        - \"18983:8983\"\n      restart: always\n";
@@ -318,7 +320,7 @@ fn pins_in_the_compose_file_outlive_an_update() {
         "{text}"
     );
     assert_eq!((service(&text, "solr-mailcow"), service(&text, "olefy-mailcow")), (None, None));
-    // What the site wrote about a service that is gone is lost with it, and said.
+    // The site's lines on a removed service are lost with it, and reported.
     assert_eq!(kept.lost(COMPOSE), ["        - \"127.0.0.1:18983:8983\""]);
     assert_eq!(text.matches("\n\n\n").count(), 0, "{text}");
 }

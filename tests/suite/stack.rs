@@ -50,7 +50,8 @@ fn a_pull_moves_no_tag_and_the_start_moves_it() {
     let old = stack.resolve();
     let redis = stack.site.images.reference("redis", "7.4-alpine");
     let before = (stack.id(&redis), stack.site.containers().unwrap());
-    // One image moves under its tag, one gets a new tag, and a file changes that a service mounts by itself.
+    // One image moves under its tag, one gets a new tag, and a file changes that a service mounts
+    // by itself.
     stack
         .site
         .images
@@ -233,7 +234,8 @@ fn services_that_are_not_well_are_named_with_their_log() {
         let unwell = stack.verify(&stack.resolve());
         unwell.into_iter().find(|one| one.service == "redis-mailcow").expect("redis is not well")
     };
-    // The engine tells the code between two starts alone, on a busy machine late; the time between them grows.
+    // The engine tells the code between two starts alone, on a busy machine late; the time between
+    // them grows.
     let redis = (0..5).map(|_| redis_is()).find(|redis| redis.reason.contains("code 3"));
     let redis = redis.unwrap_or_else(|| panic!("nobody tells the code: {:?}", redis_is()));
     assert!(redis.log.iter().any(|line| line.contains("told to end with 3")), "{redis:?}");
@@ -279,7 +281,8 @@ fn what_would_not_work_is_found_before_anything_stops() {
     assert!(found[0].what.contains(&format!("port {port} of postfix-mailcow")), "{found:?}");
     drop(listener);
 
-    // A service that upstream dropped and the site's override still changes, in a scratch folder as an update has it.
+    // A service that upstream dropped and the site's override still changes, in a scratch folder as
+    // an update has it.
     let scratch = root.join("../scratch");
     std::fs::create_dir_all(&scratch).unwrap();
     let text = std::fs::read_to_string(&upstream).unwrap();

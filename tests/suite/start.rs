@@ -1,4 +1,5 @@
-//! Bringing a new stack up: who is interrupted, for how long, in which order, and what a kill in the middle leaves.
+//! Bringing a new stack up: who is interrupted, for how long, in which order, and what a kill in
+//! the middle leaves.
 
 use std::time::Duration;
 
@@ -49,7 +50,8 @@ fn services_wait_for_what_they_need_and_for_nobody_else() {
     let (old, project) = (stack.resolve(), stack.site.project().to_owned());
     let anonymous = volume_of(&stack, "memcached-mailcow", "/anonymous");
 
-    // mysql, on which php-fpm depends, takes long to stop; memcached needs nobody; solr goes; a service and a network are new.
+    // mysql, on which php-fpm depends, takes long to stop; memcached needs nobody; solr goes; a
+    // service and a network are new.
     stack.site.images.push("mariadb", "10.11", &slow("second")).unwrap();
     for name in ["phpfpm", "memcached"] {
         stack.site.images.push(name, "new", &image_of(name).label("edition", "second")).unwrap();
@@ -172,7 +174,8 @@ fn what_was_left_half_made_is_put_in_order() {
     let resolved = stack.resolve();
     let docker = |arguments: &[&str]| stack.site.engine().lines(arguments).unwrap();
     let before = stack.site.containers().unwrap();
-    // As compose has it when it is killed: once with the old container still there, once after that was removed.
+    // As compose has it when it is killed: once with the old container still there, once after that
+    // was removed.
     let half = |service: &str| {
         let containers = stack.wait(stack.engine.containers(stack.site.project())).unwrap();
         let old = containers.into_iter().find(|one| one.service == service).unwrap();

@@ -1,4 +1,4 @@
-//! What a person sees at a terminal while it takes long, and that the terminal is left in order, however it ends.
+//! Long operations at a terminal, which is always left in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +16,10 @@ tests! {
     Stack: layers_and_services_are_shown_as_they_come;
 }
 
-/// How much of what a connection has to say comes at first, and how large the layer is.
+/// The first part of a connection's data, and the size of the layer.
 const COMES: u64 = 2 << 20;
 const WEIGHT: usize = 4 << 20;
-/// How a colour begins, and how a line is written anew.
+/// The beginning of a colour, and of a rewritten line.
 const COLOUR: &str = "\x1b[3";
 const ANEW: &str = "\x1b[2K";
 const WELL: &str = "services healthy";
@@ -60,7 +60,7 @@ fn layers_and_services_are_shown_as_they_come() {
         .shows("Stopping at the next safe point")
         .signal(Signal::TERM);
     update.ends().exits(130);
-    // Where nothing can be written anew, each task has a line when it ends.
+    // Without bars, each task has a line at its end.
     let rollback = site.prepared(["rollback", "--yes"]).env("TERM", "dumb").at_a_terminal();
     rollback.ends().exits(0).says("services changed: 1\r\n").keeps_quiet_about(ANEW);
 }

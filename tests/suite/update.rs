@@ -1,4 +1,5 @@
-//! `cowhand update` on a running site: what git, the working tree and the stack are like afterwards.
+//! `cowhand update` on a running site: what git, the working tree and the stack are like
+//! afterwards.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -197,7 +198,8 @@ fn an_ignored_file_in_the_way_is_kept_before_it_is_replaced() {
 
 fn certificates_that_the_merge_removed_come_back() {
     let site = Site::customised();
-    // Upstream once tracked a certificate; the site put its own in its place; then upstream stopped tracking it.
+    // Upstream once tracked a certificate; the site put its own in its place; then upstream stopped
+    // tracking it.
     site.upstream
         .commit("An example")
         .write("data/assets/ssl/mail/cert.pem", "example\n")

@@ -1,4 +1,5 @@
-//! Started as `update.sh`: upstream's flags, its exit codes, the lines that others search for, and its branches.
+//! Started as `update.sh`: upstream's flags, its exit codes, the lines that others search for, and
+//! its branches.
 
 use std::os::unix::fs::symlink;
 

@@ -1,4 +1,5 @@
-//! Whether the new stack is well, as an update finds it: what is published must be served, by somebody who greets as he should.
+//! The health of the new stack, as an update judges it: published ports must be served, with the
+//! right greeting.
 
 use cowhand::demo::images::Image;
 
@@ -19,7 +20,8 @@ const GREETINGS: &[(&str, u16, &str)] = &[
     ("dovecot", 4190, "\"IMPLEMENTATION\" \"sieve\""),
 ];
 
-/// Upstream has new images, whose servers greet, say something else (`OK` is not yet `+OK`) or are not there.
+/// Upstream has new images, whose servers greet, say something else (`OK` is not yet `+OK`) or are
+/// not there.
 fn releases(site: &Site, tag: &str, wrong: &[u16], missing: &[u16]) {
     let mut compose = site.upstream.read("docker-compose.yml").unwrap();
     for name in ["postfix", "dovecot"] {

@@ -32,7 +32,7 @@ pub fn new(
         scaffold::commands(language).lines().map(|line| format!("  {line}")).collect();
     let shown = folder.display();
     let text = format!(
-        "{shown}: build it and try it with\n  cd {shown}\n{}\n  cowhand plugin test",
+        "Created {shown}. Build and test it with\n  cd {shown}\n{}\n  cowhand plugin test",
         next.join("\n")
     );
     tell(call, json!({ "folder": folder, "hooks": hooks }), &[text]);
@@ -46,8 +46,8 @@ pub async fn test(call: &Call, component: Option<&str>, cases: &Path) -> Result<
     let (bytes, _) = read_source(&source).map_err(|error| error.exit(Exit::Usage))?;
     let cases = Case::below(cases).map_err(|error| error.exit(Exit::Usage))?;
     if cases.is_empty() {
-        let hint = "A case is a folder with a `case.toml`; `cowhand plugin new` writes one, `cowhand plan --record DIR` many.";
-        return Err(Error::new("there is no case to run").exit(Exit::Usage).hint(hint));
+        let hint = "A case is a directory with a `case.toml`. `cowhand plugin new` writes one, `cowhand plan --record DIR` many.";
+        return Err(Error::new("no cases found").exit(Exit::Usage).hint(hint));
     }
     let events = &call.company.events;
     let subject = Subject::new(
@@ -90,7 +90,7 @@ fn line(name: &str, outcome: &Outcome) -> String {
     format!("FAILED  {name}: {why}")
 }
 
-/// What the author's tools have made in this folder.
+/// Finds the component that the author's tools built in this directory.
 fn built_here() -> Result<String> {
     let mut found = Vec::new();
     for folder in [".", "target/wasm32-wasip2/release"] {
@@ -104,14 +104,12 @@ fn built_here() -> Result<String> {
     }
     match &found[..] {
         [one] => Ok(one.display().to_string()),
-        [] => Err(Error::new("there is no component here")
+        [] => Err(Error::new("no component found")
             .exit(Exit::Usage)
             .hint("Build it first; its README says how.")),
-        several => {
-            Err(Error::new(format!("there are several components here: {}", listed(several)))
-                .exit(Exit::Usage)
-                .hint("Name one: `cowhand plugin test FILE`."))
-        }
+        several => Err(Error::new(format!("found several components: {}", listed(several)))
+            .exit(Exit::Usage)
+            .hint("Name one: `cowhand plugin test FILE`.")),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The commands that change what plugins a site has: `add`, `remove`, `approve`. A person sees what it is about and agrees.
+//! The commands that change what plugins a site has: `add`, `remove`, `approve`. A person sees what
+//! it is about and agrees.
 
 use serde_json::json;
 
@@ -36,7 +37,7 @@ pub async fn add(call: &Call, options: &AddOptions) -> Result<Finished> {
     let lacking = proposal.found.lacking.clone();
     shelf.accept(proposal).await?;
     let done = Finished::done(format!(
-        "`{name}` is added; it is asked after the plugins above it in cowhand.toml."
+        "Added `{name}`. It is called after the plugins above it in cowhand.toml."
     ));
     Ok(lacking
         .into_iter()
@@ -47,7 +48,7 @@ pub async fn approve(call: &Call, names: &[String]) -> Result<Finished> {
     let mut shelf = open(call)?;
     let specs = if names.is_empty() { needy(&shelf) } else { named(&shelf, names)? };
     if specs.is_empty() {
-        return Ok(Finished::done("There is nothing to approve."));
+        return Ok(Finished::done("Nothing to approve."));
     }
     let (mut told, mut failed) = (Vec::new(), false);
     for spec in &specs {
@@ -55,10 +56,10 @@ pub async fn approve(call: &Call, names: &[String]) -> Result<Finished> {
             Ok(Some(done)) => told.push(done),
             Ok(None) if told.is_empty() => return Ok(declined()),
             Ok(None) => {
-                told.push(format!("Nobody agreed to `{}`: it was left as it is.", spec.name));
+                told.push(format!("`{}` was declined and is unchanged.", spec.name));
                 return Ok(Finished::with(Exit::Declined, told.join(" ")));
             }
-            // Who names none means all that can be approved.
+            // Without names, every plugin that can be approved is meant.
             Err(error) if names.is_empty() => {
                 call.company.events.warn(error.summary(), error.hints().first().cloned());
                 told.push(format!("`{}` cannot be approved.", spec.name));
@@ -89,7 +90,7 @@ async fn approve_one(call: &Call, shelf: &mut Shelf, spec: &Spec) -> Result<Opti
 pub fn remove(call: &Call, name: &str) -> Result<Finished> {
     let mut shelf = open(call)?;
     if shelf.remove(name)? {
-        return Ok(Finished::done(format!("`{name}` is no plugin of the site any more.")));
+        return Ok(Finished::done(format!("Removed `{name}` from the site.")));
     }
     Err(unknown(name, shelf.specs()))
 }
@@ -102,7 +103,8 @@ fn trust(shelf: &Shelf) -> Trust {
 fn needy(shelf: &Shelf) -> Vec<Spec> {
     let needs = |spec: &&Spec| match shelf.options.examine(spec) {
         Ok(found) => shelf.options.judge(&found).is_err(),
-        // What was not fetched yet is fetched when it is approved; what is wrong otherwise is told then.
+        // A plugin that is not fetched yet is fetched for its approval; other errors are reported
+        // then.
         Err(_) => true,
     };
     shelf.specs().iter().filter(needs).cloned().collect()
@@ -117,10 +119,10 @@ fn named(shelf: &Shelf, names: &[String]) -> Result<Vec<Spec>> {
 }
 
 fn declined() -> Finished {
-    Finished::with(Exit::Declined, "Nobody agreed: nothing was changed.")
+    Finished::with(Exit::Declined, "Declined. Nothing was changed.")
 }
 
-/// What a person is about to agree to, and what of it is new.
+/// Returns the details of an approval, and what is new in it.
 fn show(call: &Call, shelf: &Shelf, proposal: &Proposal) {
     let Proposal { found, before, .. } = proposal;
     let mut lines = vec![format!("{}  ({})", found.spec.name, found.spec.source)];
@@ -128,7 +130,7 @@ fn show(call: &Call, shelf: &Shelf, proposal: &Proposal) {
     lines.extend(view::effective(&found.allowed));
     let news = before.as_ref().map(|_| trust(shelf).standing(found));
     if let Some(Standing::Unapproved(changes)) = news {
-        lines.push("  since it was approved:".to_owned());
+        lines.push("  since its approval:".to_owned());
         lines.extend(changes.iter().map(|change| format!("    {change}")));
         let asked = before.as_ref().map(|before| before.requests.as_slice()).unwrap_or_default();
         let new = found.inspection.requests.iter().filter(|request| !asked.contains(request));

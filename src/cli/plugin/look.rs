@@ -60,7 +60,7 @@ pub fn unknown(name: &str, specs: &[Spec]) -> Error {
     let error = Error::new(format!("the site has no plugin `{name}`")).exit(Exit::Usage);
     match crate::nearest::nearest(name, specs.iter().map(|spec| spec.name.as_str())) {
         Some(near) => error.hint(format!("Did you mean `{near}`?")),
-        None => error.hint("`cowhand plugin list` names those that it has."),
+        None => error.hint("`cowhand plugin list` shows the site's plugins."),
     }
 }
 
@@ -74,7 +74,7 @@ pub async fn inspect(call: &Call, source: &str) -> Result<Finished> {
         read.map_err(|error| error.exit(Exit::Usage).hint(plugins::SOURCES))?.0
     };
     let found = plugin::inspect(&bytes).map_err(|error| {
-        Error::new(format!("{source} is no plugin")).because(error).exit(Exit::Usage)
+        Error::new(format!("{source} is not a plugin")).because(error).exit(Exit::Usage)
     })?;
     let mut lines = vec![source.to_owned()];
     lines.extend(view::inspected(&found));
@@ -83,7 +83,7 @@ pub async fn inspect(call: &Call, source: &str) -> Result<Finished> {
     Ok(Finished::done(""))
 }
 
-/// Whether a run would take every plugin as it is. What is not compiled yet is compiled now, so that no run has to.
+/// Checks if a run would accept every plugin. Plugins are compiled now, so that no run has to.
 pub async fn verify(call: &Call) -> Result<Finished> {
     let (site, options, trust) = open(call)?;
     let specs = &site.config().plugin;
@@ -92,7 +92,7 @@ pub async fn verify(call: &Call) -> Result<Finished> {
         let problem = options.verify(spec).await.err();
         bad += usize::from(problem.is_some());
         let (ok, told) = (problem.is_none(), problem.as_ref().map(Error::summary));
-        let standing = told.as_deref().unwrap_or("as it should be");
+        let standing = told.as_deref().unwrap_or("ok");
         lines.push(format!("{}: {}", spec.name, printable::line(standing)));
         let hints = problem.as_ref().map(|problem| problem.hints().to_vec()).unwrap_or_default();
         lines.extend(hints.iter().map(|hint| format!("  {hint}")));
@@ -101,18 +101,15 @@ pub async fn verify(call: &Call) -> Result<Finished> {
     for gone in
         trust.lock.plugins.iter().filter(|gone| specs.iter().all(|spec| spec.name != gone.name))
     {
-        let what = "it is approved and not in cowhand.toml";
+        let what = "approved, but not in cowhand.toml";
         lines.push(format!("{}: {what}", gone.name));
-        lines.push(format!("  `cowhand plugin remove {}` takes the approval back.", gone.name));
+        lines.push(format!("  `cowhand plugin remove {}` removes the approval.", gone.name));
         data.push(json!({ "name": gone.name, "source": gone.source, "ok": true, "problem": what }));
     }
     tell(call, json!(data), &lines);
     match bad {
-        0 => Ok(Finished::done("Every plugin is as it was approved.")),
-        1 => Ok(Finished::with(Exit::Refused, "One plugin would keep a run from starting.")),
-        _ => Ok(Finished::with(
-            Exit::Refused,
-            format!("{bad} plugins would keep a run from starting."),
-        )),
+        0 => Ok(Finished::done("Every plugin matches its approval.")),
+        1 => Ok(Finished::with(Exit::Refused, "1 plugin would prevent a run.")),
+        _ => Ok(Finished::with(Exit::Refused, format!("{bad} plugins would prevent a run."))),
     }
 }

@@ -1,4 +1,5 @@
-//! `plugin`: which plugins this site has, what they may do, what a component wants, and who approved it.
+//! `plugin`: which plugins this site has, what they may do, what a component wants, and who
+//! approved it.
 
 mod author;
 mod change;

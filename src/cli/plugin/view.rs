@@ -81,7 +81,7 @@ fn may(allowed: &Allowed) -> Vec<String> {
     ["read", "install", "http", "env"].into_iter().filter_map(key).collect()
 }
 
-/// What a component is.
+/// Returns the lines on a component.
 pub fn inspected(found: &Inspection) -> Vec<String> {
     let size = bytesize::ByteSize::b(found.size as u64);
     let mut lines = vec![
@@ -93,7 +93,7 @@ pub fn inspected(found: &Inspection) -> Vec<String> {
     lines
 }
 
-/// What it imports.
+/// Returns the line on its imports.
 pub fn imports(found: &Inspection) -> String {
     let imports =
         if found.imports.is_empty() { "nothing".to_owned() } else { found.imports.join(", ") };
@@ -105,36 +105,33 @@ pub fn long(found: &Examined, trust: &Trust) -> Vec<String> {
     let standing = trust.standing(found);
     let mut lines = vec![format!("{}  ({})", found.spec.name, found.spec.source)];
     lines.extend(inspected(&found.inspection));
-    lines.push(format!("  standing {}{}", standing.name(), by(trust.approved(found))));
+    lines.push(format!("  status   {}{}", standing.name(), by(trust.approved(found))));
     lines.extend(reasons(&standing).iter().map(|reason| format!("           {reason}")));
     lines.extend(
         found
             .spec
             .monitor
-            .then(|| "  monitor  its answers are recorded, and nothing comes of them".to_owned()),
+            .then(|| "  monitor  its answers are recorded and have no effect".to_owned()),
     );
     lines.extend(effective(&found.allowed));
     lines.extend(
-        found
-            .idle
-            .iter()
-            .map(|grant| format!("  granted and not requested, so without effect: {grant}")),
+        found.idle.iter().map(|grant| format!("  granted without effect (not requested): {grant}")),
     );
     for (request, line) in &found.lacking {
-        lines.push(format!("  requested and not granted: {request}"));
+        lines.push(format!("  requested, not granted: {request}"));
         lines.extend(line.lines().map(|line| format!("    {line}")));
     }
     lines
 }
 
-/// What it may do, memory and time included.
+/// Returns the lines on its permissions, with memory and time.
 pub fn effective(allowed: &Allowed) -> Vec<String> {
     let mut lines = may(allowed);
     if lines.is_empty() {
-        lines.push("  may do nothing but answer".to_owned());
+        lines.push("  no permissions outside of its sandbox".to_owned());
     }
     let memory = crate::plugin::shown_bytes(allowed.memory);
-    lines.push(format!("  at most {memory} of memory, and {:#} for a call", allowed.time));
+    lines.push(format!("  limits: {memory} of memory, {:#} per call", allowed.time));
     lines
 }
 

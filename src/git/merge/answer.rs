@@ -1,4 +1,4 @@
-//! What a conflict is made of, what can be answered to it, and what a merge comes to.
+//! Conflicts, their answers, and the result of a merge.
 
 use git2::Oid;
 use serde::{Deserialize, Serialize};
@@ -7,22 +7,22 @@ use crate::git::conflict::{Collision, Decision, Kind, Loss};
 use crate::git::oid_text;
 use crate::path::SitePath;
 
-/// What git keeps of a file's type and permissions.
+/// The type and permissions of a file, as git stores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// A file: `100644`.
     File,
-    /// A file that can be executed: `100755`.
+    /// An executable file: `100755`.
     Executable,
-    /// A symbolic link; its content is where it points: `120000`.
+    /// A symbolic link whose content is its target: `120000`.
     Link,
-    /// A submodule; its object is a commit of another repository: `160000`.
+    /// A submodule whose object is a commit of another repository: `160000`.
     Submodule,
 }
 
 impl Mode {
-    /// git's number.
+    /// Returns git's number.
     pub fn bits(self) -> u32 {
         match self {
             Self::File => 0o100_644,
@@ -32,7 +32,8 @@ impl Mode {
         }
     }
 
-    /// The mode of git's number, as git itself reads it: any file that its owner may execute is executable. None for a folder.
+    /// Returns the mode of git's number, as git reads it: a file that its owner may execute is
+    /// executable. `None` for a directory.
     pub fn of_bits(bits: u32) -> Option<Self> {
         match bits & 0o170_000 {
             0o100_000 if bits & 0o100 != 0 => Some(Self::Executable),
@@ -43,7 +44,7 @@ impl Mode {
         }
     }
 
-    /// Whether it is a file, executable or not.
+    /// Returns true for a file, executable or not.
     pub fn is_file(self) -> bool {
         matches!(self, Self::File | Self::Executable)
     }
@@ -52,11 +53,11 @@ impl Mode {
 /// One side's version of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
-    /// Its name on this side: renames make it differ.
+    /// Its name on this side, which differs after renames.
     pub path: SitePath,
     /// Its mode.
     pub mode: Mode,
-    /// Its content: a blob; for a submodule a commit.
+    /// Its content: a blob, or a commit for a submodule.
     #[serde(with = "oid_text")]
     pub oid: Oid,
 }
@@ -64,13 +65,13 @@ pub struct Side {
 /// A path that the sides disagree on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
-    /// Where its result goes.
+    /// The path of its result.
     pub path: SitePath,
-    /// How the sides disagree.
+    /// The kind.
     pub kind: Kind,
-    /// Whether our side is a file of the site that is in no commit.
+    /// Set if our side is an uncommitted file of the site.
     pub collision: Option<Collision>,
-    /// The version that both come from.
+    /// The base version.
     pub base: Option<Side>,
     /// The site's version.
     pub ours: Option<Side>,
@@ -78,71 +79,72 @@ pub struct Conflict {
     pub theirs: Option<Side>,
 }
 
-/// Whose lines win where they conflict.
+/// The side whose lines win in conflicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Favor {
-    /// The site's.
+    /// The site's side.
     Ours,
-    /// Upstream's.
+    /// Upstream's side.
     Theirs,
     /// Both, the site's first.
     Union,
 }
 
-/// What is answered to a conflict.
+/// The answer to a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The site's side, whole; where it has none, the path goes.
+    /// The whole site's side. If it has no file, the path is removed.
     Ours,
-    /// Upstream's side, whole; where it has none, the path goes.
+    /// The whole upstream's side. If it has no file, the path is removed.
     Theirs,
-    /// Hunk by hunk, as git's `-X ours` and `-X theirs` do; what has no hunks (binary, link, mode) is that side's. Where
-    /// one side has deleted the file, the other's version stays.
+    /// Hunk by hunk, as with git's `-X ours` and `-X theirs`. Files without hunks (binary, link,
+    /// mode) are that side's. If one side deleted the file, the other's version stays.
     Favor(Favor),
     /// This content.
     Content {
-        /// The bytes; for a link where it points.
+        /// The bytes, or a link's target.
         bytes: Vec<u8>,
-        /// The mode; without it the one that git would have merged.
+        /// The mode. `None` uses the mode of git's merge.
         mode: Option<Mode>,
     },
-    /// The path goes.
+    /// The path is removed.
     Remove,
 }
 
-/// How the two sides of a merge stand to each other.
+/// The relation of the two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Relation {
-    /// Ours contains theirs already: nothing is to do.
+    /// Ours contains theirs: nothing to do.
     Contained,
-    /// Theirs contains ours: the branch moves forward, without a commit.
+    /// Theirs contains ours: a fast-forward, without a commit.
     FastForward,
-    /// Each has something of its own: a merge commit.
+    /// Each has commits of its own: a merge commit.
     Diverged,
 }
 
-/// A file of the site's that gives way, with its content stored, so that nothing is lost.
+/// An uncommitted file of the site that is replaced, with its content stored so that nothing is
+/// lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// Where it is.
+    /// Its path.
     pub path: SitePath,
     /// Its mode.
     pub mode: Mode,
     /// Its content, stored as a blob.
     #[serde(with = "oid_text")]
     pub oid: Oid,
-    /// Whether `.gitignore` covers it.
+    /// True if `.gitignore` matches it.
     pub collision: Collision,
 }
 
-/// What a merge comes to. Everything is in objects; nothing of the site has moved.
+/// The result of a merge. Everything is in objects; the site is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merged {
-    /// How the sides stood to each other.
+    /// The relation of the sides.
     pub relation: Relation,
-    /// The commit that both have, the first one where there are several.
+    /// The merge base, or the first one of several.
     #[serde(with = "oid_text")]
     pub base: Oid,
     /// The site's side.
@@ -151,16 +153,17 @@ pub struct Merged {
     /// Upstream's side.
     #[serde(with = "oid_text")]
     pub theirs: Oid,
-    /// The commit that the branch moves to: "After update on …", or one of the sides where no merge commit is due.
+    /// The branch's new commit: "After update on …", or one of the sides if no merge commit is
+    /// needed.
     #[serde(with = "oid_text")]
     pub commit: Oid,
     /// Its tree.
     #[serde(with = "oid_text")]
     pub tree: Oid,
-    /// The conflicts and who decided them.
+    /// The conflicts and their resolutions.
     pub decisions: Vec<Decision>,
-    /// What the site had written and the result does not contain.
+    /// The local changes that the result lacks.
     pub losses: Vec<Loss>,
-    /// The site's uncommitted files that give way to the result.
+    /// The site's uncommitted files that the result replaces.
     pub kept: Vec<Kept>,
 }

@@ -1,5 +1,5 @@
-//! What `.gitattributes` says about merging a path. libgit2 looks for each path's files anew; here a folder of which none speaks is
-//! remembered, which is nearly every folder there is.
+//! Merge settings in `.gitattributes`. libgit2 searches for each path's files again; this caches
+//! directories without any, which are nearly all.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,35 +17,35 @@ use git2::{AttrCheckFlags, AttrValue, Repository};
 
 const FILE: &str = ".gitattributes";
 
-/// How a file is merged.
+/// The way to merge a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
     /// Line by line.
     Text,
-    /// Whole.
+    /// As a whole.
     Binary,
-    /// Line by line, with both sides' lines where they conflict.
+    /// Line by line, with both sides' lines in conflicts.
     Union,
 }
 
 /// The attributes of a clone.
 pub struct Attributes<'g> {
     git: &'g Repository,
-    /// Whether a file that stands for all folders may say something.
+    /// True if a file for all directories may have settings.
     everywhere: bool,
-    /// Whether a folder's file, or that of one around it, may say something.
+    /// True if the file of a directory, or of one above it, may have settings.
     folders: RefCell<HashMap<PathBuf, bool>>,
 }
 
 impl<'g> Attributes<'g> {
-    /// Those of this clone.
+    /// Returns the attributes of this clone.
     pub fn of(git: &'g Repository) -> Self {
         let everywhere =
             git.workdir().is_none() || global_files(git).iter().any(|file| may_exist(file));
         Self { git, everywhere, folders: RefCell::default() }
     }
 
-    /// How a path is merged. Drivers of the site's own are programs and not run.
+    /// Returns the way to merge a path. The site's merge drivers are programs and do not run.
     pub fn driver(&self, path: &[u8]) -> Driver {
         let path = Path::new(OsStr::from_bytes(path));
         if !self.everywhere && !self.folder_speaks(path.parent().unwrap_or(Path::new(""))) {
@@ -74,7 +74,7 @@ impl<'g> Attributes<'g> {
     }
 }
 
-/// The files that libgit2 reads for every path: the clone's, the user's and the system's.
+/// Returns the files that libgit2 reads for every path: the clone's, the user's and the system's.
 fn global_files(git: &Repository) -> Vec<PathBuf> {
     let home =
         |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(driver("a/b/c"), Driver::Text);
         write("a/.gitattributes", "c merge=union\n");
         assert_eq!((driver("a/b/c"), driver("b/c")), (Driver::Union, Driver::Text));
-        // In the index alone.
+        // Only in the index.
         let mut index = git.index().unwrap();
         index.add_path(Path::new("a/.gitattributes")).unwrap();
         index.write().unwrap();

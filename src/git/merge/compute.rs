@@ -1,4 +1,4 @@
-//! The merge of three trees, and of the several bases that crossing histories have.
+//! The merge of three trees, and of several bases in crossing histories.
 
 use git2::{Oid, Repository};
 
@@ -10,16 +10,16 @@ use super::walk::{OURS, THEIRS, Walk};
 use super::{follow, rename};
 use crate::error::{Context, Error, Result};
 
-/// How deep bases of bases may go.
+/// The most levels of bases of bases.
 const DEEPEST: u16 = 64;
 
 /// A merge before its conflicts are decided.
 pub struct Computed {
-    /// What changes in ours, conflicts left as they are there.
+    /// The changes to ours, without the conflicts.
     pub edits: Edits,
     /// The conflicts.
     pub clashes: Vec<Clash>,
-    /// The paths that needed a closer look, under the names they end up with.
+    /// The paths that needed a closer look, under their final names.
     pub walk: Walk,
 }
 
@@ -48,7 +48,8 @@ pub fn merge(
     Ok(Computed { edits, clashes: settled.clashes, walk })
 }
 
-/// The tree to merge from: the base's own, or the merge of several bases, as git's recursive merge makes it.
+/// Returns the base tree: the base's own, or the merge of several bases, as in git's recursive
+/// merge.
 pub fn base_tree(contents: &Contents<'_>, trees: &Trees<'_>, bases: &[Oid]) -> Result<Oid> {
     tree_of(contents.git, merged_bases(contents, trees, bases, 1)?)
 }
@@ -69,7 +70,7 @@ fn merged_bases(
     Ok(merged)
 }
 
-/// A commit, on no branch, that stands for two bases merged.
+/// Creates a commit without a ref for two merged bases.
 fn virtual_commit(
     contents: &Contents<'_>,
     trees: &Trees<'_>,
@@ -111,18 +112,18 @@ fn tree_of(git: &Repository, commit: Oid) -> Result<Oid> {
     Ok(git.find_commit(commit).what_with(|| format!("could not read commit {commit}"))?.tree_id())
 }
 
-/// The order in which git merges several bases.
+/// Sorts several bases in git's merge order.
 pub fn oldest_first(git: &Repository, bases: Vec<Oid>) -> Vec<Oid> {
     let time = |oid: &Oid| git.find_commit(*oid).map_or(0, |commit| commit.time().seconds());
     let mut bases = bases;
-    // git lists the newest first and then turns the list round.
+    // git lists the newest first and then reverses the list.
     bases.sort_by_key(|oid| std::cmp::Reverse(time(oid)));
     bases.reverse();
     bases
 }
 
 impl Clash {
-    /// Takes the undecided file out of the way: what an answer puts somewhere else must not stay here.
+    /// Removes the undecided file: an answer may put it somewhere else.
     pub fn release(&self, edits: &mut Edits) {
         for path in std::iter::once(&self.path).chain(&self.twin).chain(&self.aside) {
             edits.file(path, None);

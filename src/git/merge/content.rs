@@ -1,4 +1,4 @@
-//! Merges one file's three versions: mode, type and content, by git's rules.
+//! Merges three versions of one file: mode, type and content, by git's rules.
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
@@ -14,44 +14,45 @@ use super::walk::{BASE, OURS, Stage, THEIRS, Version};
 use crate::error::{Context, Error, Result};
 use crate::git::blob::{self, Blobs, Content, Known};
 
-/// What came of three versions.
+/// The result of merging three versions.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// The result, as far as there is one.
+    /// The result, as far as it exists.
     pub version: Version,
-    /// Whether the modes agreed.
+    /// True if the modes agreed.
     pub same_mode: bool,
-    /// Whether the contents agreed.
+    /// True if the contents agreed.
     pub same_content: bool,
-    /// Whether the contents are something other than text.
+    /// True if the contents are not text.
     pub binary: bool,
 }
 
 impl Outcome {
-    /// Whether nothing conflicted.
+    /// Returns true if nothing conflicted.
     pub fn clean(&self) -> bool {
         self.same_mode && self.same_content
     }
 }
 
-/// How a content merge is to treat conflicts.
+/// The treatment of conflicts in a content merge.
 #[derive(Clone, Copy, Debug)]
 pub enum Policy {
-    /// Only look: the result of a conflict is not used, and not stored.
+    /// Only detect conflicts. A conflicting result is not used, and not stored.
     Look,
     /// Take a side's hunks.
     Favor(Favor),
-    /// For a merge of merge bases at this depth: leave markers, take the base where there are no lines.
+    /// For a merge of merge bases at this depth: write markers, and take the base of files without
+    /// lines.
     Inner(u16),
 }
 
-/// The names of the sides in markers of merged merge bases, as git writes them.
+/// git's names for the sides in markers of merged merge bases.
 pub const INNER_NAMES: [&str; 2] = ["Temporary merge branch 1", "Temporary merge branch 2"];
 
 /// git's marker size.
 const MARKER: usize = 7;
 
-/// So many files are worth a thread.
+/// The number of files that is worth a thread.
 const WORTH_A_THREAD: usize = 64;
 
 /// Reads and writes the objects that content merges need.
@@ -63,7 +64,7 @@ pub struct Contents<'g> {
 }
 
 impl<'g> Contents<'g> {
-    /// Those of this clone.
+    /// Returns the store of this clone.
     pub fn of(git: &'g Repository) -> Self {
         Self::with(git, Arc::default())
     }
@@ -72,13 +73,13 @@ impl<'g> Contents<'g> {
         Self { git, attributes: Attributes::of(git), known }
     }
 
-    /// A reader of the same contents for other threads.
+    /// Returns a reader of the same contents for other threads.
     pub fn blobs(&self) -> Result<Blobs> {
         Blobs::open(self.git.path(), Arc::clone(&self.known))
     }
 
-    /// Does the same work on each of many items, and gives what came of it in their order. Many are shared out among as many threads as
-    /// there are processors, each with a handle to the clone of its own, since libgit2's are for one thread at a time.
+    /// Maps items in parallel, in order. Each thread has its own handle to the clone, since
+    /// libgit2's handles are for one thread at a time. Few items need no threads.
     pub fn each<T, R>(
         &self,
         items: &[T],
@@ -90,7 +91,7 @@ impl<'g> Contents<'g> {
     {
         let threads = match items.len() / WORTH_A_THREAD {
             0 | 1 => 1,
-            // Asking reads a dozen files.
+            // The query reads a dozen files.
             worth => thread::available_parallelism().map_or(1, NonZeroUsize::get).min(worth),
         };
         let (clone, known, work) = (self.git.path(), &self.known, &work);
@@ -112,12 +113,13 @@ impl<'g> Contents<'g> {
         })
     }
 
-    /// An object's content.
+    /// Returns an object's content.
     pub fn read(&self, oid: Oid) -> Result<Content<'g>> {
         self.known.read(self.git, oid)
     }
 
-    /// Merges two versions with their base, which may be missing or of another type. The two are of the same type.
+    /// Merges two versions of the same type with their base, which may be missing or of another
+    /// type.
     pub fn merge(
         &self,
         path: &[u8],
@@ -193,7 +195,7 @@ impl<'g> Contents<'g> {
         };
         let oid = match (policy, clean) {
             (Policy::Look, false) => ours,
-            // What is there already need not be written.
+            // An existing object need not be written.
             _ if *bytes == *one => ours,
             _ if *bytes == *two => theirs,
             _ => blob::write(self.git, &bytes)
@@ -207,7 +209,7 @@ impl<'g> Contents<'g> {
         })
     }
 
-    /// A stage's version, its own merge done where it is still to be.
+    /// Returns a stage's version, after its own merge if it needs one.
     pub fn version(&self, path: &[u8], stage: &Stage, policy: Policy) -> Result<Version> {
         let Some(nested) = &stage.nested else { return Ok(stage.version) };
         let extra = match policy {
@@ -221,12 +223,12 @@ impl<'g> Contents<'g> {
 
 const REGULAR: u32 = 0o100_000;
 
-/// A mode's type: file, link or submodule.
+/// Returns a mode's type: file, link or submodule.
 pub fn kind_of(mode: u32) -> u32 {
     mode & 0o170_000
 }
 
-/// What has no lines goes whole.
+/// Decides files without lines as a whole.
 fn whole(base: Option<Version>, ours: Version, theirs: Version, policy: Policy) -> Outcome {
     let (version, agreed) = match policy {
         Policy::Favor(Favor::Theirs) => (theirs, true),
@@ -237,7 +239,7 @@ fn whole(base: Option<Version>, ours: Version, theirs: Version, policy: Policy) 
     Outcome { version, same_mode: true, same_content: agreed, binary: true }
 }
 
-/// The versions of an entry's stages, without names.
+/// Returns the versions of an entry's stages, without names.
 pub fn versions(stages: &[Option<Stage>; 3]) -> [Option<Version>; 3] {
     [BASE, OURS, THEIRS].map(|side| stages[side].as_ref().map(|stage| stage.version))
 }

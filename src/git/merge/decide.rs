@@ -1,4 +1,4 @@
-//! Carries out what is answered to conflicts, once the answer is one that can stand, and makes the merge commit.
+//! Applies the valid answers to conflicts and creates the merge commit.
 
 use super::answer::{Answer, Conflict, Favor, Kept, Merged, Mode, Relation, Side};
 use super::content::{Policy, kind_of};
@@ -11,27 +11,27 @@ use crate::error::{Context, Error, Result};
 use crate::git::conflict::{Decision, Kind, Resolution};
 use crate::path::SitePath;
 
-/// The longest target of a link.
+/// The longest target of a link, in bytes.
 const LONGEST_LINK: usize = 4095;
 
-/// What an answer comes to.
+/// The effect of an answer.
 pub struct Decided {
     by: String,
     resolution: Resolution,
     becomes: Becomes,
 }
 
-/// What becomes of the files of a conflict.
+/// The effect on the files of a conflict.
 enum Becomes {
-    /// Folders go with everything in them; files become what is said, or go.
+    /// Directories are removed with their contents; files get these versions or are removed.
     Known(Changes),
-    /// They are merged with this side's hunks: for all such conflicts together, at the end.
+    /// They are merged with this side's hunks, together with all such conflicts at the end.
     Favored(Favor),
 }
 
 impl Merge<'_> {
-    /// Decides one conflict; `by` is who: a plugin's name. An error says why the answer cannot stand; another may be given,
-    /// and the last one counts.
+    /// Decides one conflict. `by` is the plugin's name. Fails if the answer is not valid. Another
+    /// answer may follow; the last one counts.
     pub fn resolve(&self, conflict: &Conflict, answer: Answer, by: &str) -> Result<()> {
         let first = self.conflicts.partition_point(|offered| offered.path < conflict.path);
         let index = (first..self.conflicts.len())
@@ -104,7 +104,7 @@ impl Merge<'_> {
         Ok((Vec::new(), files))
     }
 
-    /// Whether the bytes hold a conflict between markers that none of the sides holds.
+    /// Returns true if the bytes contain conflict markers that no side contains.
     fn leaves_markers(&self, conflict: &Conflict, bytes: &[u8]) -> Result<bool> {
         if !has_markers(bytes) {
             return Ok(false);
@@ -123,7 +123,7 @@ impl Merge<'_> {
         if !obstacle.is_at_its_place() {
             let blocked =
                 if ours { obstacle.blocks.clone() } else { return Ok(Changes::default()) };
-            // Either the result's file goes, or the folder that it wanted where the site has a file.
+            // Either the result's file is removed, or the directory that the file would replace.
             return Ok(match obstacle.theirs {
                 Some(_) => (Vec::new(), vec![(blocked, None)]),
                 None => (vec![blocked], Vec::new()),
@@ -146,7 +146,8 @@ impl Merge<'_> {
         Ok((Vec::new(), files))
     }
 
-    /// The result, once every conflict is decided. `message` is the merge commit's, `at` its time.
+    /// Returns the result once every conflict is decided. `message` and `at` are the merge
+    /// commit's.
     pub fn finish(self, message: &str, at: &jiff::ZonedDateTime) -> Result<Merged> {
         let our_tree = self.repo.tree_of(self.ours)?;
         let tree = self.edits()?.apply(&self.trees, our_tree)?;
@@ -195,7 +196,8 @@ impl Merge<'_> {
         for clash in self.behind.iter().filter_map(|behind| behind.clash.as_ref()) {
             clash.release(&mut edits);
         }
-        // What the trees disagree on first: a file in the way has the last word about its own place.
+        // Conflicts between the trees come first: an uncommitted file decides last about its own
+        // path.
         let (clashes, obstacles): (Vec<_>, Vec<_>) =
             decided.iter().partition(|(index, _)| self.behind[**index].clash.is_some());
         let mut favored = self.favored(&clashes)?.into_iter();
@@ -213,7 +215,7 @@ impl Merge<'_> {
         Ok(edits)
     }
 
-    /// What becomes of the files where a side's hunks are favoured, in the order of these conflicts.
+    /// Merges the files of these conflicts with a favoured side, in order.
     fn favored(&self, decided: &[(&usize, &Decided)]) -> Result<Vec<Files>> {
         let clashes = decided.iter().filter_map(|(index, decided)| match decided.becomes {
             Becomes::Favored(favor) => Some((self.behind[**index].clash.as_ref()?, favor)),
@@ -223,7 +225,8 @@ impl Merge<'_> {
         self.contents.each(&clashes, |contents, (clash, favor)| clash.favored(contents, *favor))
     }
 
-    /// git moves the branch forward where ours has nothing of its own and the result is theirs as it stands.
+    /// As in git, this is a fast-forward if ours has no commits of its own and the result is
+    /// theirs.
     fn commit(
         &self,
         tree: git2::Oid,
@@ -246,7 +249,7 @@ impl Merge<'_> {
         git.commit(None, &who, &who, message, &tree, &[&ours, &theirs]).what(doing)
     }
 
-    /// The site's files in no commit that do not survive where they are.
+    /// Returns the site's uncommitted files that do not stay in place.
     fn kept(&self, tree: git2::Oid) -> Result<Vec<Kept>> {
         let mut kept = Vec::new();
         for obstacle in self.behind.iter().filter_map(|behind| behind.obstacle.as_ref()) {
@@ -265,10 +268,10 @@ impl Merge<'_> {
     }
 }
 
-/// Folders to clear and files to set.
+/// Directories to clear and files to set.
 type Changes = (Vec<Vec<u8>>, Files);
 
-/// Files with what they become; none: they go.
+/// Files with their versions. `None` removes a file.
 type Files = Vec<(Vec<u8>, Option<Version>)>;
 
 fn resolution(answer: &Answer) -> Resolution {
@@ -283,7 +286,7 @@ fn resolution(answer: &Answer) -> Resolution {
     }
 }
 
-/// Whether a conflict stands between markers: the three kinds of line, in order.
+/// Returns true if the text has a conflict between markers: the three kinds of lines, in order.
 fn has_markers(text: &[u8]) -> bool {
     let mut wanted = [&b"<<<<<<< "[..], b"=======", b">>>>>>> "].into_iter().peekable();
     for line in text.split(|byte| *byte == b'\n') {
@@ -295,11 +298,11 @@ fn has_markers(text: &[u8]) -> bool {
 }
 
 impl Clash {
-    /// One side whole.
+    /// Takes one whole side.
     fn taken(&self, side: usize) -> Changes {
         let Some(stage) = &self.stages[side] else { return Changes::default() };
         let place = self.twin.as_ref().filter(|_| side == THEIRS).unwrap_or(&self.path);
-        // The side's file takes the place of the other side's folder.
+        // The side's file replaces the other side's directory.
         let cleared = self.aside.as_ref().map(|_| self.path.clone()).into_iter().collect();
         (cleared, vec![(place.clone(), Some(stage.version))])
     }
@@ -314,7 +317,7 @@ impl Behind {
         }
     }
 
-    /// A file of the site's at a path that the trees disagree on: it is the site's side.
+    /// Treats an uncommitted file at a conflicting path as the site's side.
     pub(super) fn meet(&mut self, obstacle: Obstacle) {
         if let Some(clash) = &mut self.clash {
             let path = obstacle.path().to_vec();

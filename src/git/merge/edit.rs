@@ -1,4 +1,4 @@
-//! Builds a tree out of another one and a list of changes, touching only the folders that change.
+//! Builds a tree from another one and a list of changes. Only changed directories are rewritten.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::error::Result;
 #[derive(Clone, Default, Debug)]
 pub struct Edits(Node);
 
-/// What is to become of something.
+/// A change of a file or directory.
 #[derive(Clone, Copy, Default, Debug)]
 enum Fate<T> {
     /// It stays as it is.
     #[default]
     Stays,
-    /// It goes.
+    /// It is removed.
     Goes,
-    /// It is this from now on.
+    /// It becomes this.
     Is(T),
 }
 
@@ -32,7 +32,7 @@ impl<T> From<Option<T>> for Fate<T> {
 
 #[derive(Clone, Default, Debug)]
 struct Node {
-    /// The folder's content as a whole, before the changes beneath it.
+    /// The directory's whole content, before the changes below it.
     folder: Fate<Oid>,
     /// The file at this name.
     file: Fate<Version>,
@@ -40,24 +40,24 @@ struct Node {
 }
 
 impl Edits {
-    /// The file at `path` becomes this one, or goes.
+    /// Sets or removes the file at `path`.
     pub fn file(&mut self, path: &[u8], version: Option<Version>) {
         self.node(path).file = version.into();
     }
 
-    /// Several files.
+    /// Sets several files.
     pub fn files(&mut self, files: &[(Vec<u8>, Option<Version>)]) {
         for (path, version) in files {
             self.file(path, *version);
         }
     }
 
-    /// The folder at `path` becomes this tree, or goes; changes of files beneath it still count.
+    /// Sets or removes the directory at `path`. Changes of files below it still apply.
     pub fn folder(&mut self, path: &[u8], tree: Option<Oid>) {
         self.node(path).folder = tree.into();
     }
 
-    /// Whatever is in the folder at `path` goes, changes beneath it included.
+    /// Removes the directory at `path`, with changes below it.
     pub fn clear(&mut self, path: &[u8]) {
         let node = self.node(path);
         node.children.clear();
@@ -69,7 +69,7 @@ impl Edits {
         parts.fold(&mut self.0, |node, part| node.children.entry(part.to_vec()).or_default())
     }
 
-    /// The tree that `tree` becomes, made in memory.
+    /// Returns the changed `tree`, built in memory.
     pub fn apply(&self, trees: &Trees<'_>, tree: Oid) -> Result<Oid> {
         match build(trees, &self.0, Some(tree))? {
             Some(tree) => Ok(tree),
@@ -78,7 +78,7 @@ impl Edits {
     }
 }
 
-/// The folder that a node makes of `tree`; none where nothing is left in it.
+/// Returns the directory that a node makes of `tree`. `None` if it is empty.
 fn build(trees: &Trees<'_>, node: &Node, tree: Option<Oid>) -> Result<Option<Oid>> {
     let tree = match node.folder {
         Fate::Stays => tree,

@@ -1,4 +1,4 @@
-//! Brings renames into the walk's entries, so that each file is merged under the name it ends up with.
+//! Applies renames to the walk's entries, so that each file is merged under its final name.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use crate::error::Result;
 
 const REGULAR: u32 = 0o100_000;
 
-/// Applies the renames of both sides, as git does: both-renamed files, renames onto other files, renames of deleted files.
+/// Applies the renames of both sides as git does: files that both renamed, renames onto other
+/// files, renames of deleted files.
 pub fn renames(
     entries: &mut BTreeMap<Vec<u8>, Entry>,
     contents: &Contents<'_>,
@@ -70,7 +71,7 @@ fn both_renamed(
     Ok(())
 }
 
-/// A merge that is done, or that waits for a decision.
+/// A merge that is done or needs a decision.
 enum Merged {
     Done(Version),
     Waits(Box<[Option<Version>; 3]>),

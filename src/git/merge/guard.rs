@@ -1,5 +1,5 @@
-//! Refuses trees that no clone should check out: names that lead out of the working tree or into `.git`, doubled names, and
-//! sizes that only an attack has.
+//! Refuses trees that no clone should check out: names that lead out of the working tree or into
+//! `.git`, duplicate names, and hostile sizes.
 
 use std::collections::HashSet;
 
@@ -10,21 +10,21 @@ use crate::error::{Error, Result};
 use crate::git::Repo;
 use crate::path::SitePath;
 
-/// How many files and folders are looked at before a tree counts as an attack.
+/// The most files and directories in a tree.
 const MOST: usize = 1_000_000;
-/// How long a path may be: the kernel's own limit.
+/// The longest path, which is the kernel's limit.
 const LONGEST: usize = 4095;
-/// How many folders may be inside one another; a site has around ten.
+/// The deepest nesting of directories. A site has around ten levels.
 const DEEPEST: usize = 256;
 
-/// Looks at the folders of a tree, one after the other.
+/// Checks the directories of a tree one by one.
 #[derive(Default)]
 pub struct Guard {
     seen: usize,
 }
 
 impl Guard {
-    /// Checks what a folder holds; `path` is its own, empty for the root.
+    /// Checks a directory's entries. `path` is its own, empty for the root.
     pub fn folder(&mut self, folder: &Folder, path: &[u8]) -> Result<()> {
         self.seen += folder.len();
         let depth = path.split(|byte| *byte == b'/').count();
@@ -46,8 +46,8 @@ impl Guard {
 }
 
 impl Repo {
-    /// Refuses an upstream commit whose tree no clone should ever check out; what `known` has too was looked at long ago. To be asked
-    /// before anything else walks that tree.
+    /// Refuses an upstream commit whose tree no clone should check out. Directories that `known`
+    /// has are skipped. To be called before any other walk of that tree.
     pub fn refuse_hostile(&self, known: Oid, theirs: Oid) -> Result<()> {
         let trees = Trees::of(&self.git)?;
         look(&trees, &mut Guard::default(), Some(self.tree_of(known)?), self.tree_of(theirs)?, &[])
@@ -77,7 +77,7 @@ fn look(
     Ok(())
 }
 
-/// A path inside a folder; the root's is empty.
+/// Returns a path in a directory; the root's path is empty.
 pub fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }
@@ -87,10 +87,12 @@ fn hostile(path: &[u8], why: &str) -> Error {
     shown.truncate(shown.floor_char_boundary(200));
     Error::new(format!("upstream's tree holds a path that is not safe to check out: {shown}"))
         .because(why)
-        .hint("This is not an upstream of mailcow's, or somebody tampered with it. Check the remote's address before anything else.")
+        .hint(
+            "The upstream is not mailcow's, or it was tampered with. Check the remote's URL first.",
+        )
 }
 
-/// Why a name may not be in a tree, if so.
+/// Returns the reason if a name is not allowed in a tree.
 fn forbidden(name: &[u8]) -> Option<&'static str> {
     match name {
         b"" => Some("a name is empty"),
@@ -103,7 +105,8 @@ fn forbidden(name: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether a name is `.git`, or becomes it on a file system that folds case, drops what it cannot show, or knows short names.
+/// Returns true if a name is `.git`, or becomes it on a file system that folds case, drops
+/// characters, or has short names.
 fn is_git(name: &[u8]) -> bool {
     // Nearly every name ends here.
     if name.is_ascii()
@@ -117,7 +120,7 @@ fn is_git(name: &[u8]) -> bool {
     if visible.eq_ignore_ascii_case(".git") {
         return true;
     }
-    // Of `.git ` and `.git...` and `.git::$INDEX` and `.git\x`, Windows' file systems make `.git` too.
+    // Windows file systems read `.git `, `.git...`, `.git::$INDEX` and `.git\x` as `.git`.
     let lower = name.to_ascii_lowercase();
     let start = if lower.starts_with(b"git~1") {
         5
@@ -131,7 +134,7 @@ fn is_git(name: &[u8]) -> bool {
     rest[..end].iter().all(|byte| *byte == b' ' || *byte == b'.')
 }
 
-/// Characters that HFS+ drops from names.
+/// The characters that HFS+ ignores in names.
 fn is_ignorable(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }

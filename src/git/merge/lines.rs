@@ -1,5 +1,6 @@
-//! The difference of two texts, line by line, by the histogram method: the longest run of common lines that holds the rarest
-//! line is common, and what is before and after it is compared likewise. It is what git's own merge uses, whatever `-X` says.
+//! The difference of two texts by the histogram method: the longest common run with the rarest line
+//! is kept, and the parts before and after it are compared in the same way. git's own merge uses
+//! it, whatever `-X` says.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,17 +8,17 @@ use std::ops::Range;
 use super::myers;
 use foldhash::fast::RandomState;
 
-/// A line that occurs more often tells nothing about where it belongs.
+/// The limit above which a line is too frequent to anchor a match.
 const TOO_OFTEN: u32 = 64;
 
-/// Maps of lines and of their numbers: most of what a comparison does is to look into them.
+/// Maps of lines and of their numbers. Most of a comparison's time is lookups.
 pub type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// Numbers lines, so that equal lines have equal numbers.
 #[derive(Default)]
 pub struct Numbers<'t>(Map<&'t [u8], u32>);
 
-/// A text in lines, each with its end.
+/// A text as lines with their ends.
 pub struct Text<'t> {
     /// The lines.
     pub lines: Vec<&'t [u8]>,
@@ -26,7 +27,7 @@ pub struct Text<'t> {
 }
 
 impl<'t> Numbers<'t> {
-    /// Cuts a text into numbered lines.
+    /// Splits a text into numbered lines.
     pub fn text(&mut self, text: &'t [u8]) -> Text<'t> {
         let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
         let ids = lines.iter().map(|line| self.number(line)).collect();
@@ -39,16 +40,16 @@ impl<'t> Numbers<'t> {
     }
 }
 
-/// Lines of the old text that became lines of the new one. One of the two may be empty.
+/// Lines of the old text that were replaced by lines of the new one. One of the two may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Where in the old text.
+    /// The range in the old text.
     pub old: Range<usize>,
-    /// Where in the new text.
+    /// The range in the new text.
     pub new: Range<usize>,
 }
 
-/// What changed between two texts, in order.
+/// Returns the changes between two texts, in order.
 pub fn diff(old: &[u32], new: &[u32]) -> Vec<Change> {
     let mut marks = [vec![false; old.len()], vec![false; new.len()]];
     histogram(old, new, &mut marks);
@@ -72,11 +73,11 @@ fn changes(gone: &[bool], come: &[bool]) -> Vec<Change> {
     changes
 }
 
-/// What a search for a common run found.
+/// The result of a search for a common run.
 enum Common {
     /// These lines are the same.
     Run(Range<usize>, Range<usize>),
-    /// Only lines that occur too often.
+    /// Only lines that are too frequent.
     TooOften,
     /// Nothing.
     Nothing,
@@ -108,7 +109,8 @@ fn histogram(old: &[u32], new: &[u32], marks: &mut [Vec<bool>; 2]) {
     }
 }
 
-/// Where the lines of the old text occur: the first place and how often; and from each place the next one.
+/// The positions of the old text's lines: the first position and the count, and from each position
+/// the next one.
 struct Places {
     first: Map<u32, (usize, u32)>,
     next: Vec<Option<usize>>,
@@ -187,7 +189,7 @@ fn longest_rare(old: &[u32], new: &[u32], a: &Range<usize>, b: &Range<usize>) ->
     }
 }
 
-/// A run of marked lines; an empty one stands before the line that it starts at.
+/// A run of marked lines. An empty one is before the line at its start.
 #[derive(Clone, Copy)]
 struct Group {
     start: usize,
@@ -199,7 +201,7 @@ impl Group {
         Self { start: 0, end: marks.iter().take_while(|mark| **mark).count() }
     }
 
-    /// The next group; false where this is the last.
+    /// Moves to the next group. Returns false at the last one.
     fn forward(&mut self, marks: &[bool]) -> bool {
         if self.end == marks.len() {
             return false;
@@ -218,7 +220,8 @@ impl Group {
         self.start == self.end
     }
 
-    /// Moves the group one line up, if the line above equals its last one; it swallows a group that it meets.
+    /// Moves the group up by one line if the line above equals its last one. It merges with a group
+    /// that it meets.
     fn slide_up(&mut self, ids: &[u32], marks: &mut [bool]) -> bool {
         if self.start == 0 || ids[self.start - 1] != ids[self.end - 1] {
             return false;
@@ -232,7 +235,7 @@ impl Group {
         true
     }
 
-    /// Moves the group one line down, if its first line equals the one below.
+    /// Moves the group down by one line if its first line equals the one below.
     fn slide_down(&mut self, ids: &[u32], marks: &mut [bool]) -> bool {
         if self.end == ids.len() || ids[self.start] != ids[self.end] {
             return false;
@@ -247,8 +250,8 @@ impl Group {
     }
 }
 
-/// Where a group of changed lines could as well stand higher or lower, it goes as low as it can, or where it meets a change
-/// of the other text.
+/// Slides each group of changed lines that fits in several positions to the lowest one, or to one
+/// that meets a change of the other text.
 fn compact(ids: &[u32], marks: &mut [bool], others: &[bool]) {
     let (mut group, mut other) = (Group::first(marks), Group::first(others));
     loop {
@@ -266,8 +269,8 @@ fn compact(ids: &[u32], marks: &mut [bool], others: &[bool]) {
     }
 }
 
-/// Slides a group up and down as far as it goes, with its counterpart: where its end is at the highest, and whether it meets a
-/// change of the other text on the way.
+/// Slides a group up and down to its limits, together with its counterpart. Returns its end at the
+/// highest position, and whether it meets a change of the other text.
 fn slide(
     ids: &[u32],
     marks: &mut [bool],

@@ -1,4 +1,5 @@
-//! What the site had written and a merge's result does not contain: line by line, whatever git called clean.
+//! Losses: the site's changes that the merged result lacks, line by line, even if git calls the
+//! merge clean.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +19,7 @@ use crate::path::SitePath;
 use crate::printable::{MOST_OF_A_TEXT, cut};
 use crate::redact::names_a_key;
 
-/// What `tree` lacks of what the site had changed.
+/// Returns the site's changes that `tree` lacks.
 pub fn find(
     contents: &Contents<'_>,
     trees: &Trees<'_>,
@@ -55,7 +56,7 @@ pub fn find(
     Ok(one_for_each_path(losses.into_iter().flatten().collect()))
 }
 
-/// Two files that met under one name may each have lost something.
+/// Two files merged under one name may each have losses.
 fn one_for_each_path(mut losses: Vec<Loss>) -> Vec<Loss> {
     losses.sort_by(|one, two| one.path.cmp(&two.path));
     losses.dedup_by(|next, kept| {
@@ -72,17 +73,18 @@ fn one_for_each_path(mut losses: Vec<Loss>) -> Vec<Loss> {
     losses
 }
 
-/// What the site made of a file, and what upstream has of it.
+/// The site's change to a file, and upstream's version.
 #[derive(Clone, Copy, Default)]
 struct Changed {
     base: Option<Version>,
     ours: Option<Version>,
     theirs: Option<Version>,
-    /// Whether the site gave it another name.
+    /// True if the site renamed it.
     renamed: bool,
 }
 
-/// The site's changes that end up at an entry's path: to the file itself, and to one that a rename brought there.
+/// Returns the site's changes behind an entry's path: to the file itself, and to one that a rename
+/// brought there.
 fn site_changes(entry: &Entry) -> Vec<Changed> {
     let [base, ours, theirs] = [BASE, OURS, THEIRS].map(|side| entry.stages[side].as_ref());
     let version = |stage: Option<&Stage>| stage.map(|stage| stage.version);
@@ -97,7 +99,7 @@ fn site_changes(entry: &Entry) -> Vec<Changed> {
     };
     let mut changes = Vec::new();
     let site_brought_it = entry.carried.is_some_and(|carried| carried.side == OURS);
-    // Of a file that both renamed, the site's own name has it.
+    // If both renamed a file, the site's name has the change.
     if !site_brought_it && (entry.twin.is_none() || ours.is_some()) {
         changes.push(own);
     }
@@ -106,7 +108,7 @@ fn site_changes(entry: &Entry) -> Vec<Changed> {
     changes
 }
 
-/// What came of a change of the site's.
+/// The outcome of a change of the site.
 struct Outcome {
     change: Changed,
     path: SitePath,
@@ -114,7 +116,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// What a tree has of it; `places` are where the file may be.
+    /// Finds the change in a tree; `places` are the possible paths of the file.
     fn of(change: Changed, places: &[&Vec<u8>], trees: &Trees<'_>, tree: Oid) -> Result<Self> {
         let mut at = places.first().copied();
         let mut result = None;
@@ -128,7 +130,7 @@ impl Outcome {
         Ok(Self { change, path: SitePath::from(at.map_or(&[][..], Vec::as_slice)), result })
     }
 
-    /// What it lacks of the change.
+    /// Returns the parts of the change that are missing.
     fn loss(&self, contents: &Contents<'_>) -> Result<Option<Loss>> {
         let Self { change, path, result } = self;
         let told = |lines| Some(Loss { path: path.clone(), lines });
@@ -138,7 +140,7 @@ impl Outcome {
                     texts.each_ref().map(|text| text.as_deref().unwrap_or_default());
                 let lines = lost_lines(base, ours, theirs_of(change, base, theirs), result);
                 if !lines.is_empty() {
-                    // A private key's lines are not for showing.
+                    // The lines of a private key are not shown.
                     let secret = names_a_key(base) || names_a_key(ours);
                     return Ok(told(if secret { Vec::new() } else { lines }));
                 }
@@ -152,8 +154,8 @@ impl Outcome {
         Ok(if lost { told(Vec::new()) } else { None })
     }
 
-    /// Base, ours, theirs and the result as texts; none where the site's side of it is not text. What is not there is none, and so is
-    /// a result that is not text: nothing of a text is in it.
+    /// Returns base, ours, theirs and the result as texts. `None` if the site's side is not text.
+    /// Missing files are empty, and so is a result that is not text.
     fn texts<'g>(&self, contents: &Contents<'g>) -> Result<Option<[Option<Content<'g>>; 4]>> {
         let Changed { base, ours, theirs, .. } = self.change;
         let read =
@@ -166,7 +168,7 @@ impl Outcome {
     }
 }
 
-/// A file's text; none where it is not text.
+/// Returns a file's text. `None` if it is not text.
 fn text<'g>(contents: &Contents<'g>, version: Version) -> Result<Option<Content<'g>>> {
     if kind_of(version.mode) != 0o100_000 {
         return Ok(None);
@@ -175,19 +177,19 @@ fn text<'g>(contents: &Contents<'g>, version: Version) -> Result<Option<Content<
     Ok((!is_binary(&content)).then_some(content))
 }
 
-/// What has no lines is lost where the site had made something else of it than is there now.
+/// A file without lines is lost if the result differs from the site's version.
 fn content_lost(change: &Changed, result: Option<Version>) -> bool {
     let content =
         |version: Option<Version>| version.map(|version| (kind_of(version.mode), version.oid));
     content(change.ours) != content(change.base) && content(change.ours) != content(result)
 }
 
-/// A file that the site changed is not there, or one that it took out is: also where none of its lines tells so.
+/// Reports a changed file that is missing, or a deleted one that exists, even if no line shows it.
 fn presence_lost(change: &Changed, result: Option<Version>) -> bool {
     change.ours.is_some() != result.is_some()
 }
 
-/// An empty file of the site's own has something in it, or is something else.
+/// Reports an empty file of the site that is no longer empty.
 fn overwritten_empty(change: &Changed, result: Option<Version>) -> bool {
     let is_empty = |oid| Oid::hash_object(ObjectType::Blob, &[]).is_ok_and(|empty| empty == oid);
     matches!((change.base, change.ours, result), (None, Some(ours), Some(result))
@@ -199,15 +201,17 @@ fn mode_lost(change: &Changed, result: Option<Version>) -> bool {
         if ours.mode != result.mode && change.base.is_none_or(|base| base.mode != ours.mode))
 }
 
-/// Upstream's text; the base's where upstream has none, for then nothing in the result is upstream's.
+/// Returns upstream's text. If upstream has none, the base's: nothing in the result is then
+/// upstream's.
 fn theirs_of<'t>(change: &Changed, base: &'t [u8], theirs: &'t [u8]) -> &'t [u8] {
     if change.theirs.is_some() { theirs } else { base }
 }
 
-/// The site's added lines that are gone and its deleted lines that are back. A last line that lacks its end is the same line.
+/// Returns the site's added lines that are missing and its deleted lines that are back. A missing
+/// newline at the end makes no difference.
 pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Vec<LostLine> {
     let texts = [base, ours, theirs, result].map(ended);
-    // What all four begin and end with is nobody's loss, and most of a file.
+    // The common beginning and end of all four texts, which are most of a file, have no losses.
     let (above, below) = shared(&texts.each_ref().map(AsRef::as_ref));
     let skipped = texts[0][..above].split_inclusive(|byte| *byte == b'\n').count();
     let mut numbers = Numbers::default();
@@ -223,7 +227,7 @@ pub fn lost_lines(base: &[u8], ours: &[u8], theirs: &[u8], result: &[u8]) -> Vec
     lost
 }
 
-/// The texts of a file, and who changed what.
+/// The texts of a file, and their changes.
 struct Four<'t> {
     base: Text<'t>,
     ours: Text<'t>,
@@ -235,7 +239,7 @@ struct Four<'t> {
     upstream: Vec<Change>,
     /// From ours to the result.
     merge: Vec<Change>,
-    /// The lines that the merge put in, and how often.
+    /// The lines that the merge added, with counts.
     put: Map<u32, usize>,
 }
 
@@ -248,9 +252,10 @@ impl<'t> Four<'t> {
         Self { base, ours, theirs, result, site, upstream, merge, put }
     }
 
-    /// Which of the base's lines that the site had taken out are back. A line is back at its place if the base's line is in the result
-    /// and the merge put such a line there; it is back elsewhere, where upstream has moved it to, if the result has more such
-    /// lines than the site had and upstream added.
+    /// Returns the base's lines that the site had deleted and that are back. A line is back in
+    /// place if the result has the base's line and the merge added an equal line there. It is back
+    /// elsewhere, where upstream moved it, if the result has more equal lines than the site had and
+    /// upstream added.
     fn back(&self) -> Vec<usize> {
         let taken_out = self.site.iter().flat_map(|change| change.old.clone());
         let mut put = self.put.clone();
@@ -299,7 +304,7 @@ impl<'t> Four<'t> {
         }
     }
 
-    /// Which of the site's added lines are gone, those `back` being known.
+    /// Returns the site's added lines that are missing, given the lines that are back.
     fn gone(&self, back: &[usize]) -> Vec<usize> {
         let gone: HashSet<usize> =
             self.merge.iter().flat_map(|change| change.old.clone()).collect();
@@ -311,8 +316,8 @@ impl<'t> Four<'t> {
         lost
     }
 
-    /// Which of the site's added lines, gone from their place, stand in no other either: what the merge put elsewhere is the site's, as
-    /// far as it is not upstream's, nor one that the site had taken out.
+    /// Returns the site's added lines that are missing in place and elsewhere. Lines that the merge
+    /// put elsewhere count as the site's unless upstream added them or the site had deleted them.
     fn nowhere(&self, gone: Vec<usize>, back: &[usize]) -> Vec<usize> {
         let upstream_added =
             self.upstream.iter().flat_map(|change| &self.theirs.ids[change.new.clone()]);
@@ -328,8 +333,9 @@ impl<'t> Four<'t> {
         gone.into_iter().filter(|line| !is_elsewhere(line)).collect()
     }
 
-    /// Which of the site's added lines only seem to be in their place: an equal line stands there, and of such lines the result has
-    /// fewer than the site had, those that upstream took out somewhere and those that are named already aside.
+    /// Returns the site's added lines that only seem to be in place: an equal line is there, but
+    /// the result has fewer of them than the site had, apart from those that upstream deleted and
+    /// those that are already reported.
     fn one_too_few(&self, in_place: &[usize], named: &[usize]) -> Vec<usize> {
         if in_place.is_empty() {
             return Vec::new();
@@ -350,7 +356,8 @@ impl<'t> Four<'t> {
     }
 }
 
-/// How many bytes of whole lines all four texts begin with, and how many they end with.
+/// Returns the number of bytes in whole lines that all four texts have in common at the beginning
+/// and at the end.
 fn shared(texts: &[&[u8]; 4]) -> (usize, usize) {
     let [first, others @ ..] = texts;
     let above = others
@@ -370,15 +377,15 @@ fn shared(texts: &[&[u8]; 4]) -> (usize, usize) {
     (above, below.len() - end)
 }
 
-/// So many bytes are compared at once.
+/// The size of a block for comparisons, in bytes.
 const BLOCK: usize = 32;
 
-/// How many bytes of whole blocks are the same.
+/// Returns the number of equal bytes in whole blocks.
 fn alike<'t>(one: impl Iterator<Item = &'t [u8]>, other: impl Iterator<Item = &'t [u8]>) -> usize {
     one.zip(other).take_while(|(one, other)| one == other).map(|(block, _)| block.len()).sum()
 }
 
-/// A text whose last line has its end.
+/// Returns a text with a newline at its end.
 fn ended(text: &[u8]) -> Cow<'_, [u8]> {
     if text.is_empty() || text.ends_with(b"\n") {
         text.into()
@@ -387,7 +394,7 @@ fn ended(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// How often each line occurs.
+/// Counts each line.
 fn counts<'l>(text: impl IntoIterator<Item = &'l u32>) -> Map<u32, usize> {
     text.into_iter().fold(Map::default(), |mut counts, line| {
         *counts.entry(*line).or_default() += 1;
@@ -411,7 +418,7 @@ fn lost_line(line: usize, text: &[u8], was: Was) -> LostLine {
 mod tests {
     use super::*;
 
-    /// Upstream's text is what came out, as where theirs is favoured.
+    /// The result is upstream's text, as if theirs were favoured.
     fn lost(base: &str, ours: &str, result: &str) -> Vec<(u32, Was, String)> {
         lost_of(base, ours, result, result)
     }
@@ -457,10 +464,10 @@ mod tests {
         let (base, ours) = ("port 110\na\nb\nc\nd\n", "a\nb\nc\nd\n");
         let theirs = "a\nb\nc\nd\nport 110\n";
         assert_eq!(lost_of(base, ours, theirs, theirs), [(1, Was::Deleted, "port 110".to_owned())]);
-        // One that upstream adds in another place as well is upstream's.
+        // A line that upstream adds in another place too is upstream's.
         let theirs = "port 110\na\nb\nc\nd\nport 110\n";
         assert_eq!(lost_of(base, ours, theirs, "a\nb\nc\nd\nport 110\n"), []);
-        // One that both took out is nowhere.
+        // A line that both deleted is nowhere.
         assert_eq!(lost_of(base, ours, ours, ours), []);
     }
 
@@ -468,10 +475,10 @@ mod tests {
     fn an_added_line_that_stands_elsewhere_is_no_loss() {
         let (base, ours) = ("a\nb\nc\nd\n", "a\nmine\nb\nc\nd\n");
         assert_eq!(lost_of(base, ours, base, "a\nb\nc\nd\nmine\n"), []);
-        // Upstream's own is not the site's, wherever it stands.
+        // Upstream's own line is not the site's, wherever it is.
         let told = [(2, Was::Added, "mine".to_owned())];
         assert_eq!(lost(base, ours, "a\nb\nc\nd\nmine\n"), told);
-        // One of two is still one too few.
+        // One of two equal lines is still missing.
         let twice = "mine\na\nmine\nb\nc\nd\n";
         assert_eq!(lost_of(base, twice, base, "a\nb\nc\nd\nmine\n").len(), 1);
     }
@@ -488,11 +495,11 @@ mod tests {
         let around = |text: &str| format!("{}{text}{}", "above\n".repeat(50), "below\n".repeat(50));
         let found = lost(&around("x\n"), &around("x\nmine\n"), &around("x\ntheirs\n"));
         assert_eq!(found, [(52, Was::Added, "mine".to_owned())]);
-        // Which of the equal lines was added nobody can tell; that there is one too few is told.
+        // It is unknown which of the equal lines was added, but one is missing.
         let found = lost(&around(""), &around("below\n"), &around("y\n"));
         assert!(matches!(&found[..], [(51.., Was::Added, line)] if line == "below"), "{found:?}");
         assert_eq!(lost("x\ny\n", "x\nx\ny\n", "x\ny\nz\n").len(), 1);
-        // One of them is upstream's to take out.
+        // Upstream may delete one of them.
         assert_eq!(lost("x\na\nb\n", "x\na\nb\nx\n", "a\nb\nx\n"), []);
     }
 

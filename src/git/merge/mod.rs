@@ -1,7 +1,8 @@
-//! The three-way merge, in memory and without a favoured side: every conflict is offered before anything decides it.
+//! The three-way merge, in memory and without a favoured side: every conflict is offered before it
+//! is decided.
 //!
-//! Follow it: [`walk`] finds what differs, [`rename`] where files went, [`follow`] brings the two together, [`settle`] does
-//! what agrees, [`decide`] carries out the answers to the rest.
+//! The steps: [`walk`] finds the differences, [`rename`] the renames, [`follow`] combines the two,
+//! [`settle`] merges what agrees, and [`decide`] applies the answers to the rest.
 
 mod answer;
 mod attributes;
@@ -41,14 +42,14 @@ use obstacle::Obstacle;
 use settle::Clash;
 use trees::Trees;
 
-/// What a merge needs to know.
+/// The settings of a merge.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What upstream's side is called where a name is needed: `origin/master`.
+    /// The name of upstream's side in paths and markers: `origin/master`.
     pub label: String,
-    /// The largest content that an answer may give, in bytes.
+    /// The largest content of an answer, in bytes.
     pub limit: u64,
-    /// Names in the root that stay as the site's side has them, whatever upstream's side has.
+    /// Names in the root that keep the site's version, whatever upstream's side has.
     pub own: &'static [&'static str],
 }
 
@@ -58,7 +59,7 @@ impl Default for Options {
     }
 }
 
-/// A merge under way. It writes objects and nothing else.
+/// A merge in progress. It writes only objects.
 pub struct Merge<'r> {
     repo: &'r Repo,
     trees: Trees<'r>,
@@ -69,31 +70,32 @@ pub struct Merge<'r> {
     relation: Relation,
     computed: Computed,
     conflicts: Vec<Conflict>,
-    /// What stands behind each conflict, in the same order.
+    /// The source of each conflict, in the same order.
     behind: Vec<Behind>,
     decided: RefCell<BTreeMap<usize, Decided>>,
     contents: Contents<'r>,
 }
 
-/// What a conflict comes from: the trees, a file of the site's in the way, or both at one path.
+/// The source of a conflict: the trees, an uncommitted file in the way, or both at one path.
 struct Behind {
     clash: Option<Clash>,
     obstacle: Option<Obstacle>,
 }
 
 impl<'r> Merge<'r> {
-    /// Merges `theirs` into `ours` as far as nothing conflicts, with a look at the working tree: a file of the site that is in no
-    /// commit and in the way is a conflict too.
+    /// Merges `theirs` into `ours` as far as nothing conflicts. The working tree is checked too: an
+    /// uncommitted file in the way is a conflict.
     ///
-    /// Refused: histories without a common commit, and an upstream tree that no clone should ever check out.
+    /// Fails for histories without a common commit, and for an upstream tree that no clone should
+    /// check out.
     pub fn new(repo: &'r Repo, ours: Oid, theirs: Oid, options: Options) -> Result<Self> {
         let mut merge = Self::commits(repo, ours, theirs, options)?;
         merge.look_at_the_working_tree()?;
         Ok(merge)
     }
 
-    /// Merges two commits and nothing else, as `git merge-tree` does. Whether the result can be checked out, and over what, is not
-    /// known then.
+    /// Merges two commits without the working tree, as `git merge-tree` does. The result may not be
+    /// fit for a checkout.
     pub fn commits(repo: &'r Repo, ours: Oid, theirs: Oid, options: Options) -> Result<Self> {
         let git = &repo.git;
         let bases = compute::oldest_first(git, repo.merge_bases(ours, theirs)?);
@@ -140,22 +142,22 @@ impl<'r> Merge<'r> {
         Ok(merge)
     }
 
-    /// How the two sides stand to each other.
+    /// Returns the relation of the two sides.
     pub fn relation(&self) -> Relation {
         self.relation
     }
 
-    /// The commit that both have; the first one where there are several.
+    /// Returns the merge base, or the first one of several.
     pub fn base(&self) -> Oid {
         self.base
     }
 
-    /// The conflicts, in the order of their paths.
+    /// Returns the conflicts, sorted by path.
     pub fn conflicts(&self) -> &[Conflict] {
         &self.conflicts
     }
 
-    /// A reader of what the sides contain, for other threads.
+    /// Returns a reader of the sides' contents, for other threads.
     pub fn blobs(&self) -> Result<Blobs> {
         self.contents.blobs()
     }
@@ -189,5 +191,5 @@ impl<'r> Merge<'r> {
 fn unrelated(ours: Oid, theirs: Oid) -> Error {
     Error::new("the site and upstream have no commit in common, so there is nothing to merge from")
         .because(format!("the site is at {ours}, upstream at {theirs}"))
-        .hint("Check that the site's remote is upstream of this clone, and that upstream did not replace its history.")
+        .hint("Check the remote's URL, and whether upstream replaced its history.")
 }

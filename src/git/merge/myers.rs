@@ -1,19 +1,19 @@
-//! The shortest difference by Myers' method, with the shortcuts that git takes on the way: what it falls back to where the histogram method
-//! finds only lines that occur too often. The shortcuts decide what comes out, so that they are git's to the letter.
+//! The shortest difference by Myers' method with git's shortcuts, the fallback where the histogram
+//! method finds only frequent lines. The shortcuts decide the result, so they are exactly git's.
 
 use std::ops::Range;
 
 use super::lines::Map;
 
-/// A run of common lines that is long enough to be trusted.
+/// The length of a common run that is trusted.
 const SNAKE: isize = 20;
-/// From this cost on, a good run ends the search.
+/// The cost from which a good run ends the search.
 const HEURISTIC: isize = 256;
-/// The search may cost this much in any case.
+/// The cost that a search may always have.
 const LEAST_COST: usize = 256;
-/// A line with more matches has many, however long the text.
+/// The number of matches from which a line has many, however long the text.
 const MOST_MATCHES: usize = 1024;
-/// How far around a line with many matches is looked.
+/// The distance to look around a line with many matches.
 const WINDOW: usize = 100;
 
 /// Marks the lines that are not common.
@@ -62,7 +62,7 @@ fn counts(lines: &[u32]) -> Map<u32, usize> {
     counts
 }
 
-/// About the square root.
+/// Returns about the square root.
 fn root(number: usize) -> usize {
     let (mut root, mut rest) = (1, number);
     while rest > 0 {
@@ -80,7 +80,7 @@ fn unsigned(number: isize) -> usize {
     number.cast_unsigned()
 }
 
-/// How often a line occurs in the other text.
+/// The number of matches of a line in the other text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Matches {
     None,
@@ -88,14 +88,14 @@ enum Matches {
     Many,
 }
 
-/// The lines that are worth comparing, and where they are in their text.
+/// The lines worth comparing, with their positions in the text.
 struct Kept {
     lines: Vec<u32>,
     places: Vec<usize>,
 }
 
 impl Kept {
-    /// Lines that the other text does not have are marked at once, and those with many matches that stand among such.
+    /// Marks lines without a match at once, and lines with many matches among such lines.
     fn new(text: &[u32], range: Range<usize>, there: &Map<u32, usize>, marks: &mut [bool]) -> Self {
         let many = root(text.len()).min(MOST_MATCHES);
         let matches = |line: &u32| match there.get(line) {
@@ -123,7 +123,7 @@ impl Kept {
     }
 }
 
-/// Whether a line with many matches stands in a run of lines most of which have none.
+/// Returns true if a line with many matches is in a run of lines that mostly have none.
 fn is_among_strangers(found: &[Matches], at: usize) -> bool {
     let before = run(found[at.saturating_sub(WINDOW)..at].iter().rev());
     let after = run(found[at + 1..found.len().min(at + 1 + WINDOW)].iter());
@@ -131,7 +131,8 @@ fn is_among_strangers(found: &[Matches], at: usize) -> bool {
     before.0 > 0 && after.0 > 0 && many * 4 < many + none
 }
 
-/// How many lines up to the next one with some matches have none, and many; the line itself is counted with those.
+/// Counts the lines without matches and with many, up to the next line with some matches. The line
+/// itself counts too.
 fn run<'a>(found: impl Iterator<Item = &'a Matches>) -> (usize, usize) {
     let strangers = found.take_while(|matches| **matches != Matches::Some);
     strangers.fold((0, 1), |(none, many), matches| match matches {
@@ -140,14 +141,14 @@ fn run<'a>(found: impl Iterator<Item = &'a Matches>) -> (usize, usize) {
     })
 }
 
-/// Parts of both texts that are compared with each other.
+/// Parts of both texts that are compared.
 struct Square {
     old: Range<isize>,
     new: Range<isize>,
 }
 
 impl Square {
-    /// Without the common lines at its start and its end.
+    /// Returns the square without the common lines at its start and its end.
     fn shrunk(mut self, old: &[u32], new: &[u32]) -> Self {
         let same = |at: isize, there: isize| old[unsigned(at)] == new[unsigned(there)];
         let some = |square: &Self| !square.old.is_empty() && !square.new.is_empty();
@@ -161,7 +162,8 @@ impl Square {
     }
 }
 
-/// How far a search has come on each diagonal between `low` and `high`, every other one: the line in the old text.
+/// The progress of a search on every other diagonal between `low` and `high`: the line in the old
+/// text.
 struct Front {
     reach: Vec<isize>,
     zero: isize,
@@ -183,7 +185,7 @@ impl Front {
         self.reach[unsigned(diagonal + self.zero)] = at;
     }
 
-    /// One diagonal more on each side, as far as there are any.
+    /// Adds one diagonal on each side, if possible.
     fn widen(&mut self, all: &Range<isize>, nowhere: isize) {
         if self.low > all.start {
             self.low -= 1;
@@ -199,7 +201,7 @@ impl Front {
         }
     }
 
-    /// From the highest to the lowest.
+    /// Iterates from the highest diagonal to the lowest.
     fn diagonals(&self) -> impl Iterator<Item = isize> + use<> {
         (self.low..=self.high).rev().step_by(2)
     }
@@ -209,7 +211,7 @@ impl Front {
     }
 }
 
-/// Where a square is cut in two, and whether each of the parts is to be searched without shortcuts.
+/// The point that divides a square, and for each part whether the search must do without shortcuts.
 struct Split {
     old: isize,
     new: isize,
@@ -266,7 +268,8 @@ impl Search<'_> {
         self.old[unsigned(old)] == self.new[unsigned(new)]
     }
 
-    /// One step from the start: where it met the other search, and whether there was a long run of common lines.
+    /// Makes one step from the start. Returns the meeting point, if any, and whether a long common
+    /// run was found.
     fn go_ahead(&mut self, odd: bool) -> (Option<Split>, bool) {
         let mut snake = false;
         for diagonal in self.ahead.diagonals() {
@@ -285,7 +288,7 @@ impl Search<'_> {
         (None, snake)
     }
 
-    /// One step from the end.
+    /// Makes one step from the end.
     fn go_back(&mut self, odd: bool) -> (Option<Split>, bool) {
         let mut snake = false;
         for diagonal in self.back.diagonals() {
@@ -307,7 +310,7 @@ impl Search<'_> {
         (None, snake)
     }
 
-    /// The end of a long run that is far ahead for its cost.
+    /// Finds the end of a long run that is far ahead for its cost.
     fn good_ahead(&self, cost: isize, first: isize) -> Option<Split> {
         let Square { old: all_old, new: all_new } = self.square;
         let (mut best, mut found) = (0, None);
@@ -327,7 +330,7 @@ impl Search<'_> {
         found
     }
 
-    /// The start of a long run that is far back for its cost.
+    /// Finds the start of a long run that is far back for its cost.
     fn good_back(&self, cost: isize, last: isize) -> Option<Split> {
         let Square { old: all_old, new: all_new } = self.square;
         let (mut best, mut found) = (0, None);
@@ -347,7 +350,7 @@ impl Search<'_> {
         found
     }
 
-    /// Enough: the place that either search has come to furthest.
+    /// Gives up: returns the furthest point of either search.
     fn furthest(&self) -> Split {
         let Square { old: all_old, new: all_new } = self.square;
         let (mut ahead, mut ahead_old) = (-1, -1);
@@ -392,7 +395,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_the_same_in_long_texts_that_differ_everywhere() {
-        // A mix that repeats late; long and different enough for every shortcut.
+        // A mix that repeats late, long and different enough for every shortcut.
         let text = |seed: u32, kinds: u32| -> Vec<u32> {
             let mut state = seed;
             let mut next = || {

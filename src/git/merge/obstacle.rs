@@ -1,4 +1,4 @@
-//! Files of the site that are in no commit and stand where the result puts one: git would stop at untracked ones, half-way,
+//! Uncommitted files of the site at paths of the result. git would stop half-way at untracked ones
 //! and silently overwrite ignored ones.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -22,43 +22,45 @@ use crate::git::conflict::Collision;
 use crate::git::repo::MOST_OF_A_FILE;
 use crate::path::SitePath;
 
-/// The most entries of a folder that stands in the way.
+/// The most entries of a directory in the way.
 const MOST_IN_A_FOLDER: usize = 100_000;
 
-/// A file in the way.
+/// An uncommitted file in the way.
 #[derive(Clone, Debug)]
 pub struct Obstacle {
-    /// The site's file, its content stored.
+    /// The site's file, with its content stored.
     pub kept: Kept,
-    /// What it blocks: the same path; a folder of the result, where it is a file; a file, where it is inside a folder.
+    /// The path that it blocks: its own; a directory of the result, if it is a file; or a file, if
+    /// it is in a directory.
     pub blocks: Vec<u8>,
-    /// What the result has at `blocks`, if that is a file.
+    /// The result's file at `blocks`, if there is one.
     pub theirs: Option<Version>,
 }
 
 impl Obstacle {
-    /// The site's file.
+    /// Returns the site's file.
     pub fn path(&self) -> &[u8] {
         self.kept.path.as_bytes()
     }
 
-    /// Whether a file meets a file.
+    /// Returns true if a file meets a file.
     pub fn is_at_its_place(&self) -> bool {
         self.path() == self.blocks && self.theirs.is_some()
     }
 
-    /// The site's file as a side of a conflict.
+    /// Returns the site's file as a side of a conflict.
     pub fn side(&self) -> Side {
         Side { path: self.kept.path.clone(), mode: self.kept.mode, oid: self.kept.oid }
     }
 
-    /// The site's file as a tree has it.
+    /// Returns the site's file as an entry of a tree.
     pub fn version(&self) -> Version {
         Version { mode: self.kept.mode.bits(), oid: self.kept.oid }
     }
 }
 
-/// Looks at the working tree wherever the result has a file that ours has not. Names there that are not safe to check out end it.
+/// Checks the working tree for each file of the result that ours lacks. Fails at names that are
+/// unsafe to check out.
 pub fn find(
     repo: &Repo,
     trees: &Trees<'_>,
@@ -81,7 +83,7 @@ pub fn find(
 }
 
 impl Clash {
-    /// Where an answer may put files, and what.
+    /// Returns the paths and files that an answer may add.
     fn places(&self) -> Vec<(Vec<u8>, Version)> {
         let version = |side: usize| self.stages[side].as_ref().map(|stage| stage.version);
         let place = self.aside.as_ref().unwrap_or(&self.path);
@@ -92,14 +94,14 @@ impl Clash {
     }
 }
 
-/// What stands at a folder's path.
+/// The state of a directory's path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// A folder, or nothing at all.
+    /// A directory, or nothing.
     Free,
-    /// Nothing can be beneath: it is missing, or a file that the switch removes.
+    /// Nothing can be below it: it is missing, or a file that the switch removes.
     Empty,
-    /// A file of the site's, already listed.
+    /// A file of the site that is already listed.
     Blocked,
 }
 
@@ -115,7 +117,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Looks at every file of the folder `new` that the folder `old` has not.
+    /// Checks every file of the directory `new` that the directory `old` lacks.
     fn added(&mut self, old: Option<Oid>, new: Oid, path: &[u8]) -> Result<()> {
         if old == Some(new) {
             return Ok(());
@@ -137,7 +139,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Whether anything is in the way of a new file at `path`.
+    /// Checks the path of a new file.
     fn look(&mut self, path: &[u8]) -> Result<()> {
         for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             if self.folder(&path[..at])? != Place::Free {
@@ -169,7 +171,7 @@ impl Search<'_> {
         Ok(place)
     }
 
-    /// A folder where the result has a file: whatever the site has in it, beyond what the merge removes.
+    /// Checks a directory at the path of a file: its contents except what the merge removes.
     fn inside(&mut self, folder: &[u8], blocks: &[u8]) -> Result<()> {
         let doing = || format!("could not list {}", os(folder).display());
         let names = self.repo.dir.dir(os(folder)).and_then(|folder| folder.names(MOST_IN_A_FOLDER));
@@ -222,7 +224,7 @@ impl Search<'_> {
 }
 
 impl Repo {
-    /// The file, link or submodule that a tree has at a path.
+    /// Returns the file, link or submodule of a tree at a path.
     pub(in crate::git) fn version_in(&self, tree: Oid, path: &[u8]) -> Result<Option<Version>> {
         match self.git.find_tree(tree).and_then(|tree| tree.get_path(os(path))) {
             Ok(entry) if entry.kind() == Some(git2::ObjectType::Tree) => Ok(None),
@@ -235,7 +237,8 @@ impl Repo {
     }
 }
 
-/// A file's mode and content, a link's target; none for what git cannot hold (sockets, devices).
+/// Returns a file's mode and content, or a link's target. `None` for what git cannot store
+/// (sockets, devices).
 fn read(dir: &Dir, path: &Path, found: &Metadata) -> Result<Option<(Mode, Vec<u8>)>> {
     let doing = || format!("could not read {}", path.display());
     if found.is_symlink() {

@@ -1,5 +1,5 @@
-//! Names that are the site's alone: the merge sees no other side of them, so that it changes
-//! nothing there.
+//! Names that belong to the site alone: the merge sees no other side of them and changes nothing
+//! there.
 
 use git2::Oid;
 
@@ -7,7 +7,7 @@ use super::trees::{Folder, Trees};
 use crate::error::Result;
 use crate::git::Repo;
 
-/// Makes a root tree of `tree` with the entries of `ours` at these names.
+/// Creates a root tree from `tree`, with the entries of `ours` at these names.
 pub fn keep(trees: &Trees<'_>, tree: Oid, ours: Oid, names: &[&str]) -> Result<Oid> {
     let (held, our_own) = (trees.read(tree)?, own(&*trees.read(ours)?, names));
     if own(&held, names) == our_own {
@@ -17,19 +17,19 @@ pub fn keep(trees: &Trees<'_>, tree: Oid, ours: Oid, names: &[&str]) -> Result<O
     trees.make(others.chain(our_own).collect())
 }
 
-/// The entries at these names.
+/// Returns the entries at these names.
 fn own(folder: &Folder, names: &[&str]) -> Folder {
     folder.iter().filter(|(name, _)| is_own(name, names)).cloned().collect()
 }
 
-/// Case does not count: on some file systems it makes no difference.
+/// Compares without regard to case, which some file systems ignore.
 fn is_own(name: &[u8], names: &[&str]) -> bool {
     names.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
 }
 
 impl Repo {
-    /// Returns those of the names at which `theirs` has something that `ours` has not: what a merge
-    /// with them as [`super::Options::own`] leaves out.
+    /// Returns the names at which `theirs` has an entry that `ours` lacks: those that a merge with
+    /// [`super::Options::own`] leaves out.
     pub fn left_out(&self, ours: Oid, theirs: Oid, names: &[&str]) -> Result<Vec<String>> {
         let trees = Trees::of(&self.git)?;
         let [ours, theirs] = [ours, theirs].map(|commit| self.tree_of(commit));

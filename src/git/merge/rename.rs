@@ -1,5 +1,5 @@
-//! Finds what one side renamed, by git's rules: the same content first, then the same name with similar content, then the
-//! most similar of what is left.
+//! Detects the renames of one side by git's rules: first equal contents, then equal names with
+//! similar contents, then the most similar contents of the rest.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,27 +10,27 @@ use super::walk::{Candidate, Walk};
 use crate::error::{Context, Result};
 use crate::git::blob;
 
-/// The least score of a rename: half.
+/// The lowest score of a rename: half.
 const LEAST: u64 = IDENTICAL / 2;
-/// The least score where the file's own name stayed and is unique.
+/// The lowest score if the file kept its name and the name is unique.
 const LEAST_SAME_NAME: u64 = LEAST + (IDENTICAL - LEAST) / 2;
-/// Above this number squared, git gives up comparing contents.
+/// The square root of the number of comparisons above which git skips them.
 const LIMIT: usize = 7000;
-/// How many sources git remembers for each destination.
+/// The number of candidates that git keeps for each destination.
 const BEST: usize = 4;
 
-/// A renamed file: from where to where.
+/// A renamed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
     /// The path in the base.
     pub from: Vec<u8>,
-    /// The path on the side that renamed it.
+    /// The path on the side with the rename.
     pub to: Vec<u8>,
-    /// Which side that is.
+    /// The side.
     pub side: usize,
 }
 
-/// What `side` renamed.
+/// Returns the renames of `side`.
 pub fn find(git: &Repository, walk: &Walk, side: usize) -> Result<Vec<Rename>> {
     let sources: Vec<&Candidate> =
         walk.deleted[side].iter().filter(|file| !is_empty(file.version.oid)).collect();
@@ -53,7 +53,7 @@ pub fn find(git: &Repository, walk: &Walk, side: usize) -> Result<Vec<Rename>> {
     Ok(search.renames(side))
 }
 
-/// git does not follow empty files: they are all alike.
+/// git does not follow empty files, which are all equal.
 fn is_empty(oid: Oid) -> bool {
     const EMPTY: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
     oid.to_string() == EMPTY
@@ -64,7 +64,7 @@ struct Search<'a> {
     sources: Vec<&'a Candidate>,
     targets: Vec<&'a Candidate>,
     taken: Vec<bool>,
-    /// For each target the source it came from.
+    /// The source of each target.
     found: Vec<Option<usize>>,
     pieces: HashMap<Oid, Pieces>,
 }
@@ -85,7 +85,7 @@ impl Search<'_> {
         self.found[target] = Some(source);
     }
 
-    /// Identical content; among several sources the first with the same name wins.
+    /// Matches equal contents. Among several sources, the first with the same name wins.
     fn exact(&mut self) {
         let mut by_content: HashMap<Oid, Vec<usize>> = HashMap::new();
         for (index, source) in self.sources.iter().enumerate() {
@@ -111,7 +111,8 @@ impl Search<'_> {
         }
     }
 
-    /// A file that kept its own name, where the name is unique or the folder's other files say where the folder went.
+    /// Matches files that kept their name, if the name is unique or other files show where the
+    /// directory moved.
     fn same_name(&mut self, removed: &[Vec<u8>]) -> Result<()> {
         let guesses = self.folder_guesses(removed);
         let sources = unique(
@@ -156,7 +157,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// For folders that the side removed: where most of their unchanged files went.
+    /// For directories that the side removed: the destination of most of their unchanged files.
     fn folder_guesses(&self, removed: &[Vec<u8>]) -> HashMap<Vec<u8>, Vec<u8>> {
         let removed: HashSet<&[u8]> = removed.iter().map(Vec::as_slice).collect();
         let mut counts: HashMap<&[u8], Vec<(&[u8], usize)>> = HashMap::new();
@@ -181,7 +182,7 @@ impl Search<'_> {
         guesses
     }
 
-    /// Every source that matters against every target that is left, best pairs first.
+    /// Compares every relevant source with every remaining target, best pairs first.
     fn most_similar(&mut self) -> Result<()> {
         let sources: Vec<usize> = (0..self.sources.len())
             .filter(|at| !self.taken[*at] && self.sources[*at].relevant)
@@ -242,7 +243,7 @@ impl Search<'_> {
     }
 }
 
-/// Which index has a name; none where several have it.
+/// Returns the index of a name. `None` if several have it.
 fn unique<'p>(
     files: impl Iterator<Item = (usize, &'p Vec<u8>)>,
 ) -> HashMap<&'p [u8], Option<usize>> {

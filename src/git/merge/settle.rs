@@ -1,4 +1,4 @@
-//! Settles each entry: what agrees is done, the rest are clashes that somebody has to decide.
+//! Settles each entry: agreements are merged, and the rest are conflicts to decide.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -8,31 +8,32 @@ use super::walk::{BASE, Entry, OURS, Stage, THEIRS, Version, Walk};
 use crate::error::Result;
 use crate::git::conflict::Kind;
 
-/// A path that the sides disagree on, with what is needed to carry out any answer.
+/// A conflicting path, with everything that an answer may need.
 #[derive(Clone, Debug)]
 pub struct Clash {
-    /// Where its result goes.
+    /// The path of its result.
     pub path: Vec<u8>,
-    /// How the sides disagree.
+    /// The kind.
     pub kind: Kind,
     /// The versions: base, ours, theirs.
     pub stages: [Option<Stage>; 3],
-    /// Where the file goes if a folder keeps its place.
+    /// The file's path if a directory keeps its place.
     pub aside: Option<Vec<u8>>,
-    /// The name that upstream gave to a file which both renamed.
+    /// Upstream's name for a file that both renamed.
     pub twin: Option<Vec<u8>>,
 }
 
-/// What the entries come to.
+/// The result of the entries.
 #[derive(Default)]
 pub struct Settled {
-    /// What each path is in the result; none: it is not.
+    /// The result of each path. `None` if it is removed.
     pub clean: BTreeMap<Vec<u8>, Option<Version>>,
-    /// What somebody has to decide, in the order of the paths.
+    /// The conflicts, sorted by path.
     pub clashes: Vec<Clash>,
 }
 
-/// Settles everything that the walk could not. `labels` name our and their side where git would put them into a path.
+/// Settles everything that the walk could not. `labels` are the sides' names in paths, as git
+/// writes them.
 pub fn settle(walk: &Walk, contents: &Contents<'_>, labels: [&str; 2]) -> Result<Settled> {
     let mut settling = Settling {
         walk,
@@ -50,7 +51,7 @@ pub fn settle(walk: &Walk, contents: &Contents<'_>, labels: [&str; 2]) -> Result
         settling.occupy(path);
         settling.folders.insert(path.clone());
     }
-    // Backwards, so that what is in a folder is known before a file that wants the folder's place.
+    // Backwards, so that a directory's contents are known before a file that would take its place.
     for (path, entry) in walk.entries.iter().rev() {
         settling.entry(path, entry);
     }
@@ -58,7 +59,7 @@ pub fn settle(walk: &Walk, contents: &Contents<'_>, labels: [&str; 2]) -> Result
     Ok(settling.done)
 }
 
-/// What came of the contents of each path that both sides have.
+/// The merged contents of each path that both sides have.
 fn merge_contents<'w>(
     walk: &'w Walk,
     contents: &Contents<'_>,
@@ -71,7 +72,7 @@ fn merge_contents<'w>(
     Ok(both.into_iter().map(|(path, _)| path).zip(merged).collect())
 }
 
-/// The versions whose contents are to be merged: two files of one type, with their base.
+/// The versions whose contents are merged: two files of one type, with their base.
 fn to_merge(entry: &Entry) -> Option<[Option<Version>; 3]> {
     let [_, Some(ours), Some(theirs)] = &entry.stages else { return None };
     let same_kind = kind_of(ours.version.mode) == kind_of(theirs.version.mode);
@@ -79,22 +80,22 @@ fn to_merge(entry: &Entry) -> Option<[Option<Version>; 3]> {
     (!entry.gone && same_kind && !nested).then(|| versions(&entry.stages))
 }
 
-/// What becomes of a path.
+/// The outcome for a path.
 enum Verdict {
-    /// This, or nothing.
+    /// This version, or none.
     Agreed(Option<Version>),
-    /// Somebody has to decide.
+    /// A conflict.
     Clash(Kind),
 }
 
 struct Settling<'a> {
     walk: &'a Walk,
-    /// What came of the contents that were to be merged.
+    /// The merged contents.
     merged: HashMap<&'a [u8], Outcome>,
     labels: [&'a str; 2],
-    /// Folders that hold something in the result.
+    /// Directories that are not empty in the result.
     folders: HashSet<Vec<u8>>,
-    /// Paths that another path's clash decides too.
+    /// Paths that another path's conflict decides too.
     covered: BTreeSet<Vec<u8>>,
     done: Settled,
 }
@@ -112,7 +113,7 @@ impl Settling<'_> {
         }
     }
 
-    /// What becomes of a path, as far as the sides agree.
+    /// Returns the outcome for a path, as far as the sides agree.
     fn agreed(&self, path: &[u8], entry: &Entry, in_the_way: bool) -> Verdict {
         if entry.gone {
             return Verdict::Agreed(None);
@@ -137,7 +138,7 @@ impl Settling<'_> {
         }
     }
 
-    /// A path that both sides have.
+    /// Settles a path that both sides have.
     fn both(
         &self,
         path: &[u8],
@@ -188,7 +189,7 @@ impl Settling<'_> {
         self.done.clashes.push(clash);
     }
 
-    /// A file that both renamed, differently, is one conflict where neither name meets anything else.
+    /// A file that both renamed differently is one conflict if neither name meets another file.
     fn join_twins(&mut self, clash: &mut Clash, entry: &Entry) {
         let Some((name, twin)) =
             entry.twin.as_ref().and_then(|name| Some((name, self.walk.entries.get(name)?)))
@@ -225,7 +226,7 @@ impl Settling<'_> {
         }
     }
 
-    /// The name under which git keeps a file whose place a folder has.
+    /// Returns git's name for a file whose place a directory has.
     fn aside(&self, path: &[u8], entry: &Entry) -> Vec<u8> {
         let label = if entry.folders[OURS] { self.labels[1] } else { self.labels[0] };
         let flat = label.replace('/', "_");
@@ -240,7 +241,7 @@ impl Settling<'_> {
 }
 
 impl Clash {
-    /// What the paths of this clash become when a side is favoured hunk by hunk, as git's `-X` leaves them.
+    /// Returns the conflict's paths if a side is favoured hunk by hunk, as git's `-X` does.
     pub fn favored(
         &self,
         contents: &Contents<'_>,
@@ -249,7 +250,7 @@ impl Clash {
         let policy = Policy::Favor(favor);
         let place = self.aside.as_ref().unwrap_or(&self.path);
         let version = match &self.stages {
-            // Whoever made it a folder has deleted the file.
+            // The side with the directory has deleted the file.
             [Some(_), one, two] if self.aside.is_some() && (one.is_none() || two.is_none()) => None,
             [_, Some(ours), Some(theirs)] if self.twin.is_some() => {
                 let names =
@@ -284,7 +285,7 @@ impl Clash {
         Ok(contents.merge(&self.path, three, policy, 0)?.version)
     }
 
-    /// What the paths become in a merge of merge bases, where nobody is asked.
+    /// Returns the paths in a merge of merge bases, where no plugin is asked.
     pub fn inner(
         &self,
         contents: &Contents<'_>,
@@ -312,7 +313,7 @@ impl Clash {
         Ok(vec![(place.clone(), version)])
     }
 
-    /// The mode that git would give the result, for content that is given without one.
+    /// Returns the mode that git would give to content without a mode.
     pub fn mode(&self) -> u32 {
         let mode = |side: usize| self.stages[side].as_ref().map(|stage| stage.version.mode);
         match (mode(BASE), mode(OURS), mode(THEIRS)) {

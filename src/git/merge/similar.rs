@@ -1,30 +1,30 @@
-//! How much of one file is in another, by git's measure: both are cut into lines (long ones into pieces), and what occurs in
-//! both is counted by its bytes, whatever its place.
+//! The similarity of two files by git's measure: both are split into lines (long ones into pieces),
+//! and the bytes of pieces that occur in both are counted, wherever they are.
 
 use std::collections::HashMap;
 
 /// The score of identical files, as in git.
 pub const IDENTICAL: u64 = 60_000;
 
-/// Longer lines are cut.
+/// The length at which lines are split.
 const PIECE: usize = 64;
 
-/// Where git looks for a NUL.
+/// The length in which git looks for a NUL.
 const BINARY_PREFIX: usize = 8000;
 
-/// A file's pieces, each with the bytes that it makes up.
+/// A file's pieces, each with its bytes.
 pub struct Pieces {
     bytes: u64,
     counts: HashMap<Vec<u8>, u64>,
 }
 
-/// Whether git takes this for something other than text.
+/// Returns true if git takes this for binary.
 pub fn is_binary(content: &[u8]) -> bool {
     content[..content.len().min(BINARY_PREFIX)].contains(&0)
 }
 
 impl Pieces {
-    /// Cuts a file up.
+    /// Splits a file.
     pub fn new(content: &[u8]) -> Self {
         let text = !is_binary(content);
         let mut counts: HashMap<Vec<u8>, u64> = HashMap::new();
@@ -44,7 +44,7 @@ impl Pieces {
         Self { bytes: content.len() as u64, counts }
     }
 
-    /// How much of `self` is in `other`, out of [`IDENTICAL`].
+    /// Returns how much of `self` is in `other`, out of [`IDENTICAL`].
     pub fn score(&self, other: &Self) -> u64 {
         let larger = self.bytes.max(other.bytes);
         if larger == 0 || other.bytes == 0 {
@@ -69,7 +69,7 @@ fn count(counts: &mut HashMap<Vec<u8>, u64>, piece: &mut Vec<u8>) {
     piece.clear();
 }
 
-/// Whether sizes alone rule out a score of `least`.
+/// Returns true if the sizes alone rule out a score of `least`.
 pub fn sizes_differ_too_much(one: u64, two: u64, least: u64) -> bool {
     let (larger, smaller) = (one.max(two), one.min(two));
     larger * (IDENTICAL - least) < (larger - smaller) * IDENTICAL

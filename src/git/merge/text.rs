@@ -1,4 +1,5 @@
-//! The three-way merge of texts, by git's rules: what both sides agree on, and the hunks where they do not. Pure.
+//! The three-way merge of texts by git's rules: agreements, and hunks with conflicts. Pure
+//! functions.
 
 use std::ops::Range;
 
@@ -6,32 +7,32 @@ use super::Favor;
 use super::lines::{self, Change, Numbers, Text};
 use super::similar::is_binary;
 
-/// How conflicting hunks come out.
+/// The output of conflicting hunks.
 #[derive(Clone, Copy, Debug)]
 pub enum Hunks<'a> {
-    /// One side's or both.
+    /// One side's lines, or both sides'.
     Favor(Favor),
     /// Between markers of this size, with these names.
     Marked {
-        /// How many characters a marker has.
+        /// The number of characters of a marker.
         size: usize,
         /// The name of our side.
         ours: &'a str,
         /// The name of their side.
         theirs: &'a str,
     },
-    /// Not at all: whether any conflict is all that is asked, and a text in which one does is not made.
+    /// No output: the caller only asks if there is a conflict.
     Unwritten,
 }
 
 /// A part of a merged text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hunk {
-    /// What needs no decision: unchanged, changed by one side, or by both alike.
+    /// Text without a conflict: unchanged, changed by one side, or by both alike.
     Agreed(Vec<u8>),
-    /// Where the sides conflict.
+    /// A conflict.
     Conflict {
-        /// What both come from.
+        /// The base's lines.
         base: Vec<u8>,
         /// The site's lines.
         ours: Vec<u8>,
@@ -40,7 +41,8 @@ pub enum Hunk {
     },
 }
 
-/// The bytes, and whether no hunk conflicted (a favoured hunk does not count). None: one of them is not text.
+/// Returns the merged bytes and true if no hunk conflicted (a favoured hunk does not count). `None`
+/// if one of them is not text.
 pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], hunks: Hunks<'_>) -> Option<(Vec<u8>, bool)> {
     if [base, ours, theirs].into_iter().any(is_binary) {
         return None;
@@ -59,8 +61,9 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], hunks: Hunks<'_>) -> Optio
     Some((if unwritten { Vec::new() } else { three.write(&regions, hunks) }, clean))
 }
 
-/// The merge as hunks: joined, with a choice for each conflict, they are the text that [`merge`] makes. With `favor` that choice is
-/// made, each a hunk of its own. None: one of the three is not text.
+/// Returns the merge as hunks. Joined, with a choice for each conflict, they are the text of
+/// [`merge`]. With `favor` each conflict is decided, as its own hunk. `None` if one of the three is
+/// not text.
 pub fn hunks(base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> Option<Vec<Hunk>> {
     if [base, ours, theirs].into_iter().any(is_binary) {
         return None;
@@ -78,7 +81,7 @@ pub fn hunks(base: &[u8], ours: &[u8], theirs: &[u8], favor: Option<Favor>) -> O
     Some(three.hunks(&regions, favor))
 }
 
-/// Who changed a region.
+/// The side that changed a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Ours,
@@ -87,7 +90,7 @@ enum Who {
     Conflict,
 }
 
-/// A part of the three texts that somebody changed.
+/// A part of the three texts that a side changed.
 #[derive(Clone, Debug)]
 struct Region {
     who: Who,
@@ -103,13 +106,13 @@ struct Three<'t> {
 }
 
 impl Three<'_> {
-    /// What either side changed, brought together where it touches.
+    /// Returns the changes of both sides, joined where they touch.
     fn regions(&self) -> Vec<Region> {
         let ours = lines::diff(&self.base.ids, &self.ours.ids);
         let theirs = lines::diff(&self.base.ids, &self.theirs.ids);
         let mut regions = Vec::new();
         let (mut one, mut two) = (ours.iter().peekable(), theirs.iter().peekable());
-        // How far each side's line numbers are from the base's, up to here.
+        // The offsets of each side's line numbers from the base's so far.
         let mut shift = [0_isize; 2];
         loop {
             match (one.peek().copied(), two.peek().copied()) {
@@ -155,12 +158,12 @@ impl Three<'_> {
         }
     }
 
-    /// Whether both sides made the same of the same lines.
+    /// Returns true if both sides made the same change.
     fn alike(&self, a: &Change, b: &Change) -> bool {
         a.old == b.old && self.ours.ids[a.new.clone()] == self.theirs.ids[b.new.clone()]
     }
 
-    /// Narrows conflicts down to the lines in which the two sides really differ.
+    /// Narrows conflicts to the lines in which the two sides differ.
     fn refine(&self, regions: &mut Vec<Region>) {
         let mut refined = Vec::with_capacity(regions.len());
         for region in regions.drain(..) {
@@ -224,7 +227,7 @@ impl Three<'_> {
         out
     }
 
-    /// Writes what a conflict comes to where a side is favoured.
+    /// Writes a conflict with a favoured side.
     fn choose(&self, out: &mut Vec<u8>, region: &Region, favor: Favor) {
         let (ours, theirs) =
             (&self.ours.lines[region.ours.clone()], &self.theirs.lines[region.theirs.clone()]);
@@ -238,7 +241,7 @@ impl Three<'_> {
         }
     }
 
-    /// A conflict as a hunk; none where the sides made the same of it.
+    /// Returns a conflict as a hunk. `None` if both sides made the same change.
     fn conflict(&self, region: &Region, favor: Option<Favor>) -> Option<Hunk> {
         let (ours, theirs) = (region.ours.clone(), region.theirs.clone());
         if let Some(favor) = favor {
@@ -278,7 +281,8 @@ impl Three<'_> {
         hunks
     }
 
-    /// Whether lines that are added around a conflict end in CR LF: as the first line of the base does, if nothing there says otherwise.
+    /// Returns true if lines added around a conflict end in CR LF: as the base's first line does,
+    /// unless the lines around say otherwise.
     fn needs_cr(&self, region: &Region) -> bool {
         let ends = |text: &Text<'_>, at: usize| ends_in_crlf(&text.lines, at.saturating_sub(1));
         ends(&self.ours, region.ours.start) != Some(false)
@@ -287,7 +291,8 @@ impl Three<'_> {
     }
 }
 
-/// Whether a line ends in CR LF; for a last line without an end, the one before tells. None: nothing tells.
+/// Returns true if a line ends in CR LF. For a last line without an end, the one before decides.
+/// `None` if unknown.
 fn ends_in_crlf(lines: &[&[u8]], at: usize) -> Option<bool> {
     let line = lines.get(at)?;
     if line.ends_with(b"\n") {
@@ -300,12 +305,12 @@ fn moved(range: &Range<usize>, shift: isize) -> Range<usize> {
     range.start.saturating_add_signed(shift)..range.end.saturating_add_signed(shift)
 }
 
-/// How far the new text's numbers are from the old one's after a change.
+/// Returns the offset of the new text's numbers after a change.
 fn offset(change: &Change) -> isize {
     change.new.end.cast_signed() - change.old.end.cast_signed()
 }
 
-/// The region that two changes make which touch each other, the same lines of the base on both sides.
+/// Returns the region of two touching changes, with the same lines of the base on both sides.
 fn touching(a: &Change, b: &Change) -> Region {
     let base = a.old.start.min(b.old.start)..a.old.end.max(b.old.end);
     let widen = |change: &Change| {
@@ -316,7 +321,7 @@ fn touching(a: &Change, b: &Change) -> Region {
     Region { who: Who::Conflict, ours: widen(a), theirs: widen(b), base }
 }
 
-/// Adds a region; one that touches the last becomes part of it.
+/// Adds a region, which joins the last one if they touch.
 fn append(regions: &mut Vec<Region>, region: Region) {
     match regions.last_mut() {
         Some(last)
@@ -333,8 +338,8 @@ fn append(regions: &mut Vec<Region>, region: Region) {
     }
 }
 
-/// Conflicts with three lines or fewer between them read better as one, and git writes both sides'
-/// lines of such a one whole.
+/// Joins conflicts with three lines or fewer between them, which read better as one. git writes
+/// both sides' lines of such a conflict whole.
 fn join_near(regions: &mut Vec<Region>) {
     const NEAR: usize = 3;
     let mut joined: Vec<Region> = Vec::with_capacity(regions.len());
@@ -360,7 +365,7 @@ fn copy(out: &mut Vec<u8>, lines: &[&[u8]]) {
     }
 }
 
-/// Copies lines of which the last one must have an end.
+/// Copies lines, of which the last one must have an end.
 fn copy_whole(out: &mut Vec<u8>, lines: &[&[u8]], cr: bool) {
     copy(out, lines);
     if lines.last().is_some_and(|line| !line.ends_with(b"\n")) {
@@ -398,7 +403,7 @@ mod tests {
         let hunks = Hunks::Marked { size: 1, ours: "a", theirs: "b" };
         let marked = |base: &[u8]| merge(base, b"1\r\n", b"2\r\n", hunks).unwrap().0;
         assert_eq!(marked(b"0\r\n"), b"< a\r\n1\r\n=\r\n2\r\n> b\r\n");
-        // Of an empty base nothing is known, whatever the sides have.
+        // An empty base does not decide, whatever the sides have.
         assert_eq!(marked(b""), b"< a\n1\r\n=\n2\r\n> b\n");
     }
 
@@ -454,7 +459,7 @@ mod tests {
         assert_eq!(favored(Favor::Union), [agreed(b"a\n"), agreed(b"x\ny")]);
     }
 
-    /// Texts of few different lines, so that everything touches everything.
+    /// Texts of few different lines, so that changes touch often.
     fn text(seed: &mut u32) -> Vec<u8> {
         let mut next = || {
             *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -1,4 +1,5 @@
-//! Trees as lists of names: each read and taken apart once; new ones made in memory, and written when a result is certain.
+//! Trees as lists of names: each is read and parsed once. New ones are built in memory, and written
+//! when a result is certain.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,25 +10,25 @@ use git2::{ObjectType, Odb, Oid, Repository};
 use super::walk::{FOLDER, Version};
 use crate::error::{Context, Error, Result};
 
-/// What a folder holds: names with what is there, in the order of the tree.
+/// The entries of a directory, in the order of the tree.
 pub type Folder = Vec<(Vec<u8>, Version)>;
 
 /// The trees of one clone.
 pub struct Trees<'g> {
     odb: Odb<'g>,
     known: RefCell<HashMap<Oid, Rc<Folder>>>,
-    /// Made here and not written yet.
+    /// Built in memory and not written yet.
     made: RefCell<HashMap<Oid, Vec<u8>>>,
 }
 
 impl<'g> Trees<'g> {
-    /// Those of this clone.
+    /// Returns the trees of this clone.
     pub fn of(git: &'g Repository) -> Result<Self> {
         let odb = git.odb().what("could not open the clone's objects")?;
         Ok(Self { odb, known: RefCell::default(), made: RefCell::default() })
     }
 
-    /// What a folder holds.
+    /// Returns the entries of a directory.
     pub fn read(&self, oid: Oid) -> Result<Rc<Folder>> {
         if let Some(known) = self.known.borrow().get(&oid) {
             return Ok(Rc::clone(known));
@@ -40,7 +41,7 @@ impl<'g> Trees<'g> {
         Ok(folder)
     }
 
-    /// What a tree has at a path: a file, or a folder.
+    /// Returns the file or directory of a tree at a path.
     pub fn find(&self, tree: Oid, path: &[u8]) -> Result<Option<Version>> {
         let mut found = Version { mode: FOLDER, oid: tree };
         for name in path.split(|byte| *byte == b'/') {
@@ -55,12 +56,12 @@ impl<'g> Trees<'g> {
         Ok(Some(found))
     }
 
-    /// The file, link or submodule that a tree has at a path.
+    /// Returns the file, link or submodule of a tree at a path.
     pub fn file(&self, tree: Oid, path: &[u8]) -> Result<Option<Version>> {
         Ok(self.find(tree, path)?.filter(|found| !found.is_folder()))
     }
 
-    /// Makes a tree of these names, in whatever order they come. It is in memory until [`Trees::store`].
+    /// Builds a tree of these entries, in any order, in memory until [`Trees::store`].
     pub fn make(&self, mut folder: Folder) -> Result<Oid> {
         folder.sort_by(|one, two| sorted_as(one).cmp(sorted_as(two)));
         let mut bytes = Vec::with_capacity(folder.len() * 40);
@@ -77,7 +78,7 @@ impl<'g> Trees<'g> {
         Ok(oid)
     }
 
-    /// Writes a tree, and whatever is beneath it, as far as it was made here.
+    /// Writes a tree and everything below it that is only in memory.
     pub fn store(&self, tree: Oid) -> Result<()> {
         let Some(bytes) = self.made.borrow_mut().remove(&tree) else { return Ok(()) };
         for (_, version) in self.read(tree)?.iter().filter(|(_, version)| version.is_folder()) {
@@ -88,12 +89,12 @@ impl<'g> Trees<'g> {
     }
 }
 
-/// git's order: a folder's name counts as if a slash followed it.
+/// git's order: a directory's name counts as if it ended with a slash.
 fn sorted_as((name, version): &(Vec<u8>, Version)) -> impl Iterator<Item = &u8> {
     name.iter().chain(version.is_folder().then_some(&b'/'))
 }
 
-/// Takes a tree object apart; none where it is damaged.
+/// Parses a tree object. `None` if it is damaged.
 pub(crate) fn parse(mut bytes: &[u8]) -> Option<Folder> {
     const ID: usize = 20;
     let mut folder = Folder::new();
@@ -113,14 +114,14 @@ pub(crate) fn parse(mut bytes: &[u8]) -> Option<Folder> {
     Some(folder)
 }
 
-/// A mode's digits: no sign, and no more than a mode has.
+/// Parses a mode's digits: no sign, and no more than a mode has.
 fn octal(digits: &[u8]) -> Option<u32> {
     let plain = digits.iter().all(u8::is_ascii_digit);
     let mode = u16::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()?;
     plain.then_some(mode.into())
 }
 
-/// The mode as git reads it: old clones hold more kinds of permissions than there are.
+/// Returns the mode as git reads it: old clones have more kinds of permissions.
 fn canonical(mode: u32) -> u32 {
     match mode & 0o170_000 {
         0o100_000 if mode & 0o100 != 0 => 0o100_755,

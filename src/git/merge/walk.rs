@@ -1,4 +1,5 @@
-//! Walks three trees side by side and sets apart what only one side changed from what needs a closer look.
+//! Walks three trees in parallel and separates the changes of one side from those that need a
+//! closer look.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +9,17 @@ use super::guard::{Guard, join};
 use super::trees::Trees;
 use crate::error::Result;
 
-/// Index of a side in every array of three: the common base, ours, theirs.
+/// The index of a side in every array of three: base, ours, theirs.
 pub const BASE: usize = 0;
 /// The site's side.
 pub const OURS: usize = 1;
 /// Upstream's side.
 pub const THEIRS: usize = 2;
 
-/// Where a mode says "folder".
+/// The mode of a directory.
 pub const FOLDER: u32 = 0o040_000;
 
-/// A mode and an object, as a tree names them.
+/// A mode and an object, as in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
     /// git's mode.
@@ -28,89 +29,90 @@ pub struct Version {
 }
 
 impl Version {
-    /// Whether it is a folder, and the object its tree.
+    /// Returns true if it is a directory, whose object is its tree.
     pub fn is_folder(self) -> bool {
         self.mode == FOLDER
     }
 }
 
-/// A version that a side has, or the three that it is still to be merged from (a renamed file that met another one).
+/// A side's version, or three versions that are still to be merged (a renamed file that met another
+/// one).
 #[derive(Clone, Debug)]
 pub struct Stage {
-    /// Mode and content; of a nested one the mode alone counts.
+    /// Mode and content. Of a nested one only the mode counts.
     pub version: Version,
-    /// What the content is to be merged from: base, ours, theirs.
+    /// The versions to merge: base, ours, theirs.
     pub nested: Option<Box<[Option<Version>; 3]>>,
-    /// The path it had on its side.
+    /// The path on its side.
     pub path: Vec<u8>,
 }
 
-/// A path whose versions differ in a way that one glance does not settle.
+/// A path whose versions need a closer look.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
     /// The files at this path: base, ours, theirs.
     pub stages: [Option<Stage>; 3],
-    /// Which of them have a folder here.
+    /// True for each side that has a directory here.
     pub folders: [bool; 3],
-    /// Whether two sides were equal: then the third one is the result.
+    /// True if two sides were equal: the third one is the result.
     pub equal: Option<(usize, usize)>,
-    /// Whether a rename conflicts here, whatever the contents.
+    /// True if a rename conflicts here, whatever the contents.
     pub rename_conflict: bool,
-    /// Where the other side renamed the same file to, if it did so differently.
+    /// The other side's name for the same renamed file, if it differs.
     pub twin: Option<Vec<u8>>,
-    /// The site's change to a file that a rename brought here, where it met another one.
+    /// The site's change to a file that a rename brought onto another one here.
     pub carried: Option<Carried>,
-    /// Whether a rename took this path away: it is settled as gone.
+    /// True if a rename moved this path: it is settled as removed.
     pub gone: bool,
 }
 
-/// What the site had made of a file before both sides of it were merged into one version.
+/// The site's change to a file before both sides of it were merged into one version.
 #[derive(Clone, Copy, Debug)]
 pub struct Carried {
-    /// Which side renamed it.
+    /// The side that renamed it.
     pub side: usize,
-    /// What it was.
+    /// The version before.
     pub base: Version,
-    /// What the site had made of it.
+    /// The site's version.
     pub ours: Version,
 }
 
 impl Entry {
-    /// Whether base, ours and theirs have a file here.
+    /// Returns true for each of base, ours and theirs that has a file here.
     pub fn files(&self) -> [bool; 3] {
         [self.stages[BASE].is_some(), self.stages[OURS].is_some(), self.stages[THEIRS].is_some()]
     }
 }
 
-/// A file that one side has deleted or added: what renames are found among.
+/// A deleted or added file of one side: a candidate for renames.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// Its path.
     pub path: Vec<u8>,
     /// Its mode and content.
     pub version: Version,
-    /// For a deleted file: whether the other side changed it, so that it matters where it went.
+    /// For a deleted file: true if the other side changed it, so that its destination matters.
     pub relevant: bool,
 }
 
-/// What the walk found.
+/// The result of the walk.
 #[derive(Default)]
 pub struct Walk {
     /// Everything that needs a closer look.
     pub entries: BTreeMap<Vec<u8>, Entry>,
-    /// Files that theirs alone changed (none: deleted), and that differ from ours.
+    /// Files that only theirs changed (`None`: deleted), and that differ from ours.
     pub files: Vec<(Vec<u8>, Option<Version>)>,
-    /// Folders that theirs alone changed (none: deleted).
+    /// Directories that only theirs changed (`None`: deleted).
     pub folders: Vec<(Vec<u8>, Option<Oid>)>,
-    /// What each side deleted; index 0 is unused.
+    /// The deleted files of each side; index 0 is unused.
     pub deleted: [Vec<Candidate>; 3],
-    /// What each side added.
+    /// The added files of each side.
     pub added: [Vec<Candidate>; 3],
-    /// Folders that ours alone changed and still has: they are in the result.
+    /// Directories that only ours changed and still has: they are in the result.
     pub kept_folders: Vec<Vec<u8>>,
-    /// Folders that each side removed.
+    /// The directories that each side removed.
     pub removed_folders: [Vec<Vec<u8>>; 3],
-    /// Folders that one side alone changed, not walked: `(path, versions)`.
+    /// Directories that only one side changed, which are not walked: `(path, versions)`.
     deferred: [Vec<(Vec<u8>, Three)>; 3],
     guard: Guard,
 }
@@ -123,7 +125,7 @@ impl Walk {
         let mut walk = Self::default();
         let roots = roots.map(|oid| Some(Version { mode: FOLDER, oid }));
         walk.folder(trees, &[], roots, [true; 3])?;
-        // Where a changed file went on the other side can only be known once that side's new files are all known.
+        // The destination of a changed file is known only when all new files of the other side are.
         for side in [OURS, THEIRS] {
             let defer = walk.deleted[side].iter().all(|candidate| !candidate.relevant);
             let deferred = std::mem::take(&mut walk.deferred[side]);
@@ -140,7 +142,7 @@ impl Walk {
         Ok(walk)
     }
 
-    /// Only `side` changed this folder: its version is the result.
+    /// Only `side` changed this directory: its version is the result.
     fn take_folder(&mut self, side: usize, path: Vec<u8>, versions: Three) {
         match side {
             THEIRS => self.folders.push((path, versions[THEIRS].map(|version| version.oid))),
@@ -229,7 +231,7 @@ impl Walk {
         let only_folders =
             [BASE, OURS, THEIRS].map(|side| versions[side].filter(|_| folders[side]));
         if files.contains(&true) && base != ours && base != theirs {
-            // A file against a folder, and both sides changed it: every file beneath has to be known.
+            // A file meets a directory, and both sides changed it: every file below must be known.
             return self.children(trees, &path, only_folders, deferrable);
         }
         self.folder(trees, &path, only_folders, deferrable)
@@ -262,8 +264,8 @@ impl Walk {
     }
 }
 
-/// The order in which git comes to folders that it has put off: that of its hash table. It decides which of several identical
-/// files became which.
+/// git's order of postponed directories: that of its hash table. It decides the matches among
+/// identical files.
 fn hash_order<T>(folders: Vec<(Vec<u8>, T)>) -> Vec<(Vec<u8>, T)> {
     const FULL: usize = 80;
     let hash = |path: &[u8]| {
@@ -287,7 +289,7 @@ fn hash_order<T>(folders: Vec<(Vec<u8>, T)>) -> Vec<(Vec<u8>, T)> {
     table.into_iter().flatten().collect()
 }
 
-/// Which two of three versions are there and equal.
+/// Returns the two of three versions that exist and are equal.
 fn equal(versions: Three) -> Option<(usize, usize)> {
     [(BASE, OURS), (BASE, THEIRS), (OURS, THEIRS)]
         .into_iter()

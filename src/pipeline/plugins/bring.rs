@@ -1,4 +1,4 @@
-//! Where a plugin that is to be added comes from: its bytes, its name and its signature.
+//! Adding a plugin: its bytes, its name and its signature.
 
 #![expect(clippy::disallowed_methods, reason = "the caller named these files")]
 
@@ -20,7 +20,8 @@ pub(super) struct Brought {
 }
 
 impl Shelf {
-    /// The bytes of what is to be added, its source in `cowhand.toml`, and where the bytes are to be kept.
+    /// The bytes of what is to be added, its source in `cowhand.toml`, and where the bytes are to
+    /// be kept.
     pub(super) async fn bring(
         &self,
         name: &str,
@@ -61,15 +62,16 @@ impl Shelf {
         let own = self.specs().iter().any(|spec| spec.name == name && spec.source == source);
         if place.exists() && !own {
             let what =
-                format!("{} is there already, and belongs to no plugin `{name}`", place.display());
+                format!("{} exists and does not belong to the plugin `{name}`", place.display());
             return Err(Error::new(what)
                 .exit(Exit::Usage)
-                .hint("Choose another name with --name, or remove that file."));
+                .hint("Choose another name with `--name`, or remove that file."));
         }
         Ok((brought, source, Some(place)))
     }
 
-    /// The reference by the manifest's digest, where what was approved is wanted: its tag may have moved since.
+    /// The reference by the manifest's digest, where what was approved is wanted: its tag may have
+    /// moved since.
     fn pinned(&self, name: &str, wanted: &Wanted<'_>, digest: Option<Digest>) -> Option<String> {
         let Source::Registry(reference) = Source::of(wanted.source) else { return None };
         let before = self.before(name).filter(|before| before.source == wanted.source)?;
@@ -77,7 +79,8 @@ impl Shelf {
         Some(format!("oci://{}@{manifest}", without_tag(reference)))
     }
 
-    /// The digest that what is fetched must have. An https address says nothing about what is behind it, so that it needs one.
+    /// The digest that what is fetched must have. An https address says nothing about what is
+    /// behind it, so that it needs one.
     fn demanded(&self, name: &str, wanted: &Wanted<'_>) -> Result<Option<Digest>> {
         let known = || {
             self.before(name)
@@ -87,7 +90,7 @@ impl Shelf {
         match (Source::of(wanted.source), wanted.digest.or_else(known)) {
             (Source::Https(address), None) => {
                 Err(Error::new(format!("{address} needs a digest")).exit(Exit::Usage).hint(format!(
-                    "`cowhand plugin add {address} --name {name} --digest sha256:…`: its publisher says which."
+                    "Run `cowhand plugin add {address} --name {name} --digest sha256:…` with the digest that its publisher names."
                 )))
             }
             (Source::Registry(_), _) => Ok(wanted.digest),
@@ -110,9 +113,9 @@ pub(super) fn name_of(source: &str) -> Result<String> {
         .unwrap_or_default()
         .replace('_', "-");
     if stem.is_empty() || stem.starts_with('.') {
-        return Err(Error::new(format!("`{source}` gives no name"))
+        return Err(Error::new(format!("could not derive a name from `{source}`"))
             .exit(Exit::Usage)
-            .hint("Give one with --name."));
+            .hint("Choose one with `--name`."));
     }
     Ok(stem)
 }
@@ -126,7 +129,7 @@ fn without_tag(reference: &str) -> &str {
         .map_or(reference, |(name, _)| name)
 }
 
-/// What Docker's configuration has for a registry.
+/// Returns the login for a registry in Docker's configuration.
 pub async fn login(source: Source<'_>) -> Result<Option<Login>> {
     let Source::Registry(reference) = source else { return Ok(None) };
     let found = Credentials::default().of(Reference::parse(reference)?.registry()).await?;

@@ -33,11 +33,11 @@ use bring::{Brought, name_of, signature, signature_beside};
 
 pub use bring::login;
 
-/// What a source can be, for who named none.
+/// The hint for a missing source.
 pub const SOURCES: &str =
-    "Name a file, stock:NAME, an https:// address, or a reference in a registry.";
+    "Use a file, `stock:NAME`, an https:// URL, or a reference in a registry.";
 
-/// How a site's plugins are looked at and loaded.
+/// Returns the options for examining and loading a site's plugins.
 pub fn options(
     site: &Site,
     repo: &Repo,
@@ -74,26 +74,26 @@ pub fn text_merge() -> Arc<dyn TextMerge> {
 /// A site's plugins, to be changed. No run is under way meanwhile.
 pub struct Shelf {
     site: Site,
-    /// How they are looked at.
+    /// The options for examining plugins.
     pub options: plugin::Options,
     _lock: Lock,
 }
 
 /// A plugin as it would be added or approved.
 pub struct Proposal {
-    /// What it is, and what it may do.
+    /// The examined plugin.
     pub found: Examined,
-    /// What was approved under its name before.
+    /// The earlier approval under its name.
     pub before: Option<Approved>,
     manifest: Option<String>,
     signature: Option<String>,
-    /// Where its bytes are to be written, if they do not lie there yet.
+    /// The path for its bytes, if they are not there yet.
     place: Option<PathBuf>,
     /// The text of `cowhand.toml` as it was and as it is to be, if it is to change.
     config: Option<(String, String)>,
 }
 
-/// What is to be added.
+/// A plugin to add.
 pub struct Wanted<'a> {
     /// Its source as typed: a file is below the current folder.
     pub source: &'a str,
@@ -103,7 +103,7 @@ pub struct Wanted<'a> {
     pub digest: Option<Digest>,
     /// A file with its signature.
     pub signature: Option<&'a Path>,
-    /// What is to be granted.
+    /// The grants.
     pub grants: &'a [GrantLine],
 }
 
@@ -161,7 +161,8 @@ impl Shelf {
         self.judged(Proposal { found, before, manifest, signature, place, config })
     }
 
-    /// Looks at a plugin that `cowhand.toml` names already; one that has to be fetched and does not lie here is fetched now.
+    /// Looks at a plugin that `cowhand.toml` names already; one that has to be fetched and does not
+    /// lie here is fetched now.
     pub async fn propose_named(&self, spec: &Spec) -> Result<Proposal> {
         let before = self.before(&spec.name);
         let same = before.as_ref().filter(|before| before.source == spec.source);
@@ -180,7 +181,7 @@ impl Shelf {
         self.judged(Proposal { found, before, manifest, signature, place: None, config: None })
     }
 
-    /// Whether what was fetched is here, undamaged.
+    /// Returns true if the fetched component is here and undamaged.
     fn lies_here(&self, digest: &Digest) -> bool {
         let bytes = std::fs::read(fetched_path(&self.options.fetched, digest));
         bytes.is_ok_and(|bytes| Digest::of(&bytes) == *digest)
@@ -200,7 +201,9 @@ impl Shelf {
             let what = format!("only root can approve the plugin `{}` here", found.spec.name);
             let exposures = trust.exposures.iter().map(|exposure| &exposure.why);
             let error = exposures.fold(Error::new(what), Error::because).exit(Exit::Refused);
-            return Err(error.left("Nothing was changed.").hint("Run it again with sudo."));
+            return Err(error
+                .left("Nothing was changed.")
+                .hint("Run the command again with sudo."));
         }
         if let (Some(trust), false) = (&self.options.trust, stock) {
             trust.check_signature(&found.spec.name, &found.bytes, proposal.signature.as_deref())?;
@@ -216,7 +219,8 @@ impl Shelf {
         }
     }
 
-    /// Does what was proposed: compiles the plugin and starts it once, keeps its bytes, writes the approval down, and names it.
+    /// Does what was proposed: compiles the plugin and starts it once, keeps its bytes, writes the
+    /// approval down, and names it.
     pub async fn accept(&mut self, proposal: Proposal) -> Result<()> {
         let Proposal { found, manifest, signature, place, config, .. } = proposal;
         let approved = approved(&found, manifest, signature);
@@ -228,7 +232,7 @@ impl Shelf {
             .as_ref()
             .is_some_and(|(before, _)| self.config_text().ok().as_ref() != Some(before))
         {
-            let error = Error::new("cowhand.toml was changed meanwhile: nothing was written")
+            let error = Error::new("cowhand.toml changed meanwhile; nothing was written")
                 .exit(Exit::Refused);
             return Err(error.hint("Run the command again."));
         }
@@ -251,8 +255,8 @@ impl Shelf {
         config.map_or(Ok(()), |(_, config)| self.write_config(&config))
     }
 
-    /// Takes a plugin out of `cowhand.toml` and its approval out of `cowhand.lock`, and what was fetched for it away. A file of the
-    /// site's stays. Whether there was such a plugin.
+    /// Takes a plugin out of `cowhand.toml` and its approval out of `cowhand.lock`, and what was
+    /// fetched for it away. A file of the site's stays. Whether there was such a plugin.
     pub fn remove(&mut self, name: &str) -> Result<bool> {
         let config = edit::remove_plugin(&self.config_text()?, name)?;
         let mut lock = self.lock_file();
@@ -269,7 +273,7 @@ impl Shelf {
             before.filter(|gone| lock.plugins.iter().all(|other| other.digest != gone.digest));
         self.write_lock(lock)?;
         if let Some(gone) = unused {
-            // What nobody names any more costs room, nothing else.
+            // An unused component only takes up space.
             let _ = std::fs::remove_file(fetched_path(&self.options.fetched, &gone.digest));
         }
         Ok(true)
@@ -341,7 +345,7 @@ fn approved(found: &Examined, manifest: Option<String>, signature: Option<String
     }
 }
 
-/// Who is at work: behind sudo the person, not root.
+/// Returns the user's name: with sudo the person's, not root.
 fn person() -> String {
     let named =
         ["SUDO_USER", "LOGNAME", "USER"].map(|name| std::env::var(name).unwrap_or_default());

@@ -117,7 +117,7 @@ impl Expect {
         }
         let told = answered.reason.clone().unwrap_or_default();
         if let Some(words) = self.reason.as_ref().filter(|words| !told.contains(words.as_str())) {
-            lines.push(format!("the reason is `{told}`, expected `{words}` in it"));
+            lines.push(format!("the reason is `{told}`, expected it to contain `{words}`"));
         }
         let mut compare = |what: &str, expected: Option<String>, is: String| {
             if let Some(expected) = expected.filter(|expected| *expected != is) {

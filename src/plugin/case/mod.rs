@@ -83,7 +83,7 @@ impl Case {
                 .collect::<std::io::Result<Vec<_>>>()
         });
         let mut folders =
-            listed.what_with(|| format!("could not look for cases in {}", folder.display()))?;
+            listed.what_with(|| format!("could not list the cases in {}", folder.display()))?;
         folders.retain(|path| path.is_dir());
         folders.sort();
         folders
@@ -113,8 +113,8 @@ impl Case {
             return Ok(hook);
         }
         let names = Hook::ALL.map(|hook| format!("[{}]", hook.name())).join(", ");
-        let what = format!("{} needs the input for one hook", self.folder.join(FILE).display());
-        Err(Error::new(what).exit(Exit::Usage).hint(format!("One of the tables {names}.")))
+        let what = format!("{} must have the input for one hook", self.folder.join(FILE).display());
+        Err(Error::new(what).exit(Exit::Usage).hint(format!("Add one of the tables {names}.")))
     }
 
     fn file(&self, name: &str) -> Result<Option<Vec<u8>>> {

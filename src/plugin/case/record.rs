@@ -147,7 +147,7 @@ impl Recorder {
         crate::files::private_folder(folder)?;
         let toml = toml::to_string_pretty(&text).what("could not write a case")?;
         let toml = format!(
-            "# Recorded; secrets are redacted. Look through it before you show it to anybody.\n\n{}",
+            "# Recorded with secrets redacted. Review it before you share it.\n\n{}",
             redactor.text(&toml)
         );
         crate::files::write(&folder.join(FILE), toml.as_bytes(), 0o600)?;
@@ -160,7 +160,7 @@ impl Recorder {
     fn complain(about: &About, kept: Result<()>) {
         if let Err(error) = kept {
             about.events.warn(
-                format!("what `{}` was asked is not recorded: {}", about.name, error.summary()),
+                format!("could not record the call of `{}`: {}", about.name, error.summary()),
                 None,
             );
         }

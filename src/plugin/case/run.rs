@@ -73,7 +73,7 @@ impl Subject {
         events: &Events,
         text_merge: Arc<dyn TextMerge>,
     ) -> Result<Self> {
-        let inspection = inspect(&bytes).what_with(|| format!("{name} is no plugin"))?;
+        let inspection = inspect(&bytes).what_with(|| format!("{name} is not a plugin"))?;
         let compiler = Compiler { fuel: true, ..compiler };
         let linker = linker(Trial::engine()?).what("could not set up the plugin host")?;
         let code = Arc::new(Code::new(bytes, compiler, cache, Arc::new(linker)));
@@ -122,7 +122,7 @@ impl Subject {
         let hook = case.hook()?;
         if !self.inspection.hooks.contains(&hook) {
             let what = format!(
-                "{} asks {}, which {} does not export",
+                "{} calls {}, which {} does not export",
                 case.folder.display(),
                 hook.name(),
                 self.name
@@ -146,7 +146,7 @@ impl Subject {
         }
         if let Some(most) = case.text.fuel.filter(|most| heard.fuel > *most) {
             differences
-                .push(format!("it used {} of fuel, more than its budget of {most}", heard.fuel));
+                .push(format!("it used {} fuel, more than its budget of {most}", heard.fuel));
         }
         Ok(Outcome { answered, fuel: heard.fuel, differences })
     }

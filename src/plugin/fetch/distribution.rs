@@ -109,8 +109,9 @@ impl Repository {
             found.next().map(|(_, value)| value.to_unescaped())
         };
         let realm = parameter("realm").unwrap_or_default();
-        let mut realm: Url =
-            realm.parse().what_with(|| format!("the registry sends to `{realm}` for a token"))?;
+        let mut realm: Url = realm
+            .parse()
+            .what_with(|| format!("the registry's token service `{realm}` is not a valid URL"))?;
         realm.query_pairs_mut().append_pair("scope", &self.scope);
         if let Some(service) = parameter("service") {
             realm.query_pairs_mut().append_pair("service", &service);
@@ -124,7 +125,7 @@ impl Repository {
             Some((name, password)) => request.basic_auth(name, Some(password)),
             None => request,
         };
-        let doing = "the registry gave no token";
+        let doing = "the registry's token service returned no token";
         let answer = request.send().await.and_then(Response::error_for_status);
         let answer = answer.map_err(|error| Error::new(doing).because(https::reason(&error)))?;
         let found: Token = serde_json::from_slice(&read(answer).await?).what(doing)?;
@@ -140,7 +141,7 @@ async fn read(mut answer: Response) -> Result<Vec<u8>> {
     {
         if bytes.len() + piece.len() > MOST {
             let limit = bytesize::ByteSize::b(MOST as u64);
-            return Err(Error::new(format!("its answer is larger than the limit of {limit}")));
+            return Err(Error::new(format!("the response is larger than the limit of {limit}")));
         }
         bytes.extend_from_slice(&piece);
     }

@@ -48,7 +48,7 @@ pub async fn fetch(
             (bytes, Some(manifest))
         }
         Source::Stock(_) | Source::File(_) => {
-            return Err(Error::new(format!("{source} need not be fetched")));
+            return Err(Error::new(format!("{source} is not a remote source")));
         }
     };
     events.finished(&task, bytes.len() as u64, Unit::Bytes);
@@ -157,7 +157,7 @@ mod tests {
         let manifest = manifest(&Digest::of(b"component"));
         assert_eq!(fetched.manifest, Some(Digest::of(manifest.as_bytes()).to_string()));
         let error = pull("nothing", "wrong").await.err().unwrap();
-        assert!(error.summary().contains("the registry gave no token"), "{error}");
+        assert!(error.summary().contains("token service returned no token"), "{error}");
     }
 
     #[tokio::test]

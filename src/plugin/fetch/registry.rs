@@ -22,16 +22,16 @@ pub(super) async fn pull(
     task: &str,
     events: &Events,
 ) -> Result<(Vec<u8>, String)> {
-    let wrong = || format!("`{reference}` is no reference to a registry");
+    let wrong = || format!("`{reference}` is not a valid reference");
     let image: Reference = reference.parse().what_with(wrong)?;
     let mut repository = Repository::of(&image, login)?;
     let wanted = image.digest().or(image.tag()).unwrap_or("latest");
     let kinds = format!("{OCI_IMAGE_MEDIA_TYPE}, {IMAGE_MANIFEST_MEDIA_TYPE}");
-    let no_manifest = "the registry gave no manifest";
+    let no_manifest = "the registry returned no manifest";
     let manifest = repository.manifest(wanted, &kinds).await.what(no_manifest)?;
     let digest = Digest::of(&manifest).to_string();
     if image.digest().is_some_and(|wanted| wanted != digest) {
-        return Err(Error::new(format!("the registry gave {digest} instead")));
+        return Err(Error::new(format!("the registry returned {digest} instead")));
     }
     let manifest: OciImageManifest = serde_json::from_slice(&manifest).what(no_manifest)?;
     let layer = layer(&manifest)?;
@@ -39,14 +39,14 @@ pub(super) async fn pull(
     let wanted: Digest = layer.digest.parse().what(no_manifest)?;
     let mut intake = Intake::new(u64::try_from(layer.size).ok(), task, events)?;
     let asked = repository.blob(&wanted.to_string()).await;
-    let mut answer = asked.what("the registry did not give the component")?;
-    let broken = |error| Error::new("the registry broke off").because(https::reason(&error));
+    let mut answer = asked.what("the registry did not return the component")?;
+    let broken = |error| Error::new("the download was interrupted").because(https::reason(&error));
     while let Some(piece) = answer.chunk().await.map_err(broken)? {
         intake.add(&piece)?;
     }
     let found = Digest::of(&intake.bytes);
     if found != wanted {
-        return Err(Error::new(format!("the registry gave {found} for {wanted}")));
+        return Err(Error::new(format!("the registry returned {found} for {wanted}")));
     }
     Ok((intake.bytes, digest))
 }
@@ -57,8 +57,8 @@ pub(crate) fn layer(manifest: &OciImageManifest) -> Result<&OciDescriptor> {
         manifest.layers.iter().filter(|layer| LAYERS.contains(&layer.media_type.as_str()));
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
-        (None, _) => Err(Error::new("it is no WebAssembly: no layer of it is `application/wasm`")
-            .hint("`wkg oci push` pushes a component as other tools understand it.")),
-        (Some(_), Some(_)) => Err(Error::new("it has more than one layer with WebAssembly")),
+        (None, _) => Err(Error::new("it is not WebAssembly: it has no `application/wasm` layer")
+            .hint("Push components with `wkg oci push`.")),
+        (Some(_), Some(_)) => Err(Error::new("it has more than one WebAssembly layer")),
     }
 }

@@ -165,7 +165,7 @@ impl Permissions {
         for text in &grant.http {
             let granted = Destination::parse(text).ok_or_else(|| {
                 let forms = "Write `NAME`, `NAME:PORT`, or `http://NAME` to allow plain http too.";
-                self.wrong_grant(&format!("`{text}` is no host")).hint(forms)
+                self.wrong_grant(&format!("`{text}` is not a valid host")).hint(forms)
             })?;
             let requests = self.requested(Capability::Http);
             let narrowed = requests.filter_map(|request| {
@@ -210,21 +210,21 @@ impl Permissions {
             .ok_or_else(|| self.wrong_grant(&format!("`{shown}` is not UTF-8")))?
             .to_owned();
         if granted.components().any(|part| part == Component::ParentDir) {
-            return Err(self.wrong_grant(&format!("`{shown}` goes up with `..`")));
+            return Err(self.wrong_grant(&format!("`{shown}` contains `..`")));
         }
         let unopened = |error: io::Error| {
             let hint = format!(
-                "Create the folder, or take it out of `read` of `{}` in cowhand.toml.",
+                "Create the directory, or remove it from `read` of `{}` in cowhand.toml.",
                 self.name
             );
             self.wrong_grant(&format!("`{shown}` cannot be opened")).because(error).hint(hint)
         };
         let path = self.protected.site.join(granted).canonicalize().map_err(unopened)?;
         if !path.is_dir() {
-            return Err(self.wrong_grant(&format!("`{shown}` is not a folder")));
+            return Err(self.wrong_grant(&format!("`{shown}` is not a directory")));
         }
         if granted.is_relative() && !path.starts_with(&self.protected.site) {
-            let hint = format!("If that is what it may read, grant `{}` itself.", path.display());
+            let hint = format!("If the plugin may read it, grant `{}`.", path.display());
             return Err(self.wrong_grant(&format!("`{shown}` leads out of the site")).hint(hint));
         }
         let place = path.strip_prefix(&self.protected.site).unwrap_or(&path).to_str();
@@ -238,10 +238,10 @@ impl Permissions {
         let plain = granted.components().all(|part| matches!(part, Component::Normal(_)));
         let parts: Vec<_> = granted.components().map(Component::as_os_str).collect();
         if !plain || parts.is_empty() {
-            let what = format!("`{}` is no folder below the site's", granted.display());
+            let what = format!("`{}` is not a directory of the site", granted.display());
             return Err(self
                 .wrong_grant(&what)
-                .hint("Write it as it stands below the site's folder: `data/assets/ssl`."));
+                .hint("Use a path relative to the site: `data/assets/ssl`."));
         }
         let path =
             SitePath::from(parts.join(std::ffi::OsStr::new("/")).as_os_str().as_encoded_bytes());
@@ -253,9 +253,7 @@ impl Permissions {
                 .any(|name| part.eq_ignore_ascii_case(name))
         };
         if parts.iter().enumerate().any(is_never) {
-            return Err(
-                self.wrong_grant(&format!("`{path}` is never a place for a plugin's files"))
-            );
+            return Err(self.wrong_grant(&format!("plugins cannot install files at `{path}`")));
         }
         let (place, plain) =
             (resolved(&self.protected.site.join(granted)), self.protected.site.join(granted));
@@ -264,7 +262,7 @@ impl Permissions {
             let what = format!("`{path}` leads through a link to {}", place.display());
             return Err(self
                 .wrong_grant(&what)
-                .hint("Files are installed into the site's own folders only."));
+                .hint("Files are installed only into the site's own directories."));
         }
         Ok(path)
     }
@@ -274,7 +272,7 @@ impl Permissions {
     }
 
     fn wrong_grant(&self, what: &str) -> Error {
-        Error::new(format!("the grant of the plugin `{}` cannot be given: {what}", self.name))
+        Error::new(format!("the grant of the plugin `{}` is not valid: {what}", self.name))
             .exit(Exit::Usage)
     }
 
@@ -284,7 +282,7 @@ impl Permissions {
             Wish::Read(folder) => {
                 let secret = self.protected.given_away_by(&folder.held);
                 let tell = |secret: &PathBuf| {
-                    format!("`{}` would give away {}", folder.path.display(), secret.display())
+                    format!("`{}` would expose {}", folder.path.display(), secret.display())
                 };
                 (secret.is_none(), secret.as_ref().map(tell).unwrap_or_default(), None)
             }
@@ -315,14 +313,12 @@ impl Permissions {
                 }
             }
             Wish::Socket(what) => {
-                let hint =
-                    "Plugins reach the network by WASI's HTTP only, where `grant.http` allows it."
-                        .to_owned();
+                let hint = "Plugins can use only WASI's HTTP, to hosts in `grant.http`.".to_owned();
                 return Err(Refusal { what: (*what).to_owned(), hint: Some(hint) });
             }
             Wish::Connect { host, address } => {
                 let granted = destination::is_open(*address, &self.http);
-                let what = format!("`{host}`, which is at {}: not a public address", address.ip());
+                let what = format!("`{host}`, whose address {} is not public", address.ip());
                 (granted, what, Some((Capability::Http, address.to_string())))
             }
         };
@@ -379,7 +375,7 @@ impl Permissions {
     fn line(&self, capability: Capability, value: &str) -> String {
         let key = capability.key();
         if self.requested(capability).next().is_none() {
-            return format!("The plugin does not request `{key}`, so that no grant can allow it.");
+            return format!("The plugin does not request `{key}`, so no grant can allow it.");
         }
         let held: Vec<String> = match capability {
             Capability::Read => self.read.iter().map(|folder| folder.seen_as.clone()).collect(),
@@ -397,11 +393,11 @@ impl Permissions {
             (&self.name, &self.source, format!("{key} = [{}]", values.join(", ")));
         if self.listed {
             return format!(
-                "To allow it, below `[plugin.grant]` of `{name}` in cowhand.toml: {line}"
+                "To allow it, add to `[plugin.grant]` of `{name}` in cowhand.toml: {line}"
             );
         }
         format!(
-            "To allow it, in cowhand.toml:\n[[plugin]]\nname = {name:?}\nsource = {source:?}\n[plugin.grant]\n{line}"
+            "To allow it, add to cowhand.toml:\n[[plugin]]\nname = {name:?}\nsource = {source:?}\n[plugin.grant]\n{line}"
         )
     }
 }

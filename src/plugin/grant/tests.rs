@@ -52,7 +52,7 @@ fn what_is_never_given_is_never_given() {
         [site.path().to_owned(), site.path().join(".git"), above, root, site_link, git_link]
     {
         let error = site.reading(&folder).unwrap_err();
-        assert!(error.headline().contains("would give away"), "{}: {error}", folder.display());
+        assert!(error.headline().contains("would expose"), "{}: {error}", folder.display());
         assert_eq!(error.exit_code(), Some(Exit::Usage));
     }
 }
@@ -74,7 +74,7 @@ fn a_relative_folder_is_below_the_site_and_stays_there() {
             .headline()
             .contains("leads out of the site")
     );
-    assert!(site.reading(Path::new("data/../..")).unwrap_err().headline().contains("goes up"));
+    assert!(site.reading(Path::new("data/../..")).unwrap_err().headline().contains("contains `..`"));
     assert!(
         site.reading(Path::new("data/missing"))
             .unwrap_err()

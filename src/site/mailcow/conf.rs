@@ -25,7 +25,7 @@ impl Conf {
     }
 }
 
-/// Whether an option's value is nobody's business, by its name.
+/// Returns true if an option's name suggests a secret.
 pub fn is_secret(name: &str) -> bool {
     ["PASS", "ROOT", "KEY", "SECRET", "TOKEN", "WEBHOOK"].iter().any(|part| name.contains(part))
 }

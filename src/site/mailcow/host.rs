@@ -1,7 +1,7 @@
 //! The checks and changes that update.sh makes on the machine, outside the site. Cowhand reports
 //! these changes and makes none.
 
-/// Where releases since 2025-09 carry what makes the machine fit for IPv6.
+/// The path of the IPv6 controller in releases since 2025-09.
 pub const IPV6_MODULE: &str = "_modules/scripts/ipv6_controller.sh";
 /// The engine's settings, which update.sh writes.
 pub const ENGINE_SETTINGS: &str = "/etc/docker/daemon.json";
@@ -14,7 +14,7 @@ pub const BRIDGE: &str = "com.docker.network.bridge.name";
 pub const ASN_CHECK: &str = "https://asn-check.mailcow.email";
 /// The option with the site's own key for Spamhaus' lists.
 pub const SPAMHAUS_KEY: &str = "SPAMHAUS_DQS_KEY";
-/// What upstream's functions and the jail around them are made of, beside what an engine brings.
+/// The programs that upstream's functions and their jail need, besides the engine's.
 pub const TOOLS: [&str; 9] =
     ["bash", "cut", "grep", "head", "mount", "sed", "setpriv", "tr", "unshare"];
 /// Those of them that must be GNU's: smaller ones do not know every option that upstream's
@@ -41,21 +41,21 @@ pub fn foreign_nat_rules<'a>(
     rules.lines().filter(move |_| known).filter(concerns)
 }
 
-/// What is known of IPv6 on the machine and in the site.
+/// The state of IPv6 on the machine and in the site.
 #[derive(Clone, Copy, Debug)]
 pub struct Ipv6<'a> {
-    /// Whether the machine has a default route.
+    /// True if the machine has a default route.
     pub route: bool,
-    /// What the new `mailcow.conf` says of it.
+    /// The setting in the new `mailcow.conf`.
     pub enabled: bool,
-    /// The engine's settings, where there are any.
+    /// The engine's settings, if there are any.
     pub settings: Option<&'a str>,
     /// The engine's version.
     pub engine: &'a str,
 }
 
 impl Ipv6<'_> {
-    /// What update.sh would do about it.
+    /// Returns the changes that update.sh would make.
     pub fn deeds(&self) -> Vec<String> {
         let (option, route) = (super::IPV6, self.route);
         let mut deeds = Vec::new();
@@ -97,7 +97,7 @@ impl Ipv6<'_> {
         })
     }
 
-    /// Newer engines need less to be told.
+    /// Newer engines need fewer settings.
     fn wanted_settings(&self) -> Vec<(&'static str, serde_json::Value)> {
         let major: u32 =
             self.engine.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(u32::MAX);

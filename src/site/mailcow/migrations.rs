@@ -3,18 +3,18 @@
 /// Something about the site's own files that no merge changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A file has another name. Not done where the source is missing or the target exists.
+    /// A file is renamed, unless the source is missing or the target exists.
     Move {
-        /// Where it is, relative to the site.
+        /// The old path, relative to the site.
         from: &'static str,
-        /// Where it belongs.
+        /// The new path.
         to: &'static str,
     },
-    /// The certificates in this folder are copied to that one where it lacks them.
+    /// The certificates in one directory are copied to another if missing there.
     Provide {
-        /// The folder with upstream's.
+        /// The directory with upstream's.
         from: &'static str,
-        /// The folder with the site's.
+        /// The directory with the site's.
         to: &'static str,
     },
     /// An option of `mailcow.conf` has another name.
@@ -29,9 +29,9 @@ pub enum Step {
     /// Upstream's compose file once said something that compose 2 does not read; it is given what
     /// it reads, and the file stays.
     Respell {
-        /// As the file has it.
+        /// The text in the file.
         from: &'static str,
-        /// As compose reads it.
+        /// The text as compose reads it.
         to: &'static str,
     },
 }
@@ -39,7 +39,7 @@ pub enum Step {
 /// A migration and why it is done.
 #[derive(Clone, Copy, Debug)]
 pub struct Migration {
-    /// What is done.
+    /// The change.
     pub step: Step,
     /// Why.
     pub reason: &'static str,
@@ -107,7 +107,7 @@ pub fn moves() -> impl Iterator<Item = (&'static str, &'static str, &'static str
     })
 }
 
-/// The folders whose certificates are provided for others: from, to.
+/// The directories whose certificates are copied to others: from, to.
 pub fn provided() -> impl Iterator<Item = (&'static str, &'static str)> {
     MIGRATIONS.iter().filter_map(|migration| match migration.step {
         Step::Provide { from, to } => Some((from, to)),

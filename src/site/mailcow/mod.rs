@@ -16,7 +16,7 @@ pub use release::{AppInfo, bash_list, is_release, major_releases, release_notes,
 
 /// The site's settings, sourced by bash and read by compose through the `.env` link.
 pub const CONF: &str = "mailcow.conf";
-/// The mode that upstream gives it: it holds passwords.
+/// Its mode in upstream's script: it contains passwords.
 pub const CONF_MODE: u32 = 0o600;
 /// Upstream's compose file.
 pub const COMPOSE_FILE: &str = "docker-compose.yml";
@@ -31,25 +31,25 @@ pub const EXAMPLE_CERTIFICATES: &str = "data/assets/ssl-example";
 pub const HOSTNAME: &str = "MAILCOW_HOSTNAME";
 /// Upstream's own updater.
 pub const UPDATE_SCRIPT: &str = "update.sh";
-/// Where releases since 2025-09 keep the functions that bring a `mailcow.conf` up to date.
+/// The path of the functions that migrate `mailcow.conf`, in releases since 2025-09.
 pub const OPTION_MODULES: [&str; 2] =
     ["_modules/scripts/migrate_options.sh", "_modules/scripts/new_options.sh"];
-/// Where releases since 2025-09 keep the list of major releases; older ones in their update.sh.
+/// The path of the list of major releases, since 2025-09. Older releases have it in update.sh.
 pub const CORE_MODULE: &str = "_modules/scripts/core.sh";
-/// What these functions are called in the update.sh of older releases.
+/// The names of these functions in the update.sh of older releases.
 pub const OPTION_FUNCTIONS: [&str; 4] = [
     "migrate_solr_config_options",
     "migrate_config_options",
     "adapt_new_options",
     "remove_obsolete_options",
 ];
-/// What the part of an older update.sh is called here that stands outside of any function.
+/// The name given to the part of an older update.sh outside of functions.
 pub const INLINE_OPTIONS: &str = "inline_options";
 /// The option that says how compose is called, as `native` or `standalone`.
 pub const COMPOSE_KIND: &str = "DOCKER_COMPOSE_VERSION";
 /// The option that says whether the network has IPv6, since 2025-09.
 pub const IPV6: &str = "ENABLE_IPV6";
-/// Where update.sh leaves the diff of the local changes.
+/// The directory in which update.sh leaves the diff of the local changes.
 pub const DIFFS: &str = "update_diffs";
 /// The file with the version that the web UI shows.
 pub const APP_INFO: &str = "data/web/inc/app_info.inc.php";
@@ -88,9 +88,9 @@ pub const DATABASE_ROOT: &str = "DBROOT";
 /// A program in the database's image that dumps it, and the client that reads the dump.
 #[derive(Clone, Copy, Debug)]
 pub struct Dumper {
-    /// What dumps.
+    /// The command that dumps.
     pub program: &'static str,
-    /// What reads.
+    /// The command that restores.
     pub client: &'static str,
 }
 
@@ -101,7 +101,7 @@ pub const DUMPERS: [Dumper; 2] = [
 ];
 
 impl Dumper {
-    /// How the last line of a dump begins that is whole.
+    /// The beginning of the last line of a complete dump.
     pub const LAST_LINE: &str = "-- Dump completed";
 
     /// The whole database in one transaction, so that mail goes on meanwhile; reading it drops what
@@ -133,7 +133,7 @@ impl Dumper {
     }
 }
 
-/// The command that reads a dump, for the site's folder.
+/// Returns the command that restores a dump, for the site's directory.
 pub fn restore_command(client: &str, dump: &Path) -> String {
     let dump = dump.display();
     format!(
@@ -158,7 +158,7 @@ pub fn diff_name(now: &ZonedDateTime, onto: Option<&str>) -> String {
     format!("diff_before_{occasion}_{}", now.strftime("%Y-%m-%d-%H-%M-%S"))
 }
 
-/// Whether a remote's address is upstream's own, however it is reached.
+/// Returns true if a remote's URL is upstream's, over any protocol.
 pub fn is_default_remote(url: &str) -> bool {
     let place =
         url.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase().replace(':', "/");
@@ -169,12 +169,12 @@ fn stamp(now: &ZonedDateTime) -> String {
     now.strftime("%Y-%m-%d_%H_%M_%S").to_string()
 }
 
-/// What update.sh has to say about a `MAILCOW_HOSTNAME`.
+/// update.sh's judgement of a `MAILCOW_HOSTNAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hostname {
     /// Nothing.
     Good,
-    /// It has no subdomain: works for many, and is not what upstream tests. A person decides.
+    /// It has no subdomain, which works for many but is not tested upstream. The operator decides.
     Doubtful(String),
     /// It cannot work.
     Bad(String),
@@ -197,7 +197,7 @@ pub fn judge_hostname(hostname: &str) -> Hostname {
 /// The site's files that a run keeps a copy of before anything else: certificates first.
 pub fn precious(compose_files: &[PathBuf]) -> Vec<PathBuf> {
     let fixed = [CERTIFICATES, CONF, crate::site::CONFIG_FILE].into_iter().map(PathBuf::from);
-    // What lies outside of the site, or behind a link, no run changes.
+    // Runs change nothing outside of the site or behind a link.
     let overrides = compose_files.iter().filter(|file| file.is_relative()).cloned();
     let overrides = overrides.filter(|file| file.as_path() != Path::new(COMPOSE_FILE));
     fixed.chain(overrides).collect()

@@ -3,7 +3,7 @@
 
 use super::{CORE_MODULE, REPOSITORY, UPDATE_SCRIPT};
 
-/// What the web interface's version file says.
+/// The content of the web interface's version file.
 pub struct AppInfo<'a> {
     /// The newest tag on stable, else a short commit id.
     pub version: &'a str,
@@ -87,12 +87,12 @@ pub fn is_release(name: &str) -> bool {
             || letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
-/// Where a release's notes are.
+/// Returns the URL of a release's notes.
 pub fn release_notes(release: &str) -> String {
     format!("{REPOSITORY}/releases/tag/{release}")
 }
 
-/// The version that a version file, as [`AppInfo::php`] writes it, tells.
+/// Returns the version in a version file, as [`AppInfo::php`] writes it.
 pub fn stamped_version(php: &str) -> Option<&str> {
     let line = php.lines().find(|line| line.contains("$MAILCOW_GIT_VERSION="))?;
     line.split('"').nth(1).filter(|version| !version.is_empty())

@@ -5,7 +5,7 @@
 use super::{COMPOSE_FILE, Conf};
 use crate::error::Result;
 
-/// Where sites put nginx servers of their own.
+/// The directory for a site's own nginx servers.
 const NGINX: &str = "data/conf/nginx";
 const DATABASE_SCHEMA: &str = "data/web/inc/init_db.inc.php";
 const DKIM_KEYS: &str = "data/web/inc/vars.inc.php";
@@ -34,12 +34,12 @@ enum Sign {
     Own(Place, &'static str),
 }
 
-/// Where a site puts what is its own.
+/// The places for a site's own settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Its additions to the compose file.
     Compose,
-    /// The files right below this folder.
+    /// The files directly in this directory.
     Folder(&'static str),
 }
 
@@ -48,22 +48,22 @@ pub enum Place {
 struct Unmigrated {
     /// All of these must be there.
     signs: &'static [Sign],
-    /// What stays undone, and why.
+    /// The missing migration, and why.
     what: &'static str,
-    /// What the admin does.
+    /// What the operator can do.
     remedy: &'static str,
 }
 
 /// Something that an update leaves undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// What, and where it was found.
+    /// The missing migration, and its place.
     pub what: String,
-    /// What the admin does.
+    /// What the operator can do.
     pub remedy: &'static str,
 }
 
-/// What can be looked at.
+/// The parts of a site that are checked.
 pub struct Sight<'a> {
     /// A file of the release that the site has.
     pub before: &'a dyn Fn(&str) -> Result<String>,
@@ -185,7 +185,7 @@ const UNMIGRATED: [Unmigrated; 11] = [
     },
 ];
 
-/// What an update leaves undone.
+/// Returns the manual steps after an update.
 pub fn found(sight: &Sight<'_>) -> Result<Vec<Found>> {
     let mut all = Vec::new();
     for line in &UNMIGRATED {
@@ -202,7 +202,7 @@ pub fn found(sight: &Sight<'_>) -> Result<Vec<Found>> {
 }
 
 impl Unmigrated {
-    /// Whether all signs are there, and what they were.
+    /// Returns the signs if all of them are present.
     fn met(&self, sight: &Sight<'_>) -> Result<Option<Vec<String>>> {
         let mut details = Vec::new();
         for sign in self.signs {
@@ -216,7 +216,7 @@ impl Unmigrated {
 }
 
 impl Sign {
-    /// Whether it is there, and what is worth telling of it.
+    /// Returns the details if the sign is present.
     fn seen(self, sight: &Sight<'_>) -> Result<Option<Vec<String>>> {
         let is = |seen: bool| Ok(seen.then(Vec::new));
         match self {
@@ -245,7 +245,7 @@ impl Sign {
     }
 }
 
-/// Whether there is such a line. What is commented out does not count.
+/// Returns true if there is such a line. Comments do not count.
 fn contains(content: &str, text: &str) -> bool {
     content.lines().any(|line| !line.trim_start().starts_with(['#', ';']) && line.contains(text))
 }

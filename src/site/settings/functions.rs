@@ -37,7 +37,7 @@ impl Functions {
         &self.0
     }
 
-    /// Whether the functions speak of this option, and not as one that they want.
+    /// Returns true if the functions mention this option, and not as one that they add.
     pub fn make_obsolete(&self, option: &str) -> bool {
         let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
         let named = self.0.split(|character| !is_part(character)).any(|word| word == option);

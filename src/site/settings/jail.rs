@@ -24,19 +24,19 @@ const LIMITS: Confinement =
 
 /// A run of a release's functions.
 pub struct Jail<'a> {
-    /// What is known of the site.
+    /// The facts about the site.
     pub wish: &'a Wish<'a>,
     /// The functions.
     pub functions: &'a Functions,
-    /// A new folder for what they get.
+    /// A new directory for their input.
     pub scratch: &'a Path,
 }
 
-/// What came of a run.
+/// The result of a run.
 pub struct Outcome {
-    /// What they made of the settings.
+    /// The settings afterwards.
     pub conf: Vec<u8>,
-    /// What else they would have done.
+    /// The other actions that were prevented.
     pub left_out: Vec<String>,
 }
 

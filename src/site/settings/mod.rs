@@ -18,12 +18,12 @@ use jail::Jail;
 /// Upstream's functions append some lines; this is ample.
 pub const LIMIT: Duration = Duration::from_mins(1);
 
-/// One option that a migration adds, takes away, or changes.
+/// An option that a migration adds, removes or changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The option.
     pub name: String,
-    /// What happens to it.
+    /// The kind of change.
     pub change: Kind,
     /// Its value before. Secrets are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,44 +33,44 @@ pub struct Change {
     pub is: Option<String>,
 }
 
-/// What happens to an option.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// It is new.
+    /// Added.
     Added,
     /// The release does not know it any more.
     Removed,
-    /// It has another value.
+    /// Its value changed.
     Changed,
 }
 
-/// What a migration starts from.
+/// The input of a migration.
 pub struct Wish<'a> {
     /// The site's `mailcow.conf`.
     pub conf: &'a [u8],
-    /// The release's functions; none where it carries none that can be told apart.
+    /// The release's functions. `None` if they cannot be found.
     pub functions: Option<&'a Functions>,
-    /// How compose is called here: `native` or `standalone`.
+    /// The kind of compose here: `native` or `standalone`.
     pub compose: &'a str,
     /// The compose project's name as it is.
     pub project: &'a str,
     /// The project's volumes as they are.
     pub volumes: &'a [String],
-    /// Whether the site's network has IPv6 now: what a new option about it shall say.
+    /// True if the site's network has IPv6 now, which is the value for a new option.
     pub ipv6: bool,
-    /// How long the functions may take.
+    /// The time limit of the functions.
     pub limit: Duration,
 }
 
-/// What a migration comes to.
+/// The result of a migration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Migrated {
     /// The new `mailcow.conf`.
     pub conf: Vec<u8>,
-    /// What differs, option by option.
+    /// The differences, option by option.
     pub changes: Vec<Change>,
-    /// What the functions would have done besides, and what they did that was taken back.
+    /// The other actions of the functions, prevented or reverted.
     pub left_out: Vec<String>,
 }
 
@@ -114,7 +114,7 @@ fn without_typo(wish: &Wish<'_>, left_out: &mut Vec<String>) -> Vec<u8> {
     conf
 }
 
-/// The text with `from` exchanged for `to` wherever it stands; comments may be in any encoding.
+/// Returns the text with `from` replaced by `to` everywhere. Comments may be in any encoding.
 fn exchanged(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -155,7 +155,7 @@ pub(crate) fn keep_own_options(
     after
 }
 
-/// How compose is called, written back as update.sh does, where the option is there.
+/// Writes the kind of compose back, as update.sh does, if the option exists.
 pub(crate) fn with_compose(conf: &[u8], compose: &str) -> Vec<u8> {
     let option = format!("{}=", mailcow::COMPOSE_KIND);
     let mut written = Vec::with_capacity(conf.len());
@@ -182,7 +182,7 @@ fn whole(before: &[u8], after: &[u8]) -> Result<()> {
     }
 }
 
-/// What differs between two `mailcow.conf`, option by option.
+/// Returns the differences between two `mailcow.conf`, option by option.
 pub fn changes(before: &[u8], after: &[u8]) -> Vec<Change> {
     let parse = |text: &[u8]| -> BTreeMap<String, String> {
         Conf::parse(&String::from_utf8_lossy(text)).into()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// What every test starts from.
+/// The input of every test.
 fn wish<'a>(conf: &'a [u8], functions: &'a Functions) -> Wish<'a> {
     Wish {
         conf,
@@ -139,7 +139,7 @@ async fn their_processes_memory_files_and_output_have_limits() {
     );
     let folder = tempfile::tempdir().unwrap();
     let conf = b"MAILCOW_HOSTNAME=a.b.c\n";
-    // Where no process can be made any more the functions fail, and that is said too.
+    // If no process can be created, the functions fail, which is reported too.
     match migrate(&wish(conf, &greedy), &folder.path().join("s"), |_| Ok(None)).await {
         Ok(migrated) => assert_eq!(migrated.left_out, ["end"]),
         Err(error) => assert!(error.summary().contains("functions"), "{error:?}"),

@@ -17,7 +17,7 @@ use super::whole::{Stands, Whole};
 /// So much is free on the site's file system: more than an update asks for.
 const MEGABYTES: u32 = 400;
 
-/// What strikes at a stage, and where in it.
+/// A fault, and its point in a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It fails.
@@ -65,18 +65,19 @@ pub struct Faulty {
     disk: SmallDisk,
     /// The site.
     pub site: Site,
-    /// What it is before its update.
+    /// The site before its update.
     pub old: Whole,
-    /// What it is after it.
+    /// The site after its update.
     pub new: Whole,
-    /// How long the update takes.
+    /// The duration of the update.
     pub length: Duration,
     /// True if the last fault was a full file system.
     was_full: Cell<bool>,
 }
 
 impl Faulty {
-    /// Its update replaces a container, restarts one and takes one away; it changes files, meets a conflict and a file in the way.
+    /// Its update replaces a container, restarts one and takes one away; it changes files, meets a
+    /// conflict and a file in the way.
     pub fn make() -> Self {
         let services = [
             "unbound-mailcow",
@@ -139,8 +140,8 @@ impl Faulty {
         ran
     }
 
-    /// The checker: every part of the site is old or new, byte for byte; nobody holds the lock; and `status` says what is there. Gives what
-    /// is there and what `status` says.
+    /// The checker: every part of the site is old or new, byte for byte; nobody holds the lock; and
+    /// `status` says what is there. Gives what is there and what `status` says.
     pub fn stands(&self) -> (Stands, String) {
         self.compose_ends();
         let stands = self.site.stands(&self.old, &self.new);
@@ -179,7 +180,8 @@ impl Faulty {
         stands
     }
 
-    /// Ends an unfinished run in one of the two ways, demands that this made the site old or new, and makes it old.
+    /// Ends an unfinished run in one of the two ways, demands that this made the site old or new,
+    /// and makes it old.
     pub fn ends(&self, resume: bool) {
         if self.stands().1 == "between" {
             let way: &[&str] = if resume { &["resume"] } else { &["rollback", "--yes"] };
@@ -194,7 +196,7 @@ impl Faulty {
         }
     }
 
-    /// What a run that was killed left compose to do is done.
+    /// Waits until compose has finished what a killed run left to it.
     fn compose_ends(&self) {
         let runs = fs::read_dir(self.site.root().join(".git/cowhand/runs"))
             .into_iter()

@@ -1,4 +1,4 @@
-//! What the tests are written with: sites that read like sentences, runs of the binary, and what is demanded of them.
+//! The tests' vocabulary: sites that read like sentences, runs of the binary, and expectations.
 
 pub mod faulty;
 pub mod outside;
@@ -23,7 +23,7 @@ pub struct Test {
     run: fn(),
 }
 
-/// What a machine may lack.
+/// The things that a machine may lack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Only what building Cowhand needs.
@@ -34,9 +34,9 @@ pub enum Need {
     Trace,
     /// OpenSSH, both sides.
     Ssh,
-    /// What makes plugins of Python.
+    /// The tool for plugins in Python.
     Python,
-    /// What makes plugins of JavaScript.
+    /// The tool for plugins in JavaScript.
     JavaScript,
 }
 
@@ -69,7 +69,7 @@ impl Test {
     }
 }
 
-/// What the runner runs, and the names of those that this machine cannot run, with the reason.
+/// Returns the runner's tests, and the names of those that cannot run here, with the reason.
 pub fn trials(tests: Vec<Test>) -> (Vec<Trial>, Vec<(String, String)>) {
     let mut skipped = Vec::new();
     let trials = tests.into_iter().map(|test| {
@@ -101,7 +101,7 @@ fn missing(need: Need) -> Option<String> {
     }
 }
 
-/// Where `scripts/setup authors` puts what makes plugins of other languages.
+/// The directory of `scripts/setup authors`.
 pub fn plugin_tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/plugin-tools")
 }

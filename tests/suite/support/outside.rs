@@ -1,4 +1,5 @@
-//! What is outside the program and misbehaves: old engines, broken registries, full disks, other tools in the path.
+//! The misbehaving world outside: old engines, broken registries, full disks, other tools in the
+//! path.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -47,14 +48,16 @@ impl OldEngine {
 /// The first byte of who wants to speak TLS.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Stands before a registry and answers some requests itself: each connection's first request is shown to what decides that.
+/// Stands before a registry and answers some requests itself: each connection's first request is
+/// shown to what decides that.
 pub struct Gate {
     port: u16,
 }
 
 impl Gate {
-    /// Before the registry at `HOST:PORT` until the suite ends. `refuses` gets the head of a request, and gives the status line and more
-    /// headers of the answer where it is not let through.
+    /// Before the registry at `HOST:PORT` until the suite ends. `refuses` gets the head of a
+    /// request, and gives the status line and more headers of the answer where it is not let
+    /// through.
     pub fn before(
         registry: &str,
         refuses: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static,
@@ -79,7 +82,8 @@ impl Gate {
         Self { port }
     }
 
-    /// The same that lets everything through, but of what it says on a connection no more than so many bytes while `held` is true.
+    /// The same that lets everything through, but of what it says on a connection no more than so
+    /// many bytes while `held` is true.
     pub fn holding(registry: &str, bytes: u64, held: Arc<AtomicBool>) -> Self {
         let speaks = move |server: &mut TcpStream, client: &mut TcpStream| {
             std::io::copy(&mut server.take(bytes), client)?;
@@ -133,16 +137,17 @@ fn serve(
     up.join().ok().map(drop)
 }
 
-/// Stands before an engine and, at the first request that has these words in it, does something or goes away with all its connections.
+/// Stands before an engine and, at the first request that has these words in it, does something or
+/// goes away with all its connections.
 pub struct Relay {
     folder: TempDir,
 }
 
-/// What the relay's connections share.
+/// The shared state of the relay's connections.
 struct Relayed {
     engine: String,
     words: &'static str,
-    /// What it does then.
+    /// The relay's behaviour then.
     act: Box<dyn Fn() + Send + Sync>,
     /// For how long it is away, once.
     away: Duration,
@@ -275,7 +280,8 @@ fn say(stream: &mut impl Write, status: &str, body: &str) -> Option<()> {
     .ok()
 }
 
-/// A folder for `PATH` with these scripts and otherwise the tools that every machine has, but no docker.
+/// A folder for `PATH` with these scripts and otherwise the tools that every machine has, but no
+/// docker.
 pub fn path_with(scripts: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for tool in ["sh", "git", "env", "cat"].into_iter().chain(TOOLS) {
@@ -290,8 +296,9 @@ pub fn path_with(scripts: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// Puts a program there. A process without threads writes it: whatever another test starts meanwhile would inherit a file that this one holds
-/// open for writing, and what somebody writes cannot be started ("Text file busy").
+/// Puts a program there. A process without threads writes it: whatever another test starts
+/// meanwhile would inherit a file that this one holds open for writing, and what somebody writes
+/// cannot be started ("Text file busy").
 pub fn program(path: &Path, content: &[u8]) {
     let mut install = Command::new("install")
         .arg("/dev/stdin")
@@ -363,7 +370,7 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         unmount(&self.folder);
-        // Where its site went first, which could not remove what something was mounted on.
+        // The site's drop could not remove a mount point.
         let _ = std::fs::remove_dir(&self.folder);
         let _ = self.folder.parent().map(std::fs::remove_dir);
     }

@@ -69,7 +69,7 @@ impl Cowhand {
         self
     }
 
-    /// What comes in on standard input, through a pipe.
+    /// The text on standard input, through a pipe.
     pub fn input(mut self, text: &'static str) -> Self {
         self.input = text;
         self
@@ -131,7 +131,7 @@ impl Cowhand {
     pub fn start(mut self) -> Running {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the binary starts");
-        // Who does not read its input may have gone before it is written.
+        // A program that does not read its input may have ended before it is written.
         let _ = child.stdin.take().map(|mut stdin| stdin.write_all(self.input.as_bytes()));
         Running { line: self.line, child }
     }
@@ -228,7 +228,8 @@ impl Ran {
         self
     }
 
-    /// The events on standard output, which must be JSON Lines and nothing else, the first with the schema.
+    /// The events on standard output, which must be JSON Lines and nothing else, the first with the
+    /// schema.
     pub fn events(&self) -> Vec<Value> {
         let parse = |line: &str| {
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}: {self}"))

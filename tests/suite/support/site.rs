@@ -10,7 +10,8 @@ use cowhand::demo::site::{self, SERVICES, image_of};
 use super::ran::{Cowhand, Ran};
 use super::world;
 
-/// A throw-away site with what tests do with it. Everything of it goes when it is dropped, also when the test fails.
+/// A throw-away site with what tests do with it. Everything of it goes when it is dropped, also
+/// when the test fails.
 pub struct Site(site::Site);
 
 impl Deref for Site {
@@ -22,7 +23,8 @@ impl Deref for Site {
 }
 
 impl Site {
-    /// A site in mailcow's shape with the usual customisations; its stack is not running, and upstream has nothing new.
+    /// A site in mailcow's shape with the usual customisations; its stack is not running, and
+    /// upstream has nothing new.
     pub fn customised() -> Self {
         Self::with_services(SERVICES)
     }
@@ -40,7 +42,8 @@ impl Site {
         Self(site::Site::make(world::engine(), registry, SERVICES).expect("a site is made"))
     }
 
-    /// One with these services alone, on an engine of its own, from the registry that is its mirror: no reference names one.
+    /// One with these services alone, on an engine of its own, from the registry that is its
+    /// mirror: no reference names one.
     pub fn mirrored(engine: Arc<Engine>, mirror: &str, services: &[&str]) -> Self {
         let site =
             site::Site::make_of(engine, |prefix| Images::new(mirror, prefix).unnamed(), services);
@@ -67,7 +70,8 @@ impl Site {
         )
     }
 
-    /// Upstream publishes 2026-03: a new postfix image and a changed file that php-fpm mounts. Nothing of it conflicts.
+    /// Upstream publishes 2026-03: a new postfix image and a changed file that php-fpm mounts.
+    /// Nothing of it conflicts.
     pub fn behind_one_release(self) -> Self {
         if self.has_engine() {
             self.pushes("postfix", "1.81");
@@ -85,7 +89,7 @@ impl Site {
         self
     }
 
-    /// Whether the site's engine is one that answers.
+    /// Returns true if the site's engine answers.
     pub fn has_engine(&self) -> bool {
         self.engine().host().is_none_or(|host| !host.contains("nonexistent"))
     }
@@ -160,7 +164,7 @@ impl Site {
         self.read(path).expect("the file is there")
     }
 
-    /// Whether there is a file, a folder or a link, dangling or not.
+    /// Returns true if there is a file, a directory or a link, dangling or not.
     pub fn has_path(&self, path: &str) -> bool {
         self.root().join(path).symlink_metadata().is_ok()
     }

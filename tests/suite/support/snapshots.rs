@@ -6,7 +6,7 @@ use super::ran::Ran;
 use super::site::Site;
 use super::world;
 
-/// What varies in any output, as regular expressions with their placeholders. The order matters.
+/// The varying parts of outputs, as regular expressions with their placeholders. The order matters.
 const VARIABLE: &[(&str, &str)] = &[
     (r" --site \[SITE\]", ""),
     // Only the first test that needs a stock plugin compiles it.
@@ -21,7 +21,7 @@ const VARIABLE: &[(&str, &str)] = &[
     (r"\bprocess \d+\b", "process [PID]"),
     (r"\b\d+(\.\d+)? ([KMG]i?)?B\b", "[SIZE]"),
     (r"\b\d+ ms\b", "[DURATION]"),
-    // How long each run in a list took.
+    // The durations in a list of runs.
     (r"(\[COMMIT\]|\?)  \d+ s\b", "$1  [DURATION]"),
     (r"\b\d+ calls\b", "[COUNT] calls"),
     (r"\bfuel \d+\b", "fuel [FUEL]"),

@@ -61,7 +61,7 @@ impl Stack {
         ComposeFiles { project_directory: root, files, ..ComposeFiles::default() }
     }
 
-    /// What they come to.
+    /// The resolved configurations.
     pub fn resolve(&self) -> Resolved {
         self.wait(self.compose.resolve(&self.files())).unwrap()
     }
@@ -79,7 +79,7 @@ impl Stack {
         self.wait(images::pull(&self.engine, images, &Events::default()))
     }
 
-    /// What must change.
+    /// Returns the required changes.
     pub fn changes(
         &self,
         old: &Resolved,
@@ -112,7 +112,8 @@ impl Stack {
         self.starts_within(Duration::from_mins(2), old, resolved, changes, images).unwrap();
     }
 
-    /// The same, and gives the failure. A service may take two seconds longer than its own check allows it to be healthy.
+    /// The same, and gives the failure. A service may take two seconds longer than its own check
+    /// allows it to be healthy.
     pub fn tries_to_start(
         &self,
         old: &ComposeFiles,
@@ -155,7 +156,7 @@ impl Stack {
         })
     }
 
-    /// What is not well, within limits that a test can wait for.
+    /// Returns the unhealthy services, with limits that suit a test.
     pub fn verify(&self, resolved: &Resolved) -> Vec<Unwell> {
         let [settle, running, healthy, ports] = [1, 4, 4, 4].map(Duration::from_secs);
         let limits = Limits { settle, running, healthy, ports };
@@ -177,7 +178,8 @@ impl Stack {
         self.wait(self.engine.image(reference)).unwrap().map(|image| image.id)
     }
 
-    /// `docker image prune`, as by hand, and held to this site's images: other tests have theirs on the same engine.
+    /// `docker image prune`, as by hand, and held to this site's images: other tests have theirs on
+    /// the same engine.
     pub fn prunes_by_hand(&self) {
         let ours = format!("label={}={}", cowhand::demo::images::LABEL, self.site.images.prefix());
         self.site.engine().lines(&["image", "prune", "--force", "--filter", &ours]).unwrap();
@@ -193,18 +195,18 @@ impl Stack {
     }
 }
 
-/// What changes, and how.
+/// Returns the changes and their actions.
 pub fn actions(changes: &Changes) -> Vec<(&str, Action)> {
     let moving = changes.services.iter().filter(|change| change.action != Action::Keep);
     moving.map(|change| (change.service.as_str(), change.action)).collect()
 }
 
-/// What each reference shall mean.
+/// Returns the images behind the references.
 pub fn meanings(pulled: &[Pulled]) -> Vec<(String, String)> {
     pulled.iter().map(|one| (one.reference.clone(), one.image_id.clone())).collect()
 }
 
-/// What happens to a site's services while something is done.
+/// Returns the interruptions of a site's services during an action.
 pub fn meanwhile(site: &Site, act: impl FnOnce()) -> BTreeMap<String, Seen> {
     let watch = Watch::begin(site.engine(), site.project()).unwrap();
     act();

@@ -1,4 +1,5 @@
-//! A terminal: what a person sees of a command, and types. It is `script`'s, which every Debian has.
+//! A terminal: what a person sees of a command, and types. It is `script`'s, which every Debian
+//! has.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How wide it is: what most people have.
+/// The width of most terminals.
 const COLUMNS: u32 = 80;
-/// What the shell says behind the command if the terminal's settings are what they were before it.
+/// The shell's line after the command if the terminal's settings were restored.
 const AS_BEFORE: &str = "the terminal is set as before";
 
 /// A command that runs at a terminal.
@@ -22,7 +23,7 @@ pub struct Terminal {
     reader: JoinHandle<()>,
 }
 
-/// What was to be seen of it, escapes and all, and how it ended.
+/// The output with escape sequences, and the exit status.
 pub struct Shown {
     line: String,
     code: Option<i32>,
@@ -30,7 +31,8 @@ pub struct Shown {
 }
 
 impl Terminal {
-    /// Runs a command at one. Its environment is what it was given, with `TERM` as it is said there.
+    /// Runs a command at one. Its environment is what it was given, with `TERM` as it is said
+    /// there.
     pub fn with(command: &Command, line: String) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let quoted =
@@ -94,7 +96,8 @@ impl Terminal {
         self
     }
 
-    /// Waits for its end, and demands that the terminal is left in order: set as before, its cursor shown, the next line begun.
+    /// Waits for its end, and demands that the terminal is left in order: set as before, its cursor
+    /// shown, the next line begun.
     pub fn ends(mut self) -> Shown {
         let code = self.script.wait().expect("script ends").code();
         drop(self.keys);

@@ -1,5 +1,5 @@
-//! "Untouched" as the design defines it: branch, HEAD, index, every file of the working tree (ignored and untracked ones too),
-//! containers, volumes and the image tags in use.
+//! "Untouched" as the design defines it: branch, HEAD, index, every file of the working tree
+//! (ignored and untracked ones too), containers, volumes and the image tags in use.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -120,7 +120,8 @@ impl Site {
     }
 }
 
-/// Every file, link and folder below `folder` but `.git`, with kind, mode, owner, inode, times and content.
+/// Every file, link and folder below `folder` but `.git`, with kind, mode, owner, inode, times and
+/// content.
 fn files(root: &Path, folder: &Path, state: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).expect("a folder of the site is listed").flatten() {
         let path: PathBuf = entry.path();

@@ -1,4 +1,4 @@
-//! Whether a site is wholly one release or wholly another: what "old or new, never between" means, as a checker.
+//! Checks if a site is wholly one release or wholly another: "old or new, never between" as code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,11 +10,11 @@ use cowhand::stack::{Endpoint, Engine};
 
 use super::site::Site;
 
-/// What a site is, as far as it matters: not which inode or container it is, but what is in it.
+/// The state of a site, as far as it matters: not inodes and container ids, but contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whole(BTreeMap<String, String>);
 
-/// Where a site stands, by what is there.
+/// The observed state of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stands {
     Old,
@@ -103,8 +103,9 @@ impl Site {
     }
 }
 
-/// What is neither old nor new while a run is half done: what git makes of files and index together, a file on its way to its place, and a
-/// container of the old or the new image that does not run.
+/// What is neither old nor new while a run is half done: what git makes of files and index
+/// together, a file on its way to its place, and a container of the old or the new image that does
+/// not run.
 fn may_be_half_done(name: &str, [old, new, found]: [Option<&String>; 3]) -> bool {
     let image =
         |what: Option<&String>| what.and_then(|what| what.split(' ').next()).map(str::to_owned);
@@ -115,7 +116,8 @@ fn may_be_half_done(name: &str, [old, new, found]: [Option<&String>; 3]) -> bool
     name == "changes" || on_its_way || stopped
 }
 
-/// Each container's name, with the id of its image and what it does: one that compose left half made has a name that no other has.
+/// Each container's name, with the id of its image and what it does: one that compose left half
+/// made has a name that no other has.
 fn containers(site: &Site) -> Result<Vec<(String, String)>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let endpoint = Endpoint::at(site.engine().host().unwrap());
@@ -130,7 +132,8 @@ fn containers(site: &Site) -> Result<Vec<(String, String)>> {
     Ok(told.collect())
 }
 
-/// Every file and link below `folder` but `.git`, with mode, owner and content. What has a time in it is told without.
+/// Every file and link below `folder` but `.git`, with mode, owner and content. What has a time in
+/// it is told without.
 fn contents(root: &Path, folder: &Path, whole: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();

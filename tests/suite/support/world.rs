@@ -1,4 +1,5 @@
-//! The engine and the registry of the suite: started when the first test asks, ended by `main`, or by their guards if it dies.
+//! The engine and the registry of the suite: started when the first test asks, ended by `main`, or
+//! by their guards if it dies.
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,8 @@ static HOME: LazyLock<Mutex<Option<tempfile::TempDir>>> = LazyLock::new(|| {
     Mutex::new(Some(tempfile::Builder::new().prefix("cowhand-home-").tempdir().unwrap()))
 });
 
-/// The engine of all tests. `COWHAND_TEST_ENGINE` names one to use instead, so that a single test starts at once.
+/// The engine of all tests. `COWHAND_TEST_ENGINE` names one to use instead, so that a single test
+/// starts at once.
 pub fn engine() -> Arc<Engine> {
     let mut engine = held(&ENGINE);
     let started = engine.get_or_insert_with(|| {
@@ -33,7 +35,8 @@ pub fn registry() -> String {
         .to_owned()
 }
 
-/// A home folder for the commands that are run: no settings of the person who runs the suite reach them.
+/// A home folder for the commands that are run: no settings of the person who runs the suite reach
+/// them.
 pub fn home() -> PathBuf {
     let home = held(&HOME);
     home.as_ref().map(|home| home.path().to_owned()).expect("the suite has not ended")
