@@ -183,7 +183,7 @@ mod tests {
             ("on-failure = \"ignore\"", "ignore"),
             ("on-failure = { pre-marge = \"skip\" }", "did you mean `pre-merge`"),
             ("on-failure = { pre-merge = { timeout = \"skip\" } }", "did you mean `time-out`"),
-            ("on-failure = { trap = { error = \"skip\" } }", "`trap` is"),
+            ("on-failure = { trap = { error = \"skip\" } }", "`trap` must be"),
         ] {
             let error = toml::from_str::<Table>(toml).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

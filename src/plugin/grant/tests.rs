@@ -74,7 +74,9 @@ fn a_relative_folder_is_below_the_site_and_stays_there() {
             .headline()
             .contains("leads out of the site")
     );
-    assert!(site.reading(Path::new("data/../..")).unwrap_err().headline().contains("contains `..`"));
+    assert!(
+        site.reading(Path::new("data/../..")).unwrap_err().headline().contains("contains `..`")
+    );
     assert!(
         site.reading(Path::new("data/missing"))
             .unwrap_err()
