@@ -1,6 +1,6 @@
 # Every target but deny first runs scripts/setup, which installs what is missing.
 
-.PHONY: setup build demo test bench torture fuzz lint deny
+.PHONY: setup build demo test test-all bench torture fuzz lint deny
 
 build: setup
 	cargo build
@@ -15,6 +15,12 @@ demo: setup
 test: setup
 	@scripts/setup authors
 	@scripts/test
+
+# Adds what takes long: a newer compose, and every fault at every stage. Run it once per change that
+# ends an issue.
+test-all: setup
+	@scripts/setup authors
+	@scripts/test all
 
 bench: setup
 	@scripts/bench

@@ -59,8 +59,7 @@ fn first_images() -> Vec<(&'static str, &'static str, Image)> {
     ]
 }
 
-/// How the program in the image of this name behaves: its ports, what it reads, what it keeps in
-/// its volume.
+/// Returns the image of this name, with its ports, the files that it reads and its volume.
 pub fn image_of(name: &str) -> Image {
     match name {
         "unbound" => {

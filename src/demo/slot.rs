@@ -66,8 +66,8 @@ fn first_port(number: u16) -> (Ipv4Addr, u16) {
     (Ipv4Addr::LOCALHOST, FIRST_PORT + number * PORTS)
 }
 
-/// Whether the routing table has this slot's subnet: an address in it, little-endian hexadecimal,
-/// as the kernel writes it.
+/// Returns true if the routing table has this slot's subnet. The kernel writes addresses as
+/// little-endian hexadecimal numbers.
 fn has_route(routes: &str, number: u16) -> bool {
     let destination =
         format!("{:08X}", u32::from_le_bytes([10, 219, u8::try_from(number).unwrap_or(0), 0]));

@@ -1,5 +1,4 @@
-//! What happened to a project's containers meanwhile, by the engine's own events: who was
-//! interrupted, and for how long.
+//! The interruptions of a project's services, and their durations, from the engine's events.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,8 +22,7 @@ pub struct Watch<'a> {
     _listener: Daemon,
 }
 
-/// What happened to a service. A container that was replaced or restarted counts as one and the
-/// same.
+/// The interruptions of a service. A replaced or restarted container counts as the same one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The number of times its container ended.

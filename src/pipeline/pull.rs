@@ -27,8 +27,8 @@ pub async fn act(run: &mut Run) -> Result<Progress> {
     })
 }
 
-/// What was pulled has no tag that anybody uses yet: until it runs, in this run or a later one, one
-/// of ours keeps it from being pruned.
+/// Tags the pulled images until they run, in this run or a later one, so that no prune removes
+/// them.
 async fn keep_until_started(run: &mut Run, pulled: &[Pulled]) -> Result<()> {
     let files = scratch::on_disk(run)?;
     let stack = run.stack().await?;

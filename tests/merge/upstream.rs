@@ -1,6 +1,6 @@
-//! What git and upstream's script make of a merge: `git merge -X… -Xpatience`, then paths that one
-//! side deleted are removed and the rest is taken as it lies there. From `git merge-tree` where it
-//! knows `-X` (git 2.43), else from real merges.
+//! The merges of git and of upstream's script: `git merge -X… -Xpatience`, after which deleted
+//! paths are removed and the rest is taken as it is. From `git merge-tree` if it knows `-X` (git
+//! 2.43), else from real merges.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -210,8 +210,8 @@ fn a_folder_without_cases_and_a_case_without_a_hook() {
         .folder(empty.path())
         .run()
         .exits(2)
-        .says("no case");
-    Cowhand::new(["plugin", "test"]).folder(empty.path()).run().exits(2).says("no component");
+        .says("No cases found");
+    Cowhand::new(["plugin", "test"]).folder(empty.path()).run().exits(2).says("No component found");
 }
 
 fn a_name_that_no_tool_takes() {

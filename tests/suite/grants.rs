@@ -1,4 +1,5 @@
-//! Who may grant, seen from outside: files that only root or the caller can change, or root itself.
+//! Trust in grants, seen from outside: files that only root or the caller can change, or root
+//! itself.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -146,9 +147,9 @@ fn root_approves_exactly_one_grant() {
     give(&site, "cowhand.lock", JO);
     plan(&site).exits(0);
     let site = granting(site, "env = [\"PROBE\"], http = [\"evil.example\"]");
-    plan(&site).exits(10).says("granted more than was approved: http `evil.example`");
+    plan(&site).exits(10).says("grants exceed its approval: http `evil.example`");
     let site = granting(site, "http = [\"evil.example\"]");
-    plan(&site).exits(10).says("root approved more than it is granted: env `PROBE`");
+    plan(&site).exits(10).says("grants are less than root's approval: env `PROBE`");
     let site = granting(site, "env = [\"PROBE\"]");
     plan(&site).exits(0);
     site.cowhand(["plugin", "remove", "mine"]).exits(0);
@@ -156,7 +157,7 @@ fn root_approves_exactly_one_grant() {
     plan(&site).exits(10);
     // A stock plugin is no exception.
     let site = with_stock(site);
-    plan(&site).exits(10).says("granted read `/root`");
+    plan(&site).exits(10).says("has grants: read `/root`");
     site.cowhand(["plugin", "approve", "--yes"]).exits(0);
     plan(&site).exits(0);
 }

@@ -1,5 +1,5 @@
-//! What a power cut leaves, which no kill shows: the order of writes, syncs and renames at the
-//! commit points, as the kernel was asked for them, by us and by libgit2 (`strace`).
+//! The state after a power cut, which no kill shows: the order of writes, syncs and renames at the
+//! commit points, as `strace` shows the system calls of Cowhand and libgit2.
 
 use std::path::Path;
 

@@ -69,7 +69,7 @@ fn a_component_from_a_registry_is_pinned_and_a_run_needs_no_registry() {
         .exits(0)
         .says("requests env PROBE")
         .says(&sha256(&fs::read(probe()).unwrap()));
-    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("`policy` is added");
+    site.cowhand(["plugin", "add", &reference, "--yes"]).exits(0).says("Added `policy`");
     let pin = pinned(&site);
     assert_eq!(pin["digest"].as_str(), Some(sha256(&fs::read(probe()).unwrap()).as_str()));
     assert_eq!(
@@ -110,7 +110,7 @@ fn a_reference_written_by_hand_is_fetched_when_it_is_approved() {
     let site = Site::without_engine().behind_one_release();
     let toml = format!("[[plugin]]\nname = \"mine\"\nsource = \"oci://{name}@{manifest}\"\n");
     let site = site.has("cowhand.toml", &toml);
-    site.cowhand(["plan", "--until", "merge"]).exits(10).says("was not fetched yet");
+    site.cowhand(["plan", "--until", "merge"]).exits(10).says("is not fetched yet");
     site.cowhand(["plugin", "approve", "--yes"]).exits(0);
     site.cowhand(["plan", "--until", "merge"]).exits(0);
     assert_eq!(site.file("cowhand.toml"), toml);

@@ -78,7 +78,7 @@ fn what_is_granted_something_must_be_approved_first() {
     // A failure may be skipped; a missing approval may not.
     let site = with(site, &format!("on-failure = \"skip\"\n{GRANT}"));
     refused(&site, &[]);
-    site.cowhand(["plugin", "approve", "mine"]).exits(11).says("was declined");
+    site.cowhand(["plugin", "approve", "mine"]).exits(11).says("Declined. Nothing was changed.");
     assert!(!site.has_path("cowhand.lock"));
     site.prepared(["plugin", "approve", "mine"])
         .input("y\n")
@@ -131,9 +131,9 @@ fn a_wider_grant_must_be_approved_again_and_a_narrower_one_not() {
         site,
         "[plugin.grant]\nhttp = [\"ntfy.sh\", \"http://example.org\"]\ntime = \"11s\"\n",
     );
-    refused(&site, &["granted more than was approved: http `http://example.org`, time `11s`"]);
+    refused(&site, &["grants exceed its approval: http `http://example.org`, time `11s`"]);
     let site = with(site, "[plugin.grant]\nread = [\"data\"]\n");
-    refused(&site, &["granted more than was approved: read `data`"]);
+    refused(&site, &["grants exceed its approval: read `data`"]);
 }
 
 fn another_source_must_be_approved_again() {
@@ -142,7 +142,7 @@ fn another_source_must_be_approved_again() {
     fs::copy(probe(), site.root().join("plugins/other.wasm")).unwrap();
     let site =
         site.has("cowhand.toml", "[[plugin]]\nname = \"mine\"\nsource = \"plugins/other.wasm\"\n");
-    refused(&site, &["it was approved from `plugins/mine.wasm`"]);
+    refused(&site, &["it was approved with the source `plugins/mine.wasm`"]);
 }
 
 const TOML: &str =
@@ -193,7 +193,7 @@ fn adding_again_updates() {
         fs::write(&file, another_probe(note)).unwrap();
         site.cowhand(["plugin", "add", file.to_str().unwrap(), "--yes"])
             .exits(0)
-            .says("`acme-policy` is added");
+            .says("Added `acme-policy`");
         taken(&site);
     }
     assert_eq!(
@@ -273,8 +273,8 @@ fn explain_tells_requested_granted_and_effective() {
     let ran = site
         .cowhand(["plugin", "explain", "mine"])
         .exits(0)
-        .says("requested and not granted: http `*`");
-    ran.says("below `[plugin.grant]` of `mine` in cowhand.toml: http = [");
+        .says("requested, not granted: http `*`");
+    ran.says("add to `[plugin.grant]` of `mine` in cowhand.toml: http = [");
     site.cowhand(["plugin", "explain", "certificates"]).exits(0).says("status   stock");
     site.cowhand(["plugin", "explain", "certificate"]).exits(2).says("Did you mean `certificates`");
 }
@@ -366,7 +366,7 @@ fn an_approval_is_bound_to_the_folder_and_not_to_a_link() {
     taken(&site);
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(&other, &link).unwrap();
-    refused(&site, &["granted more than was approved: read"]);
+    refused(&site, &["grants exceed its approval: read"]);
 }
 
 fn a_file_from_outside_the_site_must_be_approved() {
@@ -402,7 +402,7 @@ fn what_must_be_approved_is_not_skipped() {
     let remote =
         format!("[[plugin]]\nname = \"mine\"\nsource = \"registry.example.org/acme/x:1\"\n{skip}");
     let site = site.has("cowhand.toml", &remote);
-    site.cowhand(plan).exits(10).says("was not fetched yet").says("cowhand plugin approve mine");
+    site.cowhand(plan).exits(10).says("is not fetched yet").says("cowhand plugin approve mine");
 }
 
 fn several_are_approved_one_by_one() {
@@ -415,7 +415,7 @@ fn several_are_approved_one_by_one() {
         .input("y\nn\n")
         .run()
         .exits(11);
-    ran.says("Approved: `mine`.").says("Nobody agreed to `other`");
+    ran.says("Approved: `mine`.").says("`other` was declined");
     site.cowhand(["plugin", "approve", "--yes"])
         .exits(10)
         .says("`gone` cannot be approved")

@@ -354,7 +354,7 @@ impl Drop for Sshd {
     }
 }
 
-/// Starts it on a port that was free a moment ago. None where somebody else was faster.
+/// Starts it on a port that was free a moment ago. `None` if another process was faster.
 fn serve(folder: &Path) -> Option<(std::process::Child, u16)> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     // Without PAM, whose password is locked as some systems lock it is let in by no key either.

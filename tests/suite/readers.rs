@@ -1,5 +1,5 @@
-//! Who reads standard output may be slow, or asleep: an update waits for the one where nothing is
-//! at stake, and for the other never.
+//! Slow and sleeping readers of standard output: only a command with nothing at stake waits for
+//! them.
 
 use std::io::Read;
 use std::time::{Duration, Instant};

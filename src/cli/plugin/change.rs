@@ -72,7 +72,7 @@ pub async fn approve(call: &Call, names: &[String]) -> Result<Finished> {
     Ok(if failed { Finished::with(Exit::Refused, text) } else { Finished::done(text) })
 }
 
-/// Shows a plugin and approves it, and says what was done; none where nobody agreed.
+/// Shows a plugin, approves it, and returns a message. `None` if the operator declined.
 async fn approve_one(call: &Call, shelf: &mut Shelf, spec: &Spec) -> Result<Option<String>> {
     let name = &spec.name;
     let proposal = shelf.propose_named(spec).await?;

@@ -126,8 +126,8 @@ pub fn has_default_route(routes: &str) -> bool {
     })
 }
 
-/// What the answer of [`ASN_CHECK`], by its HTTP status, means for a site with or without its own
-/// key; and whether something is to be done.
+/// Judges the HTTP status of [`ASN_CHECK`] for a site with or without its own key. Returns true,
+/// with the message, if the operator should act.
 pub fn judge_asn(status: &str, has_key: bool) -> (bool, String) {
     match status {
         "200" => (false, "Spamhaus does not block this machine's network.".to_owned()),

@@ -250,8 +250,8 @@ fn contains(content: &str, text: &str) -> bool {
     content.lines().any(|line| !line.trim_start().starts_with(['#', ';']) && line.contains(text))
 }
 
-/// The first numbers of the version of an image that a compose file names, wherever it comes from;
-/// none where it names no version.
+/// Returns the first numbers of an image's version in a compose file, from any registry. `None` if
+/// it has no version.
 fn version(compose: &str, image: &str, numbers: usize) -> Option<String> {
     let references = compose.lines().filter_map(|line| line.trim().strip_prefix("image:"));
     let mut references = references.map(|reference| reference.trim().trim_matches(['"', '\'']));

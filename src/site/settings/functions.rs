@@ -8,9 +8,8 @@ use crate::error::Result;
 pub struct Functions(String);
 
 impl Functions {
-    /// From the files of a release, given a reader of them: its modules, or for older ones what its
-    /// update.sh carries, where most of it stands outside of any function. None where the release
-    /// has neither.
+    /// Returns the functions of a release, given a reader of its files: its modules, or the
+    /// functions and the inline part of an older update.sh. `None` if the release has neither.
     pub fn of_release(
         mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>>,
     ) -> Result<Option<Self>> {
@@ -58,8 +57,8 @@ impl Functions {
     }
 }
 
-/// What releases before 2025-09 do to the options outside of any function: the list of options and
-/// the loop over it.
+/// Returns the part of older releases (before 2025-09) that migrates the options outside of
+/// functions: the list of options and the loop over it.
 fn inline(script: &str) -> Option<String> {
     let list = block(script, "CONFIG_ARRAY=(", ")")?;
     let each = block(script, "for option in ", "done")?;

@@ -175,9 +175,8 @@ fn driver(names: &[&str]) -> String {
     calls.fold(head + DRIVER, |driver, call| driver + &call) + "exit 0\n"
 }
 
-/// What has to be there before the functions are called. The engine's client is a stand-in that
-/// knows the volumes' names and writes down what it is asked to do; told not to ask, the functions
-/// say what they would do.
+/// The preparations for the functions. The engine's client is a stand-in that knows the volumes'
+/// names and records its calls. The functions, told not to ask, print what they would do.
 const DRIVER: &str = r#"
 exec 3>&1 >&2
 print_what_is_left() {

@@ -187,7 +187,7 @@ pub fn binary() -> PathBuf {
 }
 
 impl Ran {
-    /// The exit code; none where a signal ended it.
+    /// Returns the exit code. `None` if a signal ended it.
     pub fn code(&self) -> Option<i32> {
         self.code
     }

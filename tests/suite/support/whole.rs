@@ -103,9 +103,8 @@ impl Site {
     }
 }
 
-/// What is neither old nor new while a run is half done: what git makes of files and index
-/// together, a file on its way to its place, and a container of the old or the new image that does
-/// not run.
+/// Returns true for parts that are neither old nor new during a run: the output of `git status`, a
+/// file on its way, and a stopped container of the old or the new image.
 fn may_be_half_done(name: &str, [old, new, found]: [Option<&String>; 3]) -> bool {
     let image =
         |what: Option<&String>| what.and_then(|what| what.split(' ').next()).map(str::to_owned);
